@@ -1,0 +1,34 @@
+# Everything is installed into .venv on first use; PYTHON chooses the interpreter (3.11 to 3.13).
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: demo test lint bench docs clean
+
+demo: $(INSTALLED)
+	$(BIN)/calltransfer demo
+
+test: lint
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage report
+	$(BIN)/mkdocs build --strict --quiet --site-dir .venv/site
+
+lint: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/direct.py
+
+docs: $(INSTALLED)
+	$(BIN)/mkdocs build --strict
+
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv site .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis bench.json
