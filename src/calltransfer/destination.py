@@ -1,0 +1,182 @@
+"""Where a call can go: a phone number or a SIP URI, checked before anybody is on the phone."""
+
+import functools
+import ipaddress
+import re
+import unicodedata
+from urllib.parse import unquote
+
+import attrs
+import phonenumbers
+
+from calltransfer.errors import DestinationError
+from calltransfer.masking import masked_address
+
+_LONGEST_URI = 255
+
+_NUMBER = re.compile(r"\+?[\d ().\-/]+")
+_SHORT_NUMBER = re.compile(r"\d{2,6}")
+# RFC 3261 section 25.1: user, host, port, parameters; no password, and no headers ("?"), which would let an
+# address add fields to the request it is put in.
+_SIP = re.compile(
+    r"(?P<scheme>sips?):"
+    r"(?P<user>(?:[\w\-.!~*'()&=+$,;/]|%[0-9A-F]{2})+)@"
+    r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9\-.]*[a-z0-9])?)"
+    r"(?::(?P<port>\d{1,5}))?"
+    r"(?P<parameters>(?:;[\w\-.!~*'+%]+(?:=[\w\-.!~*'+%\[\]:/&$]+)?)*)",
+    re.IGNORECASE | re.ASCII,
+)
+_NUMBER_AS_USER = re.compile(r"\+?[\d\-.()]+")
+
+
+@attrs.frozen(repr=False)
+class Destination:
+    """The address of a target.
+
+    Phone numbers are normalised to E.164 ("+1 (415) 555-0123" becomes "+14155550123"); SIP URIs keep their user
+    part and get a lower-case scheme and host. What is doubtful is refused, when the destination is made and not
+    when a caller waits for it.
+
+    Attributes:
+        address: The number in E.164 or the SIP URI. Private: `str()` and `repr()` show it masked.
+        allow_premium: Whether a premium-rate number may be dialled.
+        allow_emergency: Whether an emergency number ("112") may be dialled.
+
+    Raises:
+        DestinationError: `address` is not a valid international number or SIP URI, or not an allowed one.
+    """
+
+    address: str
+    allow_premium: bool = attrs.field(default=False, kw_only=True, eq=False)
+    allow_emergency: bool = attrs.field(default=False, kw_only=True, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        normalised = _normalised(self.address, self.allow_premium, self.allow_emergency)
+        object.__setattr__(self, "address", normalised)
+
+    @property
+    def is_sip(self) -> bool:
+        """Whether this is a SIP URI rather than a phone number."""
+        return self.address.startswith(("sip:", "sips:"))
+
+    def __str__(self) -> str:
+        return masked_address(self.address)
+
+    def __repr__(self) -> str:
+        return f"Destination({masked_address(self.address)!r})"
+
+
+def _normalised(address: object, allow_premium: bool, allow_emergency: bool) -> str:
+    if not isinstance(address, str):
+        raise DestinationError(
+            f"a destination is a string such as '+14155550123' or 'sip:billing@pbx.example.com', "
+            f"not {type(address).__name__}"
+        )
+    if any(unicodedata.category(character)[0] == "C" for character in unquote(address)):
+        raise DestinationError("a destination must not contain control characters or line breaks")
+    text = address.strip(" ")
+    if not text:
+        raise DestinationError("a destination must not be empty; write '+14155550123' or a SIP URI")
+    if not text.isascii():
+        raise DestinationError("a destination must be written in plain ASCII digits and letters")
+    if text.lower().startswith(("sip:", "sips:")):
+        return _sip_uri(text, allow_premium, allow_emergency)
+    return _number(text, allow_premium, allow_emergency)
+
+
+def _number(text: str, allow_premium: bool, allow_emergency: bool) -> str:
+    shown = masked_address(text)
+    if not _NUMBER.fullmatch(text):
+        raise DestinationError(
+            f"{shown!r} is neither a phone number nor a SIP URI; write '+14155550123' or 'sip:user@host' "
+            "(no letters, no extension)"
+        )
+    if _SHORT_NUMBER.fullmatch(text) and _is_emergency(text):
+        if allow_emergency:
+            return text
+        raise DestinationError(
+            f"{text!r} is an emergency number; if transferring there is meant, "
+            "say so with Destination(..., allow_emergency=True)"
+        )
+    if not text.startswith("+"):
+        raise DestinationError(f"{shown!r} has no country code; write it in international form, '+14155550123'")
+    try:
+        number = phonenumbers.parse(text, None)
+    except phonenumbers.NumberParseException as error:
+        raise DestinationError(f"{shown!r} is not a phone number: {error}") from None
+    if not phonenumbers.is_valid_number(number):
+        raise DestinationError(
+            f"{shown!r} is not a valid number of its country; check the digits, '+14155550123' would be one"
+        )
+    if not allow_premium and _is_premium(number):
+        raise DestinationError(
+            f"{shown!r} is a premium-rate number; if transferring there is meant, "
+            "say so with Destination(..., allow_premium=True)"
+        )
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _sip_uri(text: str, allow_premium: bool, allow_emergency: bool) -> str:
+    shown = masked_address(text)
+    if len(text) > _LONGEST_URI:
+        raise DestinationError(f"a SIP URI must not be longer than {_LONGEST_URI} characters; this one has {len(text)}")
+    found = _SIP.fullmatch(text)
+    if not found:
+        raise DestinationError(
+            f"{shown!r} is not a SIP URI that can be used; write 'sip:user@host', "
+            "with no spaces, no password, no '?' headers"
+        )
+    host, port = found["host"].lower(), found["port"]
+    _check_host(host, shown)
+    if port is not None and not 0 < int(port) < 65536:
+        raise DestinationError(f"{shown!r} has a port that does not exist; it must be 1 to 65535")
+    if ";method=" in found["parameters"].lower():
+        raise DestinationError(f"{shown!r} must not choose a SIP method")
+    _check_dialled_user(unquote(found["user"]).partition(";")[0], allow_premium, allow_emergency)
+    return f"{found['scheme'].lower()}:{found['user']}@{host}{f':{port}' if port else ''}{found['parameters']}"
+
+
+def _check_host(host: str, shown: str) -> None:
+    if host.startswith("["):
+        try:
+            ipaddress.IPv6Address(host[1:-1])
+        except ValueError:
+            raise DestinationError(f"{shown!r} has a host that is not an IPv6 address") from None
+    elif len(host) > 253 or not all(0 < len(label) <= 63 for label in host.split(".")):
+        raise DestinationError(f"{shown!r} has a host that is not a host name")
+
+
+def _check_dialled_user(user: str, allow_premium: bool, allow_emergency: bool) -> None:
+    """Holds a gateway's `sip:+1900...@host` to the rules of the number it dials."""
+    if not _NUMBER_AS_USER.fullmatch(user):
+        return
+    digits = re.sub(r"[^\d]", "", user)
+    if not allow_emergency and _SHORT_NUMBER.fullmatch(digits) and _is_emergency(digits):
+        raise DestinationError(
+            f"a SIP URI for the emergency number {digits!r} is refused; if transferring there is meant, "
+            "say so with Destination(..., allow_emergency=True)"
+        )
+    if allow_premium or not user.startswith("+"):
+        return
+    try:
+        number = phonenumbers.parse(user, None)
+    except phonenumbers.NumberParseException:
+        return
+    if _is_premium(number):
+        raise DestinationError(
+            f"a SIP URI for the premium-rate number {masked_address(user)!r} is refused; if transferring there "
+            "is meant, say so with Destination(..., allow_premium=True)"
+        )
+
+
+def _is_premium(number: phonenumbers.PhoneNumber) -> bool:
+    return phonenumbers.number_type(number) == phonenumbers.PhoneNumberType.PREMIUM_RATE
+
+
+@functools.lru_cache(maxsize=256)
+def _is_emergency(digits: str) -> bool:
+    """Whether dialling `digits` reaches an emergency service in any region."""
+    return any(
+        phonenumbers.is_emergency_number(digits, region)
+        for region in phonenumbers.shortnumberinfo.SUPPORTED_SHORT_REGIONS
+    )

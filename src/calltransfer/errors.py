@@ -1,0 +1,89 @@
+"""What calltransfer raises.
+
+Foreseeable ends of a transfer are values (`Outcome`); these are for wrong configuration, which is
+found when the agent is built, and for the platform's answers, which a strategy turns into outcomes.
+
+    CallTransferError
+    ├── ConfigurationError (also a ValueError)
+    │   └── DestinationError
+    ├── NoLiveCall
+    └── PlatformError
+        ├── PlatformUnreachable
+        ├── AnswerLost
+        └── RequestRefused
+            ├── NotAuthorised
+            ├── NotFound
+            ├── RateLimited
+            └── ServerFault
+"""
+
+
+class CallTransferError(Exception):
+    """Everything that calltransfer raises on purpose."""
+
+
+class ConfigurationError(CallTransferError, ValueError):
+    """Something was set up wrong; the message names the field, the value and what would be right."""
+
+
+class DestinationError(ConfigurationError):
+    """An address is not one that can be dialled, or not one that may be."""
+
+
+class ConfigurationWarning(UserWarning):
+    """Something that will keep a transfer from working, and may still be put right before it is used."""
+
+
+class NoLiveCall(CallTransferError):
+    """There is no phone call to transfer: a web caller, the playground, or a call that is over."""
+
+
+class PlatformError(CallTransferError):
+    """The platform did not do, or is not known to have done, what it was asked for.
+
+    Attributes:
+        may_have_acted: True when the request may have been carried out all the same; whoever sent it
+            has to find out what happened instead of sending it again.
+    """
+
+    may_have_acted = False
+
+
+class PlatformUnreachable(PlatformError):
+    """No connection could be made, so nothing was asked for."""
+
+
+class AnswerLost(PlatformError):
+    """The request went out, and no answer that could be understood came back in time."""
+
+    may_have_acted = True
+
+
+class RequestRefused(PlatformError):
+    """The platform answered that it will not do it.
+
+    Attributes:
+        status: The HTTP status.
+    """
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class NotAuthorised(RequestRefused):
+    """401 or 403: the token is missing, wrong, expired, or not good for this."""
+
+
+class NotFound(RequestRefused):
+    """404, or 402, which the platform uses for the same."""
+
+
+class RateLimited(RequestRefused):
+    """429: rejected before anything was done."""
+
+
+class ServerFault(RequestRefused):
+    """5xx: the platform failed, before or after it acted."""
+
+    may_have_acted = True

@@ -1,0 +1,94 @@
+"""What a transfer reports: events while it runs, a result when it is over."""
+
+from enum import StrEnum
+
+import attrs
+
+from calltransfer.destination import Destination
+from calltransfer.outcome import Outcome
+
+
+class Phase(StrEnum):
+    """Where a transfer is. May grow in a later version."""
+
+    STARTED = "started"
+    """The model, or the author's code, asked for it."""
+    CONFIRMED = "confirmed"
+    """The caller has finished the turn it was asked for in (only where generation is preemptive)."""
+    PREPARED = "prepared"
+    """The caller's leg is found and the way to the platform is warm."""
+    INTERRUPTED = "interrupted"
+    """The caller broke into the agent's sentence; nothing they can notice happens before they are answered."""
+    SENTENCE_HEARD = "sentence_heard"
+    """The agent's sentence is over; what comes next can be noticed by the caller."""
+    FORWARDING = "forwarding"
+    """The platform has been asked to forward the call. It cannot be called back from here on."""
+    RINGING = "ringing"
+    """The platform reports that the target's phone rings."""
+    HELD_BACK = "held_back"
+    """Something that would have spoken to the caller or ended their call was held back."""
+    FINISHED = "finished"
+    """The outcome is known."""
+    TOLD = "told"
+    """The model (or, with a fixed sentence, the caller) has been told how it ended."""
+    NOT_TOLD = "not_told"
+    """Neither the model nor a fixed sentence could be reached to say how it ended."""
+    CONTRADICTED = "contradicted"
+    """The platform reported a different end after the outcome had been given."""
+
+
+@attrs.frozen(kw_only=True)
+class TransferEvent:
+    """Something that happened in a transfer. Holds no number, name or token.
+
+    Attributes:
+        phase: What happened.
+        transfer_id: The same for all events of one transfer.
+        route: The route's name.
+        attempt: How many transfers this call has seen, this one included.
+        at: Seconds since the transfer was asked for.
+        outcome: Set when `phase` is `FINISHED` or `CONTRADICTED`.
+        status: The platform's own word for it, where there is one.
+        detail: One line for a log.
+    """
+
+    phase: Phase
+    transfer_id: str
+    route: str
+    attempt: int
+    at: float
+    outcome: Outcome | None = None
+    status: str | None = None
+    detail: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class TransferResult:
+    """How a transfer ended.
+
+    A strategy returns one with what it knows; `timeline` is filled in by the runner.
+
+    Attributes:
+        outcome: The typed end.
+        destination: Where the call was to go; None when no destination was found.
+        detail: Why, in one line for a log, without anything private.
+        status: The platform's own last word, where there is one.
+        summary: What the target was told; empty when nobody was told anything.
+        leg_id: The platform's id of the caller's leg.
+        room_id: The room the caller was in.
+        timeline: Every event of the transfer up to its end, in order.
+    """
+
+    outcome: Outcome
+    destination: Destination | None = None
+    detail: str = ""
+    status: str | None = None
+    summary: str = ""
+    leg_id: str | None = None
+    room_id: str | None = None
+    timeline: tuple[TransferEvent, ...] = ()
+
+    @property
+    def connected(self) -> bool:
+        """Whether caller and target are connected."""
+        return self.outcome is Outcome.CONNECTED

@@ -1,0 +1,33 @@
+"""Hides what is private, for logs, events, errors and reprs."""
+
+import re
+
+MASK = "***"
+
+_DIGITS = re.compile(r"\d(?:[\s().\-]{0,2}\d){4,}")
+_TOKEN = re.compile(r"\beyJ[\w-]+(?:\.[\w-]*)*")
+_SIP = re.compile(r"\b(sips?):[^@\s]+@", re.IGNORECASE)
+
+
+def masked_number(number: str) -> str:
+    """Returns a number of which at most the last four digits can be read, and never all of it."""
+    digits = [character for character in number if character.isdigit()]
+    shown = min(4, len(digits) // 2)
+    return MASK + "".join(digits[len(digits) - shown :])
+
+
+def masked_address(address: str) -> str:
+    """Returns a phone number or SIP URI fit for a log: the host of a URI stays, who it names does not."""
+    scheme, separator, rest = address.partition(":")
+    if not separator or scheme.lower() not in {"sip", "sips"}:
+        return masked_number(address)
+    user, at, host = rest.rpartition("@")
+    shown = masked_number(user) if user.lstrip("+").isdigit() else MASK
+    return f"{scheme}:{shown}@{masked_text(host)}" if at else f"{scheme}:{MASK}"
+
+
+def masked_text(text: str) -> str:
+    """Returns `text` with every phone number, SIP user and token in it masked."""
+    text = _TOKEN.sub(MASK, text)
+    text = _SIP.sub(rf"\1:{MASK}@", text)
+    return _DIGITS.sub(lambda found: masked_number(found.group()), text)

@@ -1,0 +1,37 @@
+"""How a transfer can end."""
+
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """The typed end of a transfer.
+
+    May grow in a later version: treat a value you do not know as a transfer that did not connect.
+    """
+
+    CONNECTED = "connected"
+    """Caller and target are connected, and the platform has proven it."""
+    DECLINED = "declined"
+    """The target was asked and said no."""
+    UNDECIDED = "undecided"
+    """The target answered and did not decide in time; no decision is a no."""
+    NO_ANSWER = "no_answer"
+    """It rang, and nobody answered in time."""
+    BUSY = "busy"
+    """The target's line is busy."""
+    VOICEMAIL = "voicemail"
+    """A machine answered, not a person."""
+    TARGET_LEFT = "target_left"
+    """The target answered and hung up before the caller was connected."""
+    CALLER_LEFT = "caller_left"
+    """The caller hung up."""
+    CALLER_RETURNED = "caller_returned"
+    """The caller changed their mind and is back with the agent."""
+    MESSAGE_TAKEN = "message_taken"
+    """Nobody was reached, and the caller left a message instead."""
+    CANCELLED = "cancelled"
+    """Ended from outside: the agent's session closed, or the words that asked for it were never said."""
+    REFUSED = "refused"
+    """Our own policy, or the author's: there is nowhere to transfer to now."""
+    FAILED = "failed"
+    """The platform or the carrier failed, or a strategy did; the result says which."""

@@ -1,0 +1,152 @@
+"""The words calltransfer uses, each of which an author can replace."""
+
+import string
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from calltransfer.errors import ConfigurationError
+from calltransfer.outcome import Outcome
+
+
+@attrs.frozen
+class ToolAnswer:
+    """What the transfer tool answers the model, and what is heard if the model says nothing.
+
+    Attributes:
+        message: For the model.
+        spoken: For the caller. The SDK speaks when a model stays silent after a tool; without this it would say
+            "Okay, I've taken care of that.", which is not true of a transfer that has just begun.
+    """
+
+    message: str
+    spoken: str
+
+
+_STILL_WITH_YOU = "The caller is still on the line with you."
+
+_REASONS: Mapping[Outcome, str] = {
+    Outcome.DECLINED: "they cannot take the call now",
+    Outcome.UNDECIDED: "nobody there took the call in time",
+    Outcome.NO_ANSWER: "nobody answered",
+    Outcome.BUSY: "the line is busy",
+    Outcome.VOICEMAIL: "only a voicemail answered",
+    Outcome.TARGET_LEFT: "they hung up before the caller could be connected",
+    Outcome.REFUSED: "there is nowhere to transfer to at the moment",
+    Outcome.FAILED: "the phone system could not do it",
+}
+
+
+def _fields(template: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
+
+
+def _with_fields(*allowed: str) -> Callable[[Any, "attrs.Attribute[str]", str], None]:
+    def check(_: Any, attribute: "attrs.Attribute[str]", value: str) -> None:
+        try:
+            unknown = _fields(value) - set(allowed)
+        except ValueError as error:
+            raise ConfigurationError(f"Wording.{attribute.name} is not a template: {error}") from None
+        if unknown:
+            raise ConfigurationError(
+                f"Wording.{attribute.name} uses {{{min(unknown)}}}, which is not known there; "
+                f"it may use {', '.join(f'{{{name}}}' for name in allowed) or 'no field'}"
+            )
+
+    return check
+
+
+@attrs.frozen(kw_only=True)
+class Wording:
+    """Every sentence that the model or the caller gets from calltransfer.
+
+    What the model gets may stay English whatever the call's language is: it is told to speak the caller's. What the
+    caller may hear as it stands (`spoken`, `sentences`, `apology`) should be in the language of the call.
+
+    Attributes:
+        instructions: The section added to the agent's instructions; `{routes}` is the list of routes.
+        tool: The tool's description; `{routes}` as above.
+        transferring: Answer to a transfer that has begun; may use `{route}`.
+        in_progress: Answer to a second one; may use `{route}`, the one under way.
+        too_late: Answer to a withdrawal after the call was forwarded; may use `{route}`.
+        withdrawn: Answer to a withdrawal in time; may use `{route}`.
+        nothing_to_withdraw: Answer to a withdrawal when there is no transfer.
+        unknown_destination: Answer to a destination that is not a route; may use `{names}`.
+        not_a_phone_call: Answer when there is no phone leg.
+        not_configured: Answer when the strategy cannot work as it is set up; may use `{problem}`.
+        closed: Answer when the caller is no longer there.
+        not_connected: What the model is told of a transfer that did not connect; may use `{route}` and `{reason}`.
+        reasons: The words for `{reason}`, by outcome.
+        sentences: Fixed sentences, by outcome: said to the caller as they are, instead of telling the model.
+        apology: Said to the caller when the model cannot be reached to tell them.
+    """
+
+    instructions: str = attrs.field(
+        default=(
+            "# Transferring the call\n"
+            "You can pass the caller on with the tool transfer_call. Destinations:\n"
+            "{routes}\n"
+            "Call the tool in the same turn in which you say you will transfer; never only promise it, and never say "
+            "that a transfer worked: you will be told if it did not. If the caller changes their mind while it is "
+            'under way, call transfer_call with destination "none". Never ask for, repeat or invent a phone number.'
+        ),
+        validator=_with_fields("routes"),
+    )
+    tool: str = attrs.field(
+        default="Pass the caller on to another line or person. Destinations:\n{routes}",
+        validator=_with_fields("routes"),
+    )
+    transferring: ToolAnswer = ToolAnswer(
+        "The transfer to {route} has begun. Tell the caller in one short sentence, in their language, that you are "
+        "connecting them now. Do not say that it worked.",
+        "One moment please, I am connecting you.",
+    )
+    in_progress: ToolAnswer = ToolAnswer(
+        "A transfer to {route} is already under way; it has not been started again. To choose another destination, "
+        'withdraw it first with destination "none".',
+        "One moment please, I am still connecting you.",
+    )
+    too_late: ToolAnswer = ToolAnswer(
+        "The call has already been forwarded to {route} and cannot be called back. You will be told if it fails.",
+        "I am already connecting you; one moment please.",
+    )
+    withdrawn: ToolAnswer = ToolAnswer(
+        "The transfer to {route} has been withdrawn. The caller stays with you; carry on helping them.",
+        "All right, you stay with me.",
+    )
+    nothing_to_withdraw: ToolAnswer = ToolAnswer(
+        "No transfer is under way. The caller is with you; carry on helping them.",
+        "All right.",
+    )
+    unknown_destination: ToolAnswer = ToolAnswer(
+        "There is no such destination, and nothing was started. Choose one of: {names}.",
+        "I am sorry, I cannot transfer you there.",
+    )
+    not_a_phone_call: ToolAnswer = ToolAnswer(
+        "This is not a phone call, so it cannot be transferred. Tell the caller so and offer other help.",
+        "I am sorry, I can only transfer phone calls.",
+    )
+    not_configured: ToolAnswer = ToolAnswer(
+        "This transfer is not set up: {problem}. Say that you cannot transfer them now, and offer other help.",
+        "I am sorry, I cannot transfer you at the moment.",
+    )
+    closed: ToolAnswer = ToolAnswer(
+        "The caller is no longer with you; nothing can be transferred.",
+        "Goodbye.",
+    )
+    not_connected: str = attrs.field(
+        default=(
+            "[Call system, not the caller] The transfer to {route} did not happen: {reason}. "
+            f"{_STILL_WITH_YOU} Tell them so in one short sentence, in their language, apologise, and offer what else "
+            "you can do."
+        ),
+        validator=_with_fields("route", "reason"),
+    )
+    reasons: Mapping[Outcome, str] = attrs.field(factory=lambda: dict(_REASONS))
+    sentences: Mapping[Outcome, str] = attrs.field(factory=dict)
+    apology: str = "I am sorry, I could not connect you. I am still here with you."
+
+    def reason(self, outcome: Outcome) -> str:
+        """The words for `outcome`; those for a failure where there are none."""
+        return self.reasons.get(outcome) or _REASONS.get(outcome, _REASONS[Outcome.FAILED])
