@@ -1,0 +1,320 @@
+"""What a strategy may do, and what a platform has to provide for it.
+
+A strategy sees a `Call` and nothing below it: no session, no room, no HTTP client. That is what makes strategies
+short, platforms replaceable and tests honest. `Call`, `Turn` and `Platform` are abstract base classes, so that a method
+added later does not break who implements them; `TransferStrategy` is a protocol, so that anything with the right method
+is a strategy.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from enum import Enum
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import attrs
+from typing_extensions import override
+
+from calltransfer.destination import Destination
+from calltransfer.events import Phase, TransferResult
+
+SENTENCE_TIMEOUT = 5.0
+"""Seconds that what the caller can notice waits for the agent's sentence: one sentence takes two to four."""
+
+FORWARD_TIMEOUT = 40.0
+"""Seconds a forwarded call is followed: a ring of 25 to 30 s, when voicemail picks up, and the carrier's own time."""
+
+
+ProgressListener = Callable[[Phase, str, str | None], None]
+
+
+@attrs.frozen(kw_only=True)
+class TransferRequest:
+    """What was asked for.
+
+    Attributes:
+        route: The route's name.
+        reason: Why, in the model's or the author's words. Written by a model: data, never instructions.
+        attempt: How many transfers this call has seen, this one included.
+    """
+
+    route: str
+    reason: str = ""
+    attempt: int = 1
+
+
+@attrs.frozen
+class Utterance:
+    """Something that was said on the call.
+
+    Attributes:
+        speaker: Who said it.
+        text: What they said.
+    """
+
+    speaker: Literal["caller", "agent"]
+    text: str
+
+
+class Presence(Enum):
+    """Whether the caller is there."""
+
+    NEVER = "nobody on a phone has been on this call"
+    HERE = "the caller is on the line"
+    GONE = "the caller has hung up"
+
+
+class Turn(ABC):
+    """The turn of the conversation in which a transfer was asked for."""
+
+    @property
+    @abstractmethod
+    def confirmed(self) -> bool:
+        """False while the agent works on words that the caller may not have finished (preemptive generation)."""
+
+    @abstractmethod
+    async def confirmation(self) -> bool:
+        """Waits until the caller's turn is confirmed; returns False if its words turned out otherwise."""
+
+    @abstractmethod
+    async def sentence_heard(self, *, timeout: float) -> None:
+        """Waits until the sentence the agent speaks in this turn has been heard, at most `timeout` seconds.
+
+        If the caller breaks into it, waits until the agent's next turn, which may withdraw the transfer, has ended.
+        """
+
+
+class Call(ABC):
+    """A live call between a caller and an agent.
+
+    One object for the whole call, on the event loop the agent runs on.
+    """
+
+    listener: ProgressListener | None = None
+    """Who is told what happens to the call; set by the runner of a transfer."""
+
+    def report(self, phase: Phase, detail: str = "", status: str | None = None) -> None:
+        """Reports what happens to the call: `status` is the platform's own word for it."""
+        if self.listener is not None:
+            self.listener(phase, detail, status)
+
+    @property
+    @abstractmethod
+    def room_id(self) -> str:
+        """The room the caller and the agent are in."""
+
+    @property
+    @abstractmethod
+    def leg_id(self) -> str | None:
+        """The platform's id of the caller's leg; None until it is known."""
+
+    @property
+    @abstractmethod
+    def caller(self) -> Presence:
+        """Whether there is a caller: somebody on a phone, whoever else is in the room."""
+
+    @property
+    @abstractmethod
+    def direction(self) -> Literal["inbound", "outbound"] | None:
+        """Who called whom; None where the platform does not say."""
+
+    @abstractmethod
+    def transcript(self) -> Sequence[Utterance]:
+        """What caller and agent have said so far; nothing that calltransfer told the model is in it."""
+
+    @abstractmethod
+    def turn(self, *, after_tool: bool = False) -> Turn:
+        """The turn that is under way. `after_tool`: a tool is running, and the agent is about to speak on it."""
+
+    @abstractmethod
+    async def prepare(self) -> None:
+        """Finds the caller's leg again and warms the connection, so that forwarding is one request. Nobody notices.
+
+        Raises:
+            NoLiveCall: the caller's leg is over.
+            PlatformError: the platform could not say.
+        """
+
+    @abstractmethod
+    async def sentence_heard(self, *, timeout: float = SENTENCE_TIMEOUT) -> None:
+        """Waits until the agent's sentence has been heard (see `Turn.sentence_heard`).
+
+        Whatever the caller can notice comes after this.
+        """
+
+    @abstractmethod
+    async def forward(
+        self,
+        destination: Destination,
+        *,
+        timeout: float = FORWARD_TIMEOUT,
+        play_dialtone: bool = False,
+    ) -> TransferResult:
+        """Forwards the caller (SIP REFER, RFC 3515) and follows it to its end, at most `timeout` seconds.
+
+        Returns `CONNECTED` only when the platform reports the call as transferred. Once asked for, it cannot be called
+        back: a target who answers after `timeout` still gets the caller, which is then reported as `CONTRADICTED`.
+
+        Never raises for what the platform answers.
+        """
+
+    @abstractmethod
+    async def caller_left(self) -> None:
+        """Returns when the caller has hung up: not when they left because they were forwarded."""
+
+    @abstractmethod
+    async def tell_model(self, text: str) -> bool:
+        """Has the model speak on `text` as soon as nobody else speaks; returns whether it was delivered."""
+
+    @abstractmethod
+    async def say(self, text: str) -> bool:
+        """Says `text` to the caller as it is; where there is no voice for it, asks the model to."""
+
+    @abstractmethod
+    async def handed_over(self) -> None:
+        """Called once the caller is connected elsewhere: the agent falls silent."""
+
+    @abstractmethod
+    def before_close(self, closing: Callable[[], Awaitable[None]]) -> None:
+        """Has `closing` awaited once, before the agent's session closes, however that comes about."""
+
+    @abstractmethod
+    def when_model_is_silent(self, tool: str, spoken: str) -> None:
+        """Has `spoken` said to the caller when the model says nothing after the tool named `tool`."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Lets go of everything that belongs to this call. Safe to call twice."""
+
+
+class CallWrapper(Call):
+    """A `Call` that delegates to another one; override what should be different.
+
+    Lets a strategy hand a changed call to the strategy inside it:
+
+        class Whispering(CallWrapper):
+            @override
+    async def say(self, text):
+                return await super().say(text.lower())
+    """
+
+    def __init__(self, call: Call) -> None:
+        self.wrapped = call
+
+    @override
+    def report(self, phase: Phase, detail: str = "", status: str | None = None) -> None:
+        self.wrapped.report(phase, detail, status)
+
+    @property
+    @override
+    def room_id(self) -> str:
+        return self.wrapped.room_id
+
+    @property
+    @override
+    def leg_id(self) -> str | None:
+        return self.wrapped.leg_id
+
+    @property
+    @override
+    def caller(self) -> Presence:
+        return self.wrapped.caller
+
+    @property
+    @override
+    def direction(self) -> Literal["inbound", "outbound"] | None:
+        return self.wrapped.direction
+
+    @override
+    def transcript(self) -> Sequence[Utterance]:
+        return self.wrapped.transcript()
+
+    @override
+    def turn(self, *, after_tool: bool = False) -> Turn:
+        return self.wrapped.turn(after_tool=after_tool)
+
+    @override
+    async def prepare(self) -> None:
+        await self.wrapped.prepare()
+
+    @override
+    async def sentence_heard(self, *, timeout: float = SENTENCE_TIMEOUT) -> None:
+        await self.wrapped.sentence_heard(timeout=timeout)
+
+    @override
+    async def forward(
+        self,
+        destination: Destination,
+        *,
+        timeout: float = FORWARD_TIMEOUT,
+        play_dialtone: bool = False,
+    ) -> TransferResult:
+        return await self.wrapped.forward(destination, timeout=timeout, play_dialtone=play_dialtone)
+
+    @override
+    async def caller_left(self) -> None:
+        await self.wrapped.caller_left()
+
+    @override
+    async def tell_model(self, text: str) -> bool:
+        return await self.wrapped.tell_model(text)
+
+    @override
+    async def say(self, text: str) -> bool:
+        return await self.wrapped.say(text)
+
+    @override
+    async def handed_over(self) -> None:
+        await self.wrapped.handed_over()
+
+    @override
+    def before_close(self, closing: Callable[[], Awaitable[None]]) -> None:
+        self.wrapped.before_close(closing)
+
+    @override
+    def when_model_is_silent(self, tool: str, spoken: str) -> None:
+        self.wrapped.when_model_is_silent(tool, spoken)
+
+    @override
+    async def close(self) -> None:
+        await self.wrapped.close()
+
+
+class Platform(ABC):
+    """A telephony platform: finds the live call of an agent's session. May be shared between agents and calls."""
+
+    @abstractmethod
+    def call_of(self, session: Any) -> Call:
+        """Returns the live call of `session`, with everything about it already followed.
+
+        Raises:
+            NoLiveCall: the session has no room that a phone could be in.
+        """
+
+
+class TransferStrategy(Protocol):
+    """How a caller is moved.
+
+    Anything with this method is a strategy. A strategy is immutable and shared between calls; what belongs to one call
+    lives in `call` and `request`:
+
+        class ToTheFrontDesk:
+            async def transfer(self, call, request):
+                await call.prepare()
+                await call.sentence_heard()
+                return await call.forward(FRONT_DESK)
+    """
+
+    async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
+        """Moves the caller, and returns how it ended.
+
+        It is cancelled when the caller hangs up or changes their mind, and when the session closes. Whatever it raises
+        ends the transfer as `FAILED`, with the caller back at the agent.
+        """
+
+
+@runtime_checkable
+class SelfChecking(Protocol):
+    """A strategy that can say before it is used why it would not work."""
+
+    def problems(self) -> Sequence[str]:
+        """What is wrong with the set-up as it is now: a sentence each, nothing private in it, empty if all is well."""

@@ -1,0 +1,1 @@
+"""The ways a caller can be moved."""

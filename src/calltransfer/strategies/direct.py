@@ -1,0 +1,91 @@
+"""The direct transfer: the call is forwarded, without a word to the target."""
+
+import os
+from collections.abc import Sequence
+
+import attrs
+
+from calltransfer.call import (
+    FORWARD_TIMEOUT,
+    SENTENCE_TIMEOUT,
+    Call,
+    TransferRequest,
+)
+from calltransfer.destination import Destination
+from calltransfer.errors import DestinationError, NoLiveCall, PlatformError
+from calltransfer.events import TransferResult
+from calltransfer.outcome import Outcome
+from calltransfer.strategies.target import Target, checked_target, find_destination
+
+TRANSFER_TO_VARIABLE = "VIDEOSDK_CALL_TRANSFER_TO"
+
+
+def _seconds(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
+    if not 0 < value <= 600:
+        raise ValueError(f"{attribute.name} is in seconds and must be above 0 and at most 600, not {value!r}")
+
+
+@attrs.frozen
+class DirectTransfer:
+    """Forwards the caller to another line (blind or cold transfer; SIP REFER, RFC 3515).
+
+    Waits until the agent's sentence has been heard, forwards the call in place, without disconnecting or redialling
+    it, and follows it to its end. The caller stays with the agent until the platform has proven the connection; on any
+    other end the agent speaks to them at once.
+
+    While the target's phone rings the caller hears what their carrier plays, which may be silence: `play_dialtone` asks
+    the platform for a ringing tone. A forwarded call cannot be called back: a target who answers after `timeout` still
+    gets the caller.
+
+    Attributes:
+        to: A number in international form or a SIP URI; a `Destination`; or a callable `(call, request)`, async or not,
+            that finds one at call time (None: there is none now). Without it, the environment variable
+            VIDEOSDK_CALL_TRANSFER_TO is read at call time.
+        timeout: Seconds the forwarded call is followed, its ring included.
+        sentence_timeout: Seconds to wait, at most, for the agent's sentence.
+        play_dialtone: Whether the platform plays a ringing tone meanwhile.
+
+    Raises:
+        ConfigurationError: a value is wrong, at construction.
+    """
+
+    to: Target | None = attrs.field(default=None, converter=checked_target)
+    timeout: float = attrs.field(default=FORWARD_TIMEOUT, kw_only=True, validator=_seconds)
+    sentence_timeout: float = attrs.field(default=SENTENCE_TIMEOUT, kw_only=True, validator=_seconds)
+    play_dialtone: bool = attrs.field(default=False, kw_only=True)
+
+    async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
+        """Forwards the caller; see the class."""
+        try:
+            destination = await self._destination(call, request)
+        except DestinationError as error:
+            return TransferResult(outcome=Outcome.REFUSED, detail=str(error))
+        if destination is None:
+            return TransferResult(outcome=Outcome.REFUSED, detail="there is no destination now")
+        try:
+            await call.prepare()
+        except NoLiveCall as error:
+            return TransferResult(outcome=Outcome.CALLER_LEFT, destination=destination, detail=str(error))
+        except PlatformError as error:
+            return TransferResult(outcome=Outcome.FAILED, destination=destination, detail=str(error))
+        await call.sentence_heard(timeout=self.sentence_timeout)
+        return await call.forward(destination, timeout=self.timeout, play_dialtone=self.play_dialtone)
+
+    def problems(self) -> Sequence[str]:
+        """What is wrong with VIDEOSDK_CALL_TRANSFER_TO, where it is needed."""
+        if self.to is not None:
+            return ()
+        try:
+            return () if _from_environment() else (f"{TRANSFER_TO_VARIABLE} is not set",)
+        except DestinationError as error:
+            return (f"{TRANSFER_TO_VARIABLE}: {error}",)
+
+    async def _destination(self, call: Call, request: TransferRequest) -> Destination | None:
+        if self.to is None:
+            return _from_environment()
+        return await find_destination(self.to, call, request)
+
+
+def _from_environment() -> Destination | None:
+    configured = os.environ.get(TRANSFER_TO_VARIABLE, "").strip()
+    return Destination(configured) if configured else None

@@ -1,0 +1,55 @@
+"""What a strategy's `to` may be, and how the destination is found when it is needed."""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+
+from calltransfer.call import Call, TransferRequest
+from calltransfer.destination import Destination
+from calltransfer.errors import ConfigurationError, DestinationError
+
+FIND_TIMEOUT = 5.0
+"""Seconds a callable may take to find a destination: it runs while the agent's sentence is being spoken."""
+
+Found = Destination | str | None
+Target = Destination | str | Callable[[Call, TransferRequest], Found | Awaitable[Found]]
+
+
+def checked_target(to: object) -> object:
+    """Returns `to` as a `Destination` or callable.
+
+    Raises:
+        ConfigurationError: it is neither.
+        DestinationError: it is a string that is no destination.
+    """
+    if to is None or isinstance(to, Destination) or callable(to):
+        return to
+    if not isinstance(to, str):
+        raise ConfigurationError(
+            f"to= takes a phone number or SIP URI as a string, a Destination, or a callable (call, request), "
+            f"not {type(to).__name__}"
+        )
+    try:
+        return Destination(to)
+    except DestinationError as error:
+        raise DestinationError(f"to=: {error}") from None
+
+
+async def find_destination(to: Target, call: Call, request: TransferRequest) -> Destination | None:
+    """Finds the destination for this call; None when there is none now.
+
+    Raises:
+        DestinationError: a callable found an address that is not one, or not an allowed one.
+        TimeoutError: a callable took longer than `FIND_TIMEOUT`.
+    """
+    if callable(to):
+        found = to(call, request)
+        if inspect.isawaitable(found):
+            async with asyncio.timeout(FIND_TIMEOUT):
+                found = await found
+        to_now = found
+    else:
+        to_now = to
+    if to_now is None or isinstance(to_now, Destination):
+        return to_now
+    return Destination(to_now)
