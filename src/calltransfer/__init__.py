@@ -1,0 +1,98 @@
+"""Hand a live phone call from an AI agent to another line or a human, and know what really happened."""
+
+from typing import TYPE_CHECKING, Any
+
+from calltransfer.call import (
+    Call,
+    CallWrapper,
+    Platform,
+    Presence,
+    TransferRequest,
+    TransferStrategy,
+    Turn,
+    Utterance,
+)
+from calltransfer.destination import Destination
+from calltransfer.errors import (
+    AnswerLost,
+    CallTransferError,
+    ConfigurationError,
+    ConfigurationWarning,
+    DestinationError,
+    NoLiveCall,
+    NotAuthorised,
+    NotFound,
+    PlatformError,
+    PlatformUnreachable,
+    RateLimited,
+    RequestRefused,
+    ServerFault,
+)
+from calltransfer.events import Phase, TransferEvent, TransferResult
+from calltransfer.outcome import Outcome
+from calltransfer.strategies.direct import DirectTransfer
+from calltransfer.wording import ToolAnswer, Wording
+
+if TYPE_CHECKING:
+    from calltransfer.agent import Route, TransferMixin
+    from calltransfer.sandbox import Sandbox
+    from calltransfer.videosdk.platform import VideoSDKPlatform
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AnswerLost",
+    "Call",
+    "CallTransferError",
+    "CallWrapper",
+    "ConfigurationError",
+    "ConfigurationWarning",
+    "Destination",
+    "DestinationError",
+    "DirectTransfer",
+    "NoLiveCall",
+    "NotAuthorised",
+    "NotFound",
+    "Outcome",
+    "Phase",
+    "Platform",
+    "PlatformError",
+    "PlatformUnreachable",
+    "Presence",
+    "RateLimited",
+    "RequestRefused",
+    "Route",
+    "Sandbox",
+    "ServerFault",
+    "ToolAnswer",
+    "TransferEvent",
+    "TransferMixin",
+    "TransferRequest",
+    "TransferResult",
+    "TransferStrategy",
+    "Turn",
+    "Utterance",
+    "VideoSDKPlatform",
+    "Wording",
+    "__version__",
+]
+
+_NEEDS_THE_SDK = {
+    "Route": "calltransfer.agent",
+    "TransferMixin": "calltransfer.agent",
+    "Sandbox": "calltransfer.sandbox",
+    "VideoSDKPlatform": "calltransfer.videosdk.platform",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports the SDK, which takes about two seconds, only for the names that need it."""
+    if name not in _NEEDS_THE_SDK:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_NEEDS_THE_SDK[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,337 @@
+"""What an agent's author touches: `TransferMixin` and `Route`."""
+
+import asyncio
+import functools
+import inspect
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, NotRequired, Protocol, TypedDict
+
+import attrs
+from typing_extensions import Unpack
+from videosdk.agents import Agent, function_tool, get_tool_info
+
+from calltransfer.call import Call, Platform, SelfChecking, TransferStrategy
+from calltransfer.errors import ConfigurationError, ConfigurationWarning, NoLiveCall
+from calltransfer.events import TransferEvent, TransferResult
+from calltransfer.masking import masked_text
+from calltransfer.outcome import Outcome
+from calltransfer.transfers import Transfers
+from calltransfer.videosdk.platform import VideoSDKPlatform
+from calltransfer.wording import ToolAnswer, Wording
+
+TOOL: Final = "transfer_call"
+WITHDRAW: Final = "none"
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+_LOOKS_LIKE_A_NUMBER = re.compile(r"\d(?:[\s().\-/]{0,2}\d){5,}")
+_LONGEST_REASON = 500
+
+
+@attrs.frozen
+class Route:
+    """A name the model may choose, when to choose it, and the strategy behind it.
+
+    Attributes:
+        name: What the model sees: lower-case letters, digits, "_" and "-", and not "none".
+        strategy: How the caller is moved; shared between calls.
+        when: Completes "choose this when ...", for the model. No phone numbers: it would repeat them.
+
+    Raises:
+        ConfigurationError: a value is wrong.
+    """
+
+    name: str
+    strategy: TransferStrategy
+    when: str = attrs.field(kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise ConfigurationError(
+                f"Route name {masked_text(str(self.name))!r} must be lower-case letters, digits, '_' or '-', "
+                "starting with a letter, such as 'billing'"
+            )
+        if self.name == WITHDRAW:
+            raise ConfigurationError(f"Route name {WITHDRAW!r} is taken: the model uses it to withdraw a transfer")
+        if not isinstance(self.when, str) or not self.when.strip():
+            raise ConfigurationError(f"Route {self.name!r} needs when=, such as 'the caller asks about an invoice'")
+        if _LOOKS_LIKE_A_NUMBER.search(self.when):
+            raise ConfigurationError(
+                f"Route {self.name!r}: when= contains what looks like a phone number; the model must not see any"
+            )
+        method = inspect.getattr_static(self.strategy, "transfer", None)
+        if isinstance(self.strategy, type) or not inspect.iscoroutinefunction(
+            inspect.unwrap(method) if callable(method) else method
+        ):
+            raise ConfigurationError(
+                f"Route {self.name!r}: {self.strategy!r} is not a strategy; it needs "
+                "'async def transfer(self, call, request)'"
+            )
+
+
+class AgentArguments(TypedDict):
+    """What the SDK's `Agent` takes."""
+
+    instructions: str
+    tools: NotRequired[list[Any]]
+    agent_id: NotRequired[str]
+    mcp_servers: NotRequired[list[Any]]
+    inherit_context: NotRequired[bool]
+    knowledge_base: NotRequired[Any]
+    use_base_instructions: NotRequired[bool]
+
+
+class TransferTool(Protocol):
+    """The tool as the model calls it."""
+
+    async def __call__(self, destination: str = "", reason: str = "") -> dict[str, Any]:
+        """Starts, or with destination "none" withdraws, a transfer, and says at once what to tell the caller."""
+
+
+if TYPE_CHECKING:
+
+    class _Agent(Agent):  # type: ignore[misc] # the SDK ships no types
+        def __init__(self, **arguments: Any) -> None: ...
+
+else:
+    _Agent = object
+
+
+class TransferMixin(_Agent):
+    """Lets an agent pass its caller on. In the list of bases it comes before `Agent`.
+
+        class SupportAgent(TransferMixin, Agent):
+            def __init__(self) -> None:
+                super().__init__(
+                    instructions="You are the customer-care agent of ConnectTel.",
+                    transfers=[
+                        Route("billing", DirectTransfer(to="+14155550123"), when="the caller asks about an invoice"),
+                    ],
+                )
+
+    Adds one tool, `transfer_call`, and a section to the instructions. Authors override `on_enter` and `on_exit` without
+    calling `super()`.
+
+    Args:
+        transfers: The routes, or one bare strategy, which becomes the route "human".
+        platform: Where the call is; by default a `VideoSDKPlatform` that takes all it needs from the environment and
+            the agent's own session.
+        wording: The words for the model and the caller, where they should be others.
+        **arguments: What `Agent` takes: `instructions`, `tools`, ...
+
+    Raises:
+        ConfigurationError: `transfers` is empty, names a route twice, or holds something that is no strategy.
+    """
+
+    transfer_call: TransferTool
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        order = cls.__mro__
+        if Agent in order and order.index(Agent) < order.index(TransferMixin):
+            raise ConfigurationError(
+                f"{cls.__name__}: TransferMixin must come before Agent, as in "
+                f"'class {cls.__name__}(TransferMixin, Agent)'"
+            )
+
+    def __init__(
+        self,
+        *,
+        transfers: Sequence[Route] | TransferStrategy,
+        platform: Platform | None = None,
+        wording: Wording | None = None,
+        **arguments: Unpack[AgentArguments],
+    ) -> None:
+        self.__routes = _checked_routes(transfers)
+        self.__platform = VideoSDKPlatform() if platform is None else platform
+        self.__wording = Wording() if wording is None else wording
+        _warn_of_problems(self.__routes)
+        routes = "\n".join(f"- {route.name}: {route.when}" for route in self.__routes.values())
+        # Before Agent's own construction, which collects every tool it finds on the instance, then and at each
+        # update_tools(): so the tool is there once, and stays.
+        self.transfer_call = self._tool(self.__wording.tool.format(routes=routes))
+        section = self.__wording.instructions.format(routes=routes)
+        arguments["instructions"] = f"{arguments.get('instructions', '')}\n\n{section}".strip()
+        super().__init__(**arguments)
+        self.on_enter: Any = self._following_the_call(self.on_enter)
+
+    async def transfer(self, name: str, *, reason: str = "") -> TransferResult:
+        """Transfers the caller from code, exactly as the tool does, and returns how it ended.
+
+        The transfer belongs to the call: cancelling this wait does not end it. If it does not connect, the agent tells
+        the caller, as after the tool. When there is nothing to transfer, or a transfer is already under way, the
+        outcome is `REFUSED`.
+
+        Raises:
+            ConfigurationError: there is no route `name`.
+        """
+        route = self.__routes.get(name)
+        if route is None:
+            raise ConfigurationError(
+                f"there is no route {masked_text(str(name))!r}; there are: {', '.join(self.__routes)}"
+            )
+        transfers = Transfers.of(self.session)
+        try:
+            started = None if transfers.closed else self._start(route, reason, after_tool=False)
+        except NoLiveCall as error:
+            return TransferResult(outcome=Outcome.REFUSED, detail=str(error))
+        if started is None:
+            return TransferResult(
+                outcome=Outcome.REFUSED,
+                detail="the call is over" if transfers.closed else "a transfer is already under way",
+            )
+        return await asyncio.shield(started.result)
+
+    def on_transfer_event(self, event: TransferEvent) -> None:
+        """Called for everything that happens in a transfer. Override it; must return at once.
+
+        `event.phase` is `FINISHED`, with `event.outcome`, when the outcome is known. What it raises is logged.
+        """
+
+    def _following_the_call(self, on_enter: Any) -> Any:
+        """The author's `on_enter`, before which the call is found, so that its leg is known when it is needed."""
+
+        @functools.wraps(on_enter)
+        async def wrapped() -> None:
+            with suppress(NoLiveCall):  # said when a transfer is asked for
+                self._call()
+            await on_enter()
+
+        return wrapped
+
+    def _call(self) -> Call:
+        return Transfers.of(self.session).call(self.__platform, self.session)
+
+    def _start(self, route: Route, reason: str, *, after_tool: bool) -> Any:
+        return Transfers.of(self.session).start(
+            self._call(),
+            route=route.name,
+            strategy=route.strategy,
+            reason=reason[:_LONGEST_REASON],
+            wording=self.__wording,
+            listener=self._notify,
+            after_tool=after_tool,
+        )
+
+    def _notify(self, event: TransferEvent) -> None:
+        self.on_transfer_event(event)
+
+    def _tool(self, description: str) -> Any:
+        async def transfer_call(destination: str = "", reason: str = "", **_invented: object) -> dict[str, Any]:
+            return self._answer(destination, reason)
+
+        tool = function_tool(name=TOOL)(transfer_call)
+        info = get_tool_info(tool)
+        info.description = description
+        # Raw, because what the SDK derives from a signature loses descriptions and defaults on pydantic 2.12 and makes
+        # the tool vanish on Gemini where there is an Enum (facts 2.11); per instance, because it would leak otherwise.
+        info.parameters_schema = {
+            "type": "object",
+            "properties": {
+                "destination": {
+                    "type": "string",
+                    "enum": [*self.__routes, WITHDRAW],
+                    "description": f'Where to transfer to; "{WITHDRAW}" withdraws a transfer under way.',
+                },
+                "reason": {
+                    "type": "string",
+                    "description": "What the caller needs, in one short sentence.",
+                },
+            },
+            "required": ["destination", "reason"],
+        }
+        return tool
+
+    def _answer(self, destination: object, reason: object) -> dict[str, Any]:
+        """What the tool returns. Never raises: the SDK would leave the model without an answer."""
+        answer = self._begin(destination, reason if isinstance(reason, str) else "")
+        if self.session is not None:
+            with suppress(NoLiveCall):  # nobody is there who could hear the silence
+                self._call().when_model_is_silent(TOOL, answer.spoken)
+        return answer.result
+
+    def _begin(self, destination: object, reason: str) -> "_Answer":
+        wording = self.__wording
+        transfers = Transfers.of(self.session) if self.session is not None else None
+        if transfers is None or transfers.closed:
+            return _Answer("closed", wording.closed)
+        current = transfers.current
+        if destination == WITHDRAW:
+            if current is None:
+                return _Answer("error", wording.nothing_to_withdraw)
+            if transfers.withdraw() is None:
+                return _Answer("in_progress", wording.too_late, current.route)
+            return _Answer("withdrawn", wording.withdrawn, current.route)
+        route = self.__routes.get(destination) if isinstance(destination, str) else None
+        if route is None:
+            return _Answer("error", wording.unknown_destination, fields={"names": ", ".join(self.__routes)})
+        problems = _problems(route)
+        if problems:
+            fields = {"problem": "; ".join(problems)}
+            return _Answer("error", wording.not_configured, route.name, fields)
+        try:
+            started = self._start(route, reason, after_tool=True)
+        except NoLiveCall:
+            return _Answer("error", wording.not_a_phone_call)
+        if started is None:
+            under_way = current.route if current is not None else route.name
+            return _Answer("in_progress", wording.in_progress, under_way)
+        return _Answer("transferring", wording.transferring, route.name)
+
+
+@attrs.frozen
+class _Answer:
+    """The tool's answer: always a dict that JSON can hold, whatever happened."""
+
+    status: str
+    words: ToolAnswer
+    route: str = ""
+    fields: Mapping[str, str] = attrs.field(factory=dict)
+
+    @property
+    def spoken(self) -> str:
+        return self.words.spoken
+
+    @property
+    def result(self) -> dict[str, Any]:
+        message = self.words.message.format(route=self.route, **self.fields)
+        destination = {"destination": self.route} if self.route else {}
+        return {"status": self.status, **destination, "message": message}
+
+
+def _checked_routes(transfers: Any) -> dict[str, Route]:
+    if isinstance(transfers, Route):
+        transfers = [transfers]
+    if not isinstance(transfers, Sequence):
+        transfers = [Route("human", transfers, when="the caller asks for a human, or you cannot help them")]
+    if isinstance(transfers, str) or not transfers:
+        raise ConfigurationError(
+            "transfers= takes routes, such as [Route('billing', DirectTransfer(to='+14155550123'), when='...')], "
+            "or one strategy"
+        )
+    routes: dict[str, Route] = {}
+    for route in transfers:
+        if not isinstance(route, Route):
+            raise ConfigurationError(
+                f"transfers= takes Route objects, not {type(route).__name__}; write Route('name', strategy, when='...')"
+            )
+        if route.name in routes:
+            raise ConfigurationError(f"transfers= names the route {route.name!r} twice")
+        routes[route.name] = route
+    return routes
+
+
+def _problems(route: Route) -> Sequence[str]:
+    return route.strategy.problems() if isinstance(route.strategy, SelfChecking) else ()
+
+
+def _warn_of_problems(routes: dict[str, Route]) -> None:
+    for route in routes.values():
+        for problem in _problems(route):
+            warnings.warn(
+                f"Route {route.name!r} cannot be used as it is set up: {problem}",
+                ConfigurationWarning,
+                stacklevel=4,
+            )
