@@ -1,0 +1,277 @@
+"""VideoSDK's REST API, as far as transfers need it.
+
+Every request has a deadline, every answer is read with a limit and checked, every fault has a type. A request that may
+have been received is never sent again unless sending it twice changes nothing: the platform knows no idempotency keys.
+"""
+
+import asyncio
+import inspect
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import Any, Final, Self
+
+import aiohttp
+
+from calltransfer.destination import Destination
+from calltransfer.errors import (
+    AnswerLost,
+    ConfigurationError,
+    NotAuthorised,
+    NotFound,
+    PlatformError,
+    PlatformUnreachable,
+    RateLimited,
+    RequestRefused,
+    ServerFault,
+)
+from calltransfer.masking import masked_text
+from calltransfer.videosdk.following import STATUSES, Leg
+
+logger = logging.getLogger("calltransfer.videosdk")
+
+BASE_URL: Final = "https://api.videosdk.live"
+
+READ_TIMEOUT = 5.0
+"""Seconds for a reading, retries included."""
+
+ACT_TIMEOUT = 10.0
+"""Seconds for a request that acts; the readings go on beside it."""
+
+_CONNECT_TIMEOUT = 3.0
+_KEEP_ALIVE = 75.0  # longer than aiohttp's 15 s: a caller who talks for a minute must not cost a handshake
+_BACKOFF = (0.25, 0.75)
+_LARGEST_ANSWER = 4 * 1024 * 1024
+_MOST_PAGES = 50
+
+TokenSource = Callable[[], str | Awaitable[str]]
+
+
+class VideoSDKAPI:
+    """The client of one call: one pool of connections, on the loop it is used on.
+
+    Args:
+        base_url: Where the platform is.
+        token: Asked for a token before each request, so that it can be a fresh one.
+    """
+
+    def __init__(self, *, base_url: str, token: TokenSource) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._token = token
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the pool. Safe to call twice."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def leg(self, leg_id: str, *, timeout: float = READ_TIMEOUT) -> Leg:
+        """Reads one leg.
+
+        Raises:
+            PlatformError: the platform could not say; `NotFound` if there is no such leg.
+        """
+        answer = await self._get(f"/v2/sip/call/{leg_id}", {}, timeout)
+        leg = parsed_leg(answer.get("data", answer))
+        if leg is None:
+            raise AnswerLost("the platform's answer holds no call")
+        return leg
+
+    async def legs(self, *, room_id: str, session_id: str | None = None) -> AsyncIterator[Leg]:
+        """Reads the legs of a room, of one session of it or of all, on however many pages they are.
+
+        Raises:
+            PlatformError: the platform could not say.
+        """
+        query = {"roomId": room_id}
+        if session_id is not None:
+            query["sessionId"] = session_id
+        for page in range(1, _MOST_PAGES + 1):
+            answer = await self._get("/v2/sip/call", {**query, "page": str(page)}, READ_TIMEOUT)
+            documents = answer.get("data")
+            for document in documents if isinstance(documents, list) else []:
+                leg = parsed_leg(document)
+                if leg is not None:
+                    yield leg
+            if page >= _last_page(answer):
+                return
+        logger.warning("room has more than %d pages of calls; the rest was not read", _MOST_PAGES)
+
+    async def transfer(self, leg_id: str, destination: Destination, *, play_dialtone: bool = False) -> None:
+        """Asks for a leg to be forwarded (SIP REFER). Returning means only that the platform said it will.
+
+        Raises:
+            PlatformError: it was refused, or (`may_have_acted`) it is not known whether it was.
+        """
+        body: dict[str, Any] = {"callId": leg_id, "transferTo": destination.address}
+        if play_dialtone:
+            body["playDialtone"] = True
+        await self._request("POST", "/v2/sip/call/transfer", body=body, timeout=ACT_TIMEOUT, repeatable=False)
+
+    async def _get(self, path: str, query: Mapping[str, str], timeout: float) -> dict[str, Any]:
+        return await self._request("GET", path, query=query, timeout=timeout, repeatable=True)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        timeout: float,
+        repeatable: bool,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        what = f"{method} {path.partition('/call/')[0] if method == 'GET' else path}"
+        try:
+            async with asyncio.timeout(timeout):
+                for pause in _BACKOFF:
+                    try:
+                        return await self._once(method, path, query, body, what)
+                    except PlatformError as error:
+                        if not _may_be_repeated(error, repeatable):
+                            raise
+                        logger.debug("%s will be tried again: %s", what, error)
+                    await asyncio.sleep(pause)
+                return await self._once(method, path, query, body, what)
+        except TimeoutError:
+            raise AnswerLost(f"{what}: no answer within {timeout:g} s") from None
+
+    async def _once(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: Mapping[str, Any] | None,
+        what: str,
+    ) -> dict[str, Any]:
+        headers = {"Authorization": await self._fresh_token()}
+        try:
+            async with self._open().request(
+                method,
+                self._base_url + path,
+                params=query,
+                json=body,
+                headers=headers,
+                allow_redirects=False,  # the token goes nowhere else
+            ) as response:
+                text = await _limited_text(response)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise PlatformUnreachable(f"{what}: {type(error).__name__}") from None
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:
+            raise AnswerLost(f"{what}: {type(error).__name__}") from None
+        return _checked_answer(response.status, text, what)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(keepalive_timeout=_KEEP_ALIVE),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+    async def _fresh_token(self) -> str:
+        token = self._token()
+        if inspect.isawaitable(token):
+            token = await token
+        if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
+            raise ConfigurationError("token= must give a non-empty token, without line breaks")
+        return token
+
+
+def parsed_leg(document: object) -> Leg | None:
+    """Reads a call of the platform's, in either of its styles; None if it is none."""
+    if not isinstance(document, dict):
+        return None
+    leg_id = _string(document.get("callId")) or _string(document.get("id"))
+    if not leg_id:
+        return None
+    status = _status(document.get("status"))
+    if status not in STATUSES:
+        logger.warning("the platform reports a status that is not known: %r", masked_text(status))
+    entries = document.get("timelog")
+    log = [
+        _status(entry.get("status"))
+        for entry in (entries if isinstance(entries, list) else [])
+        if isinstance(entry, dict)
+    ]
+    return Leg(
+        id=leg_id,
+        status=status,
+        log=tuple(log),
+        session_id=_string(document.get("sessionId")) or None,
+        direction=_string(document.get("type")).lower() or None,
+        started=_string(document.get("start")),
+        ended=bool(document.get("end")),
+    )
+
+
+def _string(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _status(value: object) -> str:
+    return _string(value).lower().replace("_", "-").strip()[:64]
+
+
+def _last_page(answer: Mapping[str, Any]) -> int:
+    info = answer.get("pageInfo")
+    last = info.get("lastPage") if isinstance(info, dict) else None
+    return last if isinstance(last, int) else 1
+
+
+def _may_be_repeated(error: PlatformError, repeatable: bool) -> bool:
+    if isinstance(error, (RateLimited, PlatformUnreachable)):
+        return True  # nothing was done
+    return repeatable and isinstance(error, (AnswerLost, ServerFault))
+
+
+async def _limited_text(response: aiohttp.ClientResponse) -> str:
+    data = bytearray()
+    async for chunk in response.content.iter_chunked(64 * 1024):
+        data += chunk
+        if len(data) > _LARGEST_ANSWER:
+            raise aiohttp.ClientPayloadError("answer too large")
+    return data.decode("utf-8")
+
+
+def _checked_answer(status: int, text: str, what: str) -> dict[str, Any]:
+    try:
+        answer = json.loads(text) if text.strip() else {}
+    except (ValueError, RecursionError):
+        answer = None
+    if 200 <= status < 300:
+        if not isinstance(answer, dict):
+            raise AnswerLost(f"{what}: HTTP {status} with a body that is not a JSON object")
+        return answer
+    message = f"{what}: HTTP {status}{_explanation(answer)}"
+    if status in {401, 403}:
+        raise NotAuthorised(message, status=status)
+    if status in {402, 404}:
+        raise NotFound(message, status=status)
+    if status == 429:
+        raise RateLimited(message, status=status)
+    if status >= 500:
+        raise ServerFault(message, status=status)
+    raise RequestRefused(message, status=status)
+
+
+def _explanation(answer: object) -> str:
+    if isinstance(answer, dict):
+        for key in ("message", "error", "msg", "statusMessage"):
+            if isinstance(answer.get(key), str):
+                return f", {masked_text(answer[key])[:200]!r}"
+    return ""

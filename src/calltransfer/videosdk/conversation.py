@@ -1,0 +1,181 @@
+"""Who speaks, and when a turn is over: the same questions for every kind of pipeline.
+
+A cascade's turn has an utterance handle that is done when its playback is. Realtime models have none, so their turns
+are followed by the states that the session reports. Either way, the agent going from speaking or thinking to listening
+is the caller breaking in.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from typing_extensions import override
+from videosdk.agents import AgentSession
+
+from calltransfer.call import Turn
+from calltransfer.videosdk import _sdk
+
+BEGIN_TIMEOUT = 3.0
+"""Seconds for the agent to begin its next turn once the caller is silent: recognition, end of utterance, model."""
+
+FIRST_WORD_TIMEOUT = 2.0
+"""Seconds for a realtime model to begin to speak after a tool; it may also stay silent."""
+
+CALLER_TIMEOUT = 30.0
+"""Seconds a caller is waited for who broke in and is still speaking."""
+
+TURN_TIMEOUT = 20.0
+"""Seconds for the agent's answer to a caller who broke in."""
+
+_BUSY = frozenset({"thinking", "speaking"})
+
+
+class Conversation:
+    """Follows the states of a session for as long as the call lasts."""
+
+    def __init__(self, session: AgentSession) -> None:
+        self.session = session
+        self.agent: str = session.agent_state.value
+        self.caller: str = session.user_state.value
+        self.interruptions = 0
+        self.beginnings = 0
+        self._changed = asyncio.Event()
+        session.on("agent_state_changed", self._agent_changed)
+        session.on("user_state_changed", self._caller_changed)
+
+    def close(self) -> None:
+        """Follows no longer."""
+        self.session.off("agent_state_changed", self._agent_changed)
+        self.session.off("user_state_changed", self._caller_changed)
+
+    @property
+    def busy(self) -> bool:
+        """Whether the agent is thinking or speaking."""
+        return self.agent in _BUSY
+
+    @property
+    def caller_speaks(self) -> bool:
+        """Whether the caller is speaking."""
+        return self.caller == "speaking"
+
+    async def until(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Waits until `condition`, at most `timeout` seconds; returns whether it came about."""
+        try:
+            async with asyncio.timeout(timeout):
+                while not condition():
+                    await self._changed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def quiet(self, timeout: float) -> bool:
+        """Waits until the agent neither thinks nor speaks; returns whether that came about."""
+        return await self.until(lambda: not self.busy, timeout)
+
+    def _agent_changed(self, data: dict[str, Any]) -> None:
+        before, self.agent = self.agent, data["state"]
+        if before in _BUSY and (self.agent == "listening" or (self.agent == "idle" and self.caller_speaks)):
+            # The second is a caller who began before the sentence was over: the SDK forgets them at its end.
+            self.interruptions += 1
+        if self.agent == "speaking":
+            self.beginnings += 1
+        self.wake()
+
+    def _caller_changed(self, data: dict[str, Any]) -> None:
+        self.caller = data["state"]
+        self.wake()
+
+    def wake(self) -> None:
+        """Has every condition that is waited for looked at again."""
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+
+class ConversationTurn(Turn):
+    """One turn of the agent, from the moment this is made."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        *,
+        after_tool: bool,
+        while_waiting: Callable[[], Any],
+        interrupted: Callable[[], None],
+    ) -> None:
+        self._conversation = conversation
+        self._session = conversation.session
+        self._after_tool = after_tool
+        self._while_waiting = while_waiting
+        self._report_interrupted = interrupted
+        self._unconfirmed = _sdk.unconfirmed_generation(self._session)
+        self._mark()
+
+    @property
+    @override
+    def confirmed(self) -> bool:
+        return self._unconfirmed is None or self._unconfirmed.confirmed
+
+    @override
+    async def confirmation(self) -> bool:
+        return self._unconfirmed is None or await self._unconfirmed.confirmation()
+
+    @override
+    async def sentence_heard(self, *, timeout: float) -> None:
+        try:
+            async with asyncio.timeout(timeout):
+                await self._over()
+        except TimeoutError:
+            return  # a long sentence, or a model that says nothing
+        while self._interrupted:
+            self._report_interrupted()
+            self._mark()
+            await self._conversation.until(lambda: not self._conversation.caller_speaks, CALLER_TIMEOUT)
+            if not await self._conversation.until(lambda: self._conversation.busy, BEGIN_TIMEOUT):
+                return  # a cough: there is nothing to answer
+            self._mark()
+            await self._while_waiting()
+            try:
+                async with asyncio.timeout(TURN_TIMEOUT):
+                    await self._over()
+            except TimeoutError:
+                return
+
+    def _mark(self) -> None:
+        self._interruptions = self._conversation.interruptions
+        self._beginnings = self._conversation.beginnings
+        self._handle = _sdk.turn_handle(self._session, self._conversation.wake)
+
+    @property
+    def _interrupted(self) -> bool:
+        return self._conversation.interruptions > self._interruptions
+
+    async def _over(self) -> None:
+        """Waits until the turn is over or interrupted."""
+        conversation = self._conversation
+        while self._handle is not None and not self._interrupted:
+            await conversation.until(self._playback_done_or_interrupted, TURN_TIMEOUT)
+            # Somebody else's say() takes the turn over; then that is the sentence.
+            self._handle = _sdk.turn_handle(self._session, conversation.wake)
+        if self._interrupted:
+            return
+        if self._after_tool and not _sdk.is_cascade(self._session):
+            await self._realtime_model_has_spoken()
+        while conversation.busy and not self._interrupted:
+            await conversation.until(lambda: not conversation.busy or self._interrupted, TURN_TIMEOUT)
+
+    def _playback_done_or_interrupted(self) -> bool:
+        return self._interrupted or self._handle is None or bool(self._handle.done())
+
+    async def _realtime_model_has_spoken(self) -> None:
+        """Waits for what the model says after the tool, whether or not it was still speaking when it called it."""
+        conversation, loop = self._conversation, asyncio.get_running_loop()
+        first_word_by = loop.time() + FIRST_WORD_TIMEOUT
+        while not self._interrupted:
+            if conversation.agent == "speaking":
+                await conversation.until(lambda: conversation.agent != "speaking" or self._interrupted, TURN_TIMEOUT)
+                if conversation.beginnings > self._beginnings:
+                    return
+            elif not await conversation.until(
+                lambda: conversation.agent == "speaking" or self._interrupted, first_word_by - loop.time()
+            ):
+                return

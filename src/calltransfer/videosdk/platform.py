@@ -1,0 +1,90 @@
+"""VideoSDK as a platform: account, address, and how to find a session's call."""
+
+import os
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import jwt
+from typing_extensions import override
+
+from calltransfer.call import Call, Platform
+from calltransfer.errors import ConfigurationError, NoLiveCall
+from calltransfer.videosdk import _sdk
+from calltransfer.videosdk.api import BASE_URL, VideoSDKAPI
+from calltransfer.videosdk.call import VideoSDKCall
+
+_MINTED_FOR: Final = 3600
+_SPARE: Final = 60
+
+
+class VideoSDKPlatform(Platform):
+    """Transfers calls on VideoSDK. One object may serve many agents, calls and event loops.
+
+    Args:
+        base_url: The platform's address; by default that of the room the agent joined.
+        token: A token, or a callable (async too) that returns a fresh one for each request. By default the one the
+            agent joined its room with; when that has expired, one signed with VIDEOSDK_API_KEY and
+            VIDEOSDK_SECRET_KEY.
+
+    Raises:
+        ConfigurationError: a value is wrong.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str | None = None,
+        token: str | Callable[[], str | Awaitable[str]] | None = None,
+    ) -> None:
+        if base_url is not None:
+            parts = urlsplit(base_url)
+            if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query:
+                raise ConfigurationError(f"base_url= must be an address such as {BASE_URL!r}, not {base_url!r}")
+        if token is not None and not callable(token) and not (isinstance(token, str) and token):
+            raise ConfigurationError("token= must be a non-empty string or a callable that returns one")
+        self._base_url = base_url
+        self._token = token
+
+    def __repr__(self) -> str:
+        return f"VideoSDKPlatform(base_url={self._base_url!r})"
+
+    @override
+    def call_of(self, session: Any) -> Call:
+        room = _sdk.room_of(session)
+        if room is None or _sdk.closed(session):
+            raise NoLiveCall("the agent is in no VideoSDK room")
+        api = VideoSDKAPI(base_url=self._address(session), token=self._token_source(session))
+        return VideoSDKCall(session, room, api)
+
+    def _address(self, session: Any) -> str:
+        host = self._base_url or _sdk.host_of(session) or BASE_URL
+        return host if host.startswith(("http://", "https://")) else f"https://{host}"
+
+    def _token_source(self, session: Any) -> Callable[[], str | Awaitable[str]]:
+        token = self._token
+        if callable(token):
+            return token
+        if token is not None:
+            return lambda: token
+        joined_with = _sdk.token_of(session)
+        return lambda: _valid_token(joined_with)
+
+
+def _valid_token(joined_with: str | None) -> str:
+    """The token the agent joined with, or a fresh one when that has expired: calls outlive tokens."""
+    if joined_with and not _expired(joined_with):
+        return joined_with
+    api_key, secret = os.environ.get("VIDEOSDK_API_KEY"), os.environ.get("VIDEOSDK_SECRET_KEY")
+    if api_key and secret:
+        return _sdk.minted_token(api_key, secret, _MINTED_FOR)
+    return joined_with or ""
+
+
+def _expired(token: str) -> bool:
+    try:
+        expires = jwt.decode(token, options={"verify_signature": False}).get("exp")
+    except jwt.InvalidTokenError:
+        return False  # not ours to judge
+    return isinstance(expires, int | float) and expires < time.time() + _SPARE
