@@ -1,0 +1,214 @@
+"""The platform's REST API, served over real HTTP, with the faults a test asks for."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+from aiohttp import web
+
+from calltransfer.sandbox.network import Network, Refused
+
+PAGE = 10
+
+
+@attrs.define
+class Fault:
+    """Something that goes wrong with a request. The first fault that fits a request, and is not used up, is applied.
+
+    Attributes:
+        method: The requests it applies to: the method, "*" for all.
+        path: The end of their path, such as "/transfer"; "" for all.
+        status: Answer this HTTP status.
+        body: Answer this text.
+        delay: Answer this many seconds later.
+        hang: Never answer.
+        reset: Break the connection.
+        acted: Do what was asked for first: the answer is lost, not the request.
+        headers: Answer with these headers.
+        times: How many requests it applies to; None: all.
+    """
+
+    method: str
+    path: str
+    status: int | None = None
+    body: str | None = None
+    delay: float = 0.0
+    hang: bool = False
+    reset: bool = False
+    acted: bool = False
+    headers: dict[str, str] = attrs.field(factory=dict)
+    times: int | None = None
+
+    def applies_to(self, request: web.Request) -> bool:
+        """Whether it is meant for this request."""
+        return self.times != 0 and self.method in {"*", request.method} and request.path.endswith(self.path)
+
+
+@attrs.frozen
+class Request:
+    """A request that the platform has received.
+
+    Attributes:
+        method: The HTTP method.
+        path: The path.
+        at: Seconds on the clock of the network.
+        connection: The same for requests on one connection.
+        authorization: The header as it came.
+        body: The JSON body; None where there is none.
+    """
+
+    method: str
+    path: str
+    at: float
+    connection: int
+    authorization: str
+    body: Any
+
+
+class RestServer:
+    """Serves a network."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.latency = 0.0
+        self.faults: list[Fault] = []
+        self.requests: list[Request] = []
+        self._connections: dict[object, int] = {}
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listens; returns the port."""
+        app = web.Application(middlewares=[self._received])
+        app.add_routes(
+            [
+                web.get("/v2/sip/call", self._list),
+                web.get("/v2/sip/call/{id}", self._get),
+                web.post("/v2/sip/call/transfer", self._transfer),
+                web.post("/v2/sip/call/end", self._end),
+                web.post("/v2/rooms", self._create_room),
+                web.post("/v2/sessions/{id}/agent-analytics", self._analytics),
+            ]
+        )
+        self._runner = web.AppRunner(app, keepalive_timeout=self.network.unknowns.keep_alive, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port)
+        await site.start()
+        return int(self._runner.addresses[0][1]) if self._runner.addresses else port
+
+    async def stop(self) -> None:
+        """Listens no longer."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    @web.middleware
+    async def _received(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        if request.path.endswith("/agent-analytics"):
+            return await handler(request)
+        body = await request.json() if request.can_read_body else None
+        connection = self._connections.setdefault(request.protocol, len(self._connections) + 1)
+        self.requests.append(
+            Request(
+                request.method,
+                request.path,
+                self.network.now(),
+                connection,
+                request.headers.get("Authorization", ""),
+                body,
+            )
+        )
+        await asyncio.sleep(self.latency)
+        fault = next((fault for fault in self.faults if fault.applies_to(request)), None)
+        if fault is None:
+            return await self._answered(request, handler)
+        if fault.times is not None:
+            fault.times -= 1
+        return await self._with_fault(fault, request, handler)
+
+    async def _with_fault(
+        self,
+        fault: Fault,
+        request: web.Request,
+        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    ) -> web.StreamResponse:
+        answer = await self._answered(request, handler) if fault.acted else None
+        await asyncio.sleep(fault.delay)
+        if fault.hang:
+            await asyncio.Event().wait()
+        if fault.reset:
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response()
+        if fault.status is None and fault.body is None:
+            return answer or await self._answered(request, handler)
+        return web.Response(
+            status=fault.status or 200,
+            text=fault.body if fault.body is not None else '{"message": "as asked for"}',
+            content_type="application/json",
+            headers=fault.headers,
+        )
+
+    async def _answered(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        if not request.headers.get("Authorization"):
+            return web.json_response({"message": "token is missing"}, status=401)
+        try:
+            return await handler(request)
+        except Refused as refused:
+            return web.json_response({"message": str(refused)}, status=refused.status)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        legs = [
+            leg
+            for leg in self.network.legs.values()
+            if request.query.get("roomId", leg.room_id) == leg.room_id
+            and request.query.get("sessionId", leg.session_id) == leg.session_id
+            and request.query.get("type", leg.direction) == leg.direction
+        ]
+        if self.network.unknowns.newest_first:
+            legs.reverse()
+        page = int(request.query.get("page", 1))
+        last = max(1, -(-len(legs) // PAGE))
+        return web.json_response(
+            {
+                "pageInfo": {"currentPage": page, "perPage": PAGE, "lastPage": last, "total": len(legs)},
+                "data": [self._document(leg) for leg in legs[(page - 1) * PAGE : page * PAGE]],
+            }
+        )
+
+    async def _get(self, request: web.Request) -> web.Response:
+        return web.json_response({"data": self._document(self._leg(request.match_info["id"]))})
+
+    async def _transfer(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        if not body.get("callId") or not body.get("transferTo"):
+            raise Refused(400, "callId and transferTo are required")
+        leg = self.network.transfer(body["callId"], body["transferTo"])
+        # The platform answers before anything has happened: the call is still answered.
+        return web.json_response({"message": "transfer initiated", "data": {"callId": leg.id, "status": "answered"}})
+
+    async def _end(self, request: web.Request) -> web.Response:
+        leg = self._leg((await request.json()).get("callId", ""))
+        if leg.over and leg.talking_to is None:
+            raise Refused(400, "call is over")
+        self.network.hang_up(leg.id)
+        return web.json_response({"message": "ended", "data": self._document(leg)})
+
+    async def _create_room(self, _: web.Request) -> web.Response:
+        return web.json_response({"roomId": self.network.open_room().id})
+
+    async def _analytics(self, _: web.Request) -> web.Response:
+        return web.json_response({})
+
+    def _leg(self, leg_id: str) -> Any:
+        leg = self.network.legs.get(leg_id)
+        if leg is None:
+            raise Refused(self.network.unknowns.unknown_call_status, "call not found")
+        return leg
+
+    def _document(self, leg: Any) -> dict[str, Any]:
+        document: dict[str, Any] = leg.document(keeps_log=self.network.unknowns.keeps_log)
+        return document

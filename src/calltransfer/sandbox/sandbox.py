@@ -1,0 +1,281 @@
+"""The phone world on this machine."""
+
+import asyncio
+import contextvars
+import functools
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Self
+
+from videosdk.agents import AgentSession, global_event_emitter
+
+from calltransfer.sandbox import _patches
+from calltransfer.sandbox.caller import Caller
+from calltransfer.sandbox.cloud import Cloud
+from calltransfer.sandbox.models import Ears, Script, Step, make_pipeline
+from calltransfer.sandbox.network import Network, Room, Unknowns
+from calltransfer.sandbox.people import Person
+from calltransfer.sandbox.rest import Fault, Request
+from calltransfer.sandbox.room_client import CallerTrack, SandboxRoomClient
+from calltransfer.sandbox.speech import Word
+
+START_TIMEOUT = 30.0
+"""Seconds for an agent to join its room and greet the caller."""
+
+
+class Sandbox:
+    """Stands in for the whole phone world, so that an agent on the real SDK can be called and can transfer.
+
+        async with Sandbox() as sandbox:
+            sandbox.person("+14155550199", answers_after=4.0)
+            caller = await sandbox.call(SupportAgent, model=[...])
+            await caller.say("I want to talk to a human")
+            assert await caller.talking_to() == "+14155550199"
+
+    On a `FastForwardLoop`, time passes at once. One at a time in a process: it takes the place of names in the SDK.
+
+    Args:
+        latency: Seconds that the platform takes to answer a request.
+        unknowns: What the platform's documentation leaves open.
+    """
+
+    def __init__(self, *, latency: float = 0.0, unknowns: Unknowns | None = None) -> None:
+        self._latency = latency
+        self._unknowns = unknowns or Unknowns()
+        self._callers: list[Caller] = []
+        self._clients: dict[str, SandboxRoomClient] = {}
+        self._all_clients: list[SandboxRoomClient] = []
+        self._hosts: dict[Caller, tuple[asyncio.Task[None], contextvars.Context]] = {}
+        self.frames_played_at: list[float] = []
+
+    async def __aenter__(self) -> Self:
+        self._cloud = Cloud(self._unknowns)
+        self._cloud.server.latency = self._latency
+        await self._cloud.start()
+        self._replaced = _patches.replaced(
+            functools.partial(SandboxRoomClient, self),
+            self._cloud.base_url,
+            fast_forward=self.fast_forward,
+        )
+        self._replaced.__enter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            for caller, (host, context) in self._hosts.items():
+                if not host.done():
+                    await asyncio.create_task(caller.job.shutdown(), context=context)
+            await asyncio.gather(*(host for host, _ in self._hosts.values()), return_exceptions=True)
+            for client in self._all_clients:
+                await client.left()
+        finally:
+            self._replaced.__exit__(kind, error, traceback)
+            await self._cloud.stop()
+
+    @property
+    def base_url(self) -> str:
+        """Where the platform's REST API is served."""
+        return self._cloud.base_url
+
+    @property
+    def fast_forward(self) -> bool:
+        """Whether time passes at once."""
+        return self._cloud.fast_forward
+
+    @property
+    def requests(self) -> list[Request]:
+        """Every request the platform has received, in order."""
+        return self._cloud.server.requests
+
+    def person(
+        self,
+        number: str,
+        *,
+        answers_after: float | None = 2.0,
+        refuses_after: float | None = None,
+        hangs_up_after: float | None = None,
+    ) -> Person:
+        """Puts somebody at a number; see `Person`. A number with nobody at it is refused by the carrier."""
+        person = Person(
+            number=number,
+            answers_after=answers_after,
+            refuses_after=refuses_after,
+            hangs_up_after=hangs_up_after,
+        )
+        self._cloud.network.people[number] = person
+        return person
+
+    def fault(self, method: str, path: str, **how: Any) -> Fault:
+        """Has requests fail; see `Fault`. The first fault that fits is applied."""
+        fault = Fault(method, path, **how)
+        self._cloud.server.faults.append(fault)
+        return fault
+
+    def no_more_faults(self) -> None:
+        """Lets every request through again."""
+        self._cloud.server.faults.clear()
+
+    async def call(
+        self,
+        agent: Callable[[], Any],
+        *,
+        model: Iterable[Step] | Script = (),
+        kind: str = "cascade",
+        number: str = "+14155550111",
+        direction: str = "inbound",
+        phone: bool = True,
+        name: str = "Caller",
+        earlier_legs: int = 0,
+        with_session_id: bool = True,
+        ears: Ears | None = None,
+        voice_reads_to_end: bool = False,
+        room_options: dict[str, Any] | None = None,
+        session_options: dict[str, Any] | None = None,
+    ) -> Caller:
+        """Connects a caller with an agent, and returns when the agent has started.
+
+        Args:
+            agent: The agent's class, or a function that makes one.
+            model: What its model does, step by step; see `Script`.
+            kind: The kind of pipeline; one of `KINDS`.
+            number: The caller's number.
+            direction: "inbound", or "outbound" for somebody the agent has called.
+            phone: Whether the caller is on a phone, rather than in the browser.
+            name: The caller's display name.
+            earlier_legs: How many calls of the same session, over by now, the platform lists.
+            with_session_id: Whether the platform says which session the caller's leg belongs to.
+            ears: How the caller is recognised.
+            voice_reads_to_end: Whether the agent's voice wants a whole text before it speaks.
+            room_options: Options for the SDK's `RoomOptions`.
+            session_options: Options for the SDK's `AgentSession`; a value that is callable is called inside the job.
+        """
+        script = model if isinstance(model, Script) else Script(model)
+        room = await self._cloud.run(lambda network: network.open_room())
+        caller = Caller(self, script, room.id, number)
+        context = contextvars.copy_context()
+        host = asyncio.create_task(
+            self._host(
+                caller,
+                agent,
+                functools.partial(make_pipeline, kind, script, ears=ears, voice_reads_to_end=voice_reads_to_end),
+                room_options or {},
+                session_options or {},
+            ),
+            name=f"agent in {room.id}",
+            context=context,
+        )
+        self._hosts[caller] = (host, context)
+        await self._or_failed(host, lambda: room.id in self._clients, caller)
+
+        def connect(network: Network) -> None:
+            for _ in range(earlier_legs):
+                network.add_earlier_leg(room.id)
+            if phone:
+                caller.leg = network.connect_call(
+                    number=number,
+                    direction=direction,
+                    room_id=room.id,
+                    name=name,
+                    with_session_id=with_session_id,
+                    moved=caller.moved,
+                )
+            else:
+                peer = {"id": f"web-{room.id}", "displayName": name, "device": {}, "mode": "SEND_AND_RECV"}
+                network.enter(room.id, {**peer, "metaData": {}})
+
+        await self._cloud.run(connect)
+        self._callers.append(caller)
+        await self._or_failed(host, caller.started.is_set, caller)
+        return caller
+
+    async def _or_failed(self, host: "asyncio.Task[None]", condition: Callable[[], bool], caller: Caller) -> None:
+        async with asyncio.timeout(START_TIMEOUT):
+            while not condition():
+                changed = asyncio.ensure_future(caller._changed.wait())  # noqa: SLF001
+                try:
+                    await asyncio.wait([host, changed], return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    changed.cancel()
+                if host.done():
+                    host.result()
+                    raise RuntimeError("the agent's session ended before the call had begun")
+
+    async def _host(
+        self,
+        caller: Caller,
+        make_agent: Callable[[], Any],
+        pipeline: Callable[[], Any],
+        room_options: dict[str, Any],
+        session_options: dict[str, Any],
+    ) -> None:
+        with _patches.job(caller.room_id, self.base_url, room_options) as job:
+            caller.job = job
+
+            def started(_data: Any) -> None:
+                caller.started.set()
+                caller.change()
+
+            global_event_emitter.on("AGENT_STARTED", started)
+            caller.agent = make_agent()
+            options = {name: value() if callable(value) else value for name, value in session_options.items()}
+            caller.session = AgentSession(agent=caller.agent, pipeline=pipeline(), **options)
+            try:
+                await job.run_until_shutdown(session=caller.session, wait_for_participant=True)
+            finally:
+                caller.over.set()
+                caller.change()
+
+    # What a caller does
+
+    def track_of(self, caller: Caller) -> CallerTrack:
+        """The audio that the caller sends."""
+        tracks = self.client_of(caller).tracks
+        return tracks.get(caller.peer_id) or tracks[f"web-{caller.room_id}"]
+
+    def client_of(self, caller: Caller) -> SandboxRoomClient:
+        """The agent's connection to the caller's room."""
+        return self._clients[caller.room_id]
+
+    async def hang_up(self, caller: Caller) -> None:
+        """The caller hangs up."""
+        leg = caller.leg
+        if leg is not None:
+            await self._cloud.run(lambda network: network.hang_up(leg.id))
+
+    def agent_is_in(self, room_id: str) -> bool:
+        """Whether there is an agent in the room."""
+        return bool(self._cloud.network.rooms[room_id].members)
+
+    # What the agent's connection to a room needs
+
+    async def join(self, client: SandboxRoomClient) -> Room:
+        """An agent comes into a room."""
+        room = await self._cloud.run(lambda network: network.join(client))
+        self._clients[client.room_id] = client
+        self._all_clients.append(client)
+        for caller in self._hosts:
+            caller.change()
+        return room
+
+    async def leave(self, client: SandboxRoomClient) -> None:
+        """An agent leaves a room."""
+        await self._cloud.run(lambda network: network.leave(client))
+        for caller in self._callers:
+            if caller.room_id == client.room_id:
+                caller.change()
+
+    def heard(self, room_id: str, word: Word) -> None:
+        """The agent has said a word in a room; whoever is in it hears it."""
+        for caller in self._callers:
+            if caller.room_id == room_id and caller.connected_to == "agent":
+                caller.hear(word)
+
+    def played(self, at: float) -> None:
+        """A frame of an agent's audio has been played."""
+        if not self.fast_forward:
+            self.frames_played_at.append(at)

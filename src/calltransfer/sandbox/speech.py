@@ -1,0 +1,76 @@
+"""Speech as text, carried by real audio frames.
+
+What is said travels the SDK's real path, as PCM in the frames of an audio track, and is read from the frames at the
+other end. So a person heard what came out of the track, word by word, and not what somebody meant to say: a sentence
+that was cut off was heard up to the cut.
+"""
+
+import json
+from collections.abc import Iterator
+
+import attrs
+
+SAMPLE_RATE = 24_000
+FRAME_SECONDS = 0.02
+FRAME_BYTES = int(SAMPLE_RATE * FRAME_SECONDS) * 2
+SILENCE = bytes(FRAME_BYTES)
+
+_MAGIC = b"\x7fSAY"
+_SECONDS_PER_CHARACTER = 0.055  # about 165 words a minute
+_SHORTEST_WORD = 0.12
+
+
+@attrs.frozen
+class Word:
+    """One word of an utterance: number `index` of `count`, the utterance being `utterance`."""
+
+    text: str
+    utterance: int
+    index: int
+    count: int
+
+    @property
+    def last(self) -> bool:
+        """Whether nothing follows it."""
+        return self.index == self.count - 1
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes to say."""
+        return max(_SHORTEST_WORD, len(self.text) * _SECONDS_PER_CHARACTER)
+
+    def frames(self) -> int:
+        """How many frames that is."""
+        return max(1, round(self.seconds / FRAME_SECONDS))
+
+
+def words(text: str, utterance: int) -> list[Word]:
+    """The words of `text`."""
+    parts = text.split()
+    return [Word(part, utterance, index, len(parts)) for index, part in enumerate(parts)]
+
+
+def encoded(word: Word, *, frames: int | None = None) -> bytes:
+    """The word as PCM: as many frames as it takes to say it, each of which carries it."""
+    content = json.dumps([word.text[:200], word.utterance, word.index, word.count]).encode()
+    frame = _MAGIC + len(content).to_bytes(2, "big") + content
+    return frame.ljust(FRAME_BYTES, b"\x00") * (word.frames() if frames is None else frames)
+
+
+def decoded(pcm: bytes) -> Iterator[Word]:
+    """The words in `pcm`, one for each frame that carries one."""
+    for start in range(0, len(pcm), FRAME_BYTES):
+        frame = pcm[start : start + FRAME_BYTES]
+        if not frame.startswith(_MAGIC):
+            continue
+        size = int.from_bytes(frame[4:6], "big")
+        try:
+            text, utterance, index, count = json.loads(frame[6 : 6 + size])
+        except ValueError:
+            continue  # faded out: it was cut off
+        yield Word(text, utterance, index, count)
+
+
+def seconds_to_say(text: str) -> float:
+    """How long `text` takes to say."""
+    return sum(word.seconds for word in words(text, 0))
