@@ -80,7 +80,10 @@ class Script:
     Attributes:
         asked: What the model was given each time: the last message or tool result.
         answers: What each tool call returned, as the model got it.
+        realtime: The realtime model that follows the script, where there is one.
     """
+
+    realtime: "ScriptedRealtimeModel | None" = None
 
     def __init__(self, steps: Iterable[Step] = (), *, otherwise: str = "Is there anything else?") -> None:
         self._steps = iter(steps)
@@ -269,6 +272,7 @@ class ScriptedRealtimeModel(RealtimeBaseModel):  # type: ignore[misc] # the SDK 
     def __init__(self, script: Script, *, voice: bool = True) -> None:
         super().__init__()
         self.script = script
+        script.realtime = self
         self.config = SimpleNamespace(modalities=["text", "audio"] if voice else ["text"])
         self.errors: list[str] = []
         self._agent: Any = None

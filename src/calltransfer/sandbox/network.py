@@ -54,6 +54,7 @@ class Unknowns:
         carrier_gives_up_after: Seconds the carrier lets a target's phone ring.
         step: Seconds between two statuses of a transfer.
         keep_alive: Seconds that the server keeps an idle connection.
+        audio_after: Seconds from an outbound leg's joining its room to its audio.
     """
 
     status_after_failed_transfer: str | None = "answered"
@@ -66,6 +67,7 @@ class Unknowns:
     carrier_gives_up_after: float = 30.0
     step: float = 0.1
     keep_alive: float = 75.0
+    audio_after: float = 0.5
 
 
 class RoomMember(Protocol):
@@ -259,6 +261,7 @@ class Network:
                 "device": {},
                 "mode": "SEND_AND_RECV",
                 "metaData": {"sipUser": True, "callType": direction},
+                "audioAfter": self.unknowns.audio_after if direction == "outbound" else 0.0,
             },
         )
         return leg

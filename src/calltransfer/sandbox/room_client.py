@@ -138,7 +138,12 @@ class SandboxRoomClient(AsyncIOEventEmitter):
     def _add_peer(self, peer: Mapping[str, Any]) -> None:
         self.emit(Events.ADD_PEER, dict(peer))
         track = self.tracks[peer["id"]] = CallerTrack()
-        self.emit(Events.ADD_CONSUMER, self._consumer(peer["id"], track))
+        consumer = self._consumer(peer["id"], track)
+        delay = peer.get("audioAfter", 0.0)
+        if delay:
+            self._loop_of_agent.call_later(delay, self.emit, Events.ADD_CONSUMER, consumer)
+        else:
+            self.emit(Events.ADD_CONSUMER, consumer)
 
     def _remove_peer(self, peer_id: str) -> None:
         track = self.tracks.pop(peer_id, None)

@@ -227,6 +227,8 @@ class Sandbox:
             try:
                 await job.run_until_shutdown(session=caller.session, wait_for_participant=True)
             finally:
+                if caller.script.realtime is not None:  # the SDK does not close one that it uses as an LLM only
+                    await caller.script.realtime.aclose()
                 caller.over.set()
                 caller.change()
 

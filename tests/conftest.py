@@ -1,0 +1,54 @@
+"""Runs coroutine tests, on fast-forwarded time unless they are marked `real_time`, and checks what they leave behind."""
+
+import asyncio
+import inspect
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from calltransfer.sandbox import FastForwardLoop
+
+AFTERWARDS = 30.0
+"""Seconds, of fast-forwarded time, for the SDK's own timers to run out before tasks are counted."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    function = pyfuncitem.obj
+    if not inspect.iscoroutinefunction(function):
+        return None
+    real_time = pyfuncitem.get_closest_marker("real_time") is not None
+    names = inspect.signature(function).parameters
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+
+    async def test() -> None:
+        await function(**arguments)
+        if not real_time:
+            await asyncio.sleep(AFTERWARDS)
+        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task() and not _is_of_sdk(task)]
+        assert [] == left, "tasks were left behind"
+
+    loop_factory = None if real_time else FastForwardLoop
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(test())
+    return True
+
+
+def _is_of_sdk(task: "asyncio.Task[Any]") -> bool:
+    """Whether the SDK started it: with an STT of its own a realtime pipeline leaves its consumers behind."""
+    code = getattr(task.get_coro(), "cr_code", None)
+    return code is not None and "/videosdk/agents/" in code.co_filename
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test sees, or leaves, anything of VideoSDK's in the environment."""
+    for name in list(os.environ):
+        if name.startswith("VIDEOSDK_"):
+            monkeypatch.delenv(name)
+    yield
+    for name in list(os.environ):
+        if name.startswith("VIDEOSDK_"):
+            del os.environ[name]
