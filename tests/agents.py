@@ -1,5 +1,6 @@
 """The agents and calls that the tests use."""
 
+import asyncio
 from typing import Any
 
 from videosdk.agents import Agent
@@ -37,6 +38,7 @@ class SupportAgent(TransferMixin, Agent):
     ) -> None:
         self.events: list[TransferEvent] = []
         self.exited = False
+        self.finished = asyncio.Event()
         super().__init__(
             instructions="You are the customer-care agent of ConnectTel.",
             transfers=[
@@ -56,6 +58,8 @@ class SupportAgent(TransferMixin, Agent):
 
     def on_transfer_event(self, event: TransferEvent) -> None:
         self.events.append(event)
+        if event.phase is Phase.FINISHED:
+            self.finished.set()
 
     @property
     def phases(self) -> list[Phase]:

@@ -15,6 +15,7 @@ from calltransfer.call import (
 from calltransfer.destination import Destination
 from calltransfer.errors import (
     AnswerLost,
+    CallOver,
     CallTransferError,
     ConfigurationError,
     ConfigurationWarning,
@@ -43,6 +44,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AnswerLost",
     "Call",
+    "CallOver",
     "CallTransferError",
     "CallWrapper",
     "ConfigurationError",

@@ -14,7 +14,7 @@ from typing_extensions import Unpack
 from videosdk.agents import Agent, function_tool, get_tool_info
 
 from calltransfer.call import Call, Platform, SelfChecking, TransferStrategy
-from calltransfer.errors import ConfigurationError, ConfigurationWarning, NoLiveCall
+from calltransfer.errors import CallOver, ConfigurationError, ConfigurationWarning, NoLiveCall
 from calltransfer.events import TransferEvent, TransferResult
 from calltransfer.masking import masked_text
 from calltransfer.outcome import Outcome
@@ -154,6 +154,8 @@ class TransferMixin(_Agent):
         self.transfer_call = self._tool(self.__wording.tool.format(routes=routes))
         section = self.__wording.instructions.format(routes=routes)
         arguments["instructions"] = f"{arguments.get('instructions', '')}\n\n{section}".strip()
+        # The SDK adds what it collects to the list it is given; the author's stays as it is.
+        arguments["tools"] = [*arguments.get("tools", [])]
         super().__init__(**arguments)
         self.on_enter: Any = self._following_the_call(self.on_enter)
 
@@ -183,6 +185,10 @@ class TransferMixin(_Agent):
                 detail="the call is over" if transfers.closed else "a transfer is already under way",
             )
         return await asyncio.shield(started.result)
+
+    def update_tools(self, tools: list[Any]) -> None:
+        """Replaces the agent's tools; the transfer tool stays."""
+        super().update_tools([*tools])
 
     def on_transfer_event(self, event: TransferEvent) -> None:
         """Called for everything that happens in a transfer. Override it; must return at once.
@@ -273,6 +279,8 @@ class TransferMixin(_Agent):
             return _Answer("error", wording.not_configured, route.name, fields)
         try:
             started = self._start(route, reason, after_tool=True)
+        except CallOver:
+            return _Answer("closed", wording.closed)
         except NoLiveCall:
             return _Answer("error", wording.not_a_phone_call)
         if started is None:

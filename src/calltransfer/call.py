@@ -130,7 +130,8 @@ class Call(ABC):
         """Finds the caller's leg again and warms the connection, so that forwarding is one request. Nobody notices.
 
         Raises:
-            NoLiveCall: the caller's leg is over.
+            CallOver: the caller's leg is over.
+            NoLiveCall: the platform lists no leg of the caller.
             PlatformError: the platform could not say.
         """
 

@@ -7,6 +7,7 @@ found when the agent is built, and for the platform's answers, which a strategy 
     ├── ConfigurationError (also a ValueError)
     │   └── DestinationError
     ├── NoLiveCall
+    │   └── CallOver
     └── PlatformError
         ├── PlatformUnreachable
         ├── AnswerLost
@@ -35,7 +36,11 @@ class ConfigurationWarning(UserWarning):
 
 
 class NoLiveCall(CallTransferError):
-    """There is no phone call to transfer: a web caller, the playground, or a call that is over."""
+    """There is no phone call to transfer: a web caller, the playground, or one that the platform does not list."""
+
+
+class CallOver(NoLiveCall):
+    """There was one, and the caller is no longer there."""
 
 
 class PlatformError(CallTransferError):

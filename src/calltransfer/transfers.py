@@ -32,7 +32,7 @@ from calltransfer.call import (
     Turn,
 )
 from calltransfer.destination import Destination
-from calltransfer.errors import NoLiveCall
+from calltransfer.errors import CallOver, NoLiveCall
 from calltransfer.events import Phase, TransferEvent, TransferResult
 from calltransfer.masking import masked_text
 from calltransfer.outcome import Outcome
@@ -223,14 +223,17 @@ class Transfers:
         One that was started on words the caller had not finished is replaced.
 
         Raises:
-            NoLiveCall: nobody on a phone is on this call.
+            CallOver: the caller has hung up.
+            NoLiveCall: nobody on a phone has been on this call.
         """
-        if call.caller is not Presence.HERE:
-            raise NoLiveCall("this is not a phone call" if call.caller is Presence.NEVER else "the caller has hung up")
         if self._current is not None:
             if self._current.turn.confirmed:
                 return None
             self._current.end(Outcome.CANCELLED, "replaced before the caller had finished speaking")
+        if call.caller is Presence.NEVER:
+            raise NoLiveCall("this is not a phone call")
+        if call.caller is Presence.GONE:
+            raise CallOver("the caller has hung up")
         self._attempts += 1
         transfer = Transfer(
             request=TransferRequest(route=route, reason=reason, attempt=self._attempts),

@@ -12,7 +12,7 @@ from calltransfer.call import (
     TransferRequest,
 )
 from calltransfer.destination import Destination
-from calltransfer.errors import DestinationError, NoLiveCall, PlatformError
+from calltransfer.errors import CallOver, DestinationError, NoLiveCall, PlatformError
 from calltransfer.events import TransferResult
 from calltransfer.outcome import Outcome
 from calltransfer.strategies.target import Target, checked_target, find_destination
@@ -64,9 +64,9 @@ class DirectTransfer:
             return TransferResult(outcome=Outcome.REFUSED, detail="there is no destination now")
         try:
             await call.prepare()
-        except NoLiveCall as error:
+        except CallOver as error:
             return TransferResult(outcome=Outcome.CALLER_LEFT, destination=destination, detail=str(error))
-        except PlatformError as error:
+        except (NoLiveCall, PlatformError) as error:
             return TransferResult(outcome=Outcome.FAILED, destination=destination, detail=str(error))
         await call.sentence_heard(timeout=self.sentence_timeout)
         return await call.forward(destination, timeout=self.timeout, play_dialtone=self.play_dialtone)

@@ -18,7 +18,7 @@ from calltransfer.call import (
     Utterance,
 )
 from calltransfer.destination import Destination
-from calltransfer.errors import NoLiveCall, NotFound, PlatformError, RequestRefused
+from calltransfer.errors import CallOver, NoLiveCall, NotFound, PlatformError, RequestRefused
 from calltransfer.events import Phase, TransferResult
 from calltransfer.masking import masked_text
 from calltransfer.outcome import Outcome
@@ -262,7 +262,7 @@ class VideoSDKCall(Call):
             logger.info("the caller's leg could not be read again: %s", error)
             return  # it is known, and forwarding it will show
         if leg.over:
-            raise NoLiveCall("the caller's leg is over")
+            raise CallOver("the caller's leg is over")
         self._keep(leg)
 
     async def _keep_warm(self) -> None:
