@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from calltransfer.sandbox.models import Script
-from calltransfer.sandbox.network import Leg
+from calltransfer.sandbox.network import BEING_FORWARDED, Leg
 from calltransfer.sandbox.speech import Word, encoded, words
 
 if TYPE_CHECKING:
@@ -131,9 +131,13 @@ class Caller:
 
         A number, "agent", "nobody" (they are on the line, and alone), or "hung up".
         """
-        while await self._something_happens_within(settled_for):
+        while await self._something_happens_within(settled_for) or self._being_forwarded:
             pass
         return self.connected_to
+
+    @property
+    def _being_forwarded(self) -> bool:
+        return self.leg is not None and self.leg.status in BEING_FORWARDED
 
     @property
     def connected_to(self) -> str:

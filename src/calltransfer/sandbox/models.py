@@ -223,17 +223,30 @@ class ScriptedVAD(VAD):  # type: ignore[misc] # the SDK ships no types
             await self._vad_callback(response)
 
 
-class ScriptedSTT(STT):  # type: ignore[misc] # the SDK ships no types
-    """Recognises speech.
+@attrs.frozen
+class Ears:
+    """How the caller is recognised.
 
-    `preemptive`: the SDK starts to answer on words that the caller may not have finished; the recognition of an
-    utterance is then announced after its first `preflight_words` words.
+    Attributes:
+        preemptive: Whether the SDK starts to answer on words that the caller may not have finished.
+        preflight_words: After how many words the end of an utterance is suspected, besides at its end.
+        resumes: Whether it is announced that the suspicion was wrong.
+        final_after: Seconds from the last word to its recognition.
     """
 
-    def __init__(self, *, preemptive: bool = False, preflight_words: int = 1_000) -> None:
+    preemptive: bool = False
+    preflight_words: int = 1_000
+    resumes: bool = True
+    final_after: float = RECOGNITION_SECONDS
+
+
+class ScriptedSTT(STT):  # type: ignore[misc] # the SDK ships no types
+    """Recognises speech."""
+
+    def __init__(self, ears: Ears) -> None:
         super().__init__(interim_results=True)
-        self.enable_preemptive_generation = preemptive
-        self._preflight_words = preflight_words
+        self.enable_preemptive_generation = ears.preemptive
+        self._ears = ears
         self._words: list[str] = []
 
     async def process_audio(self, audio_frames: bytes, language: str | None = None, **_: Any) -> None:
@@ -241,20 +254,21 @@ class ScriptedSTT(STT):  # type: ignore[misc] # the SDK ships no types
         for word in _spoken(audio_frames):
             if word.index < 0:
                 continue
+            resumed = self._ears.resumes and len(self._words) == self._ears.preflight_words
             self._words.append(word.text)
-            await self._report(SpeechEventType.INTERIM)
-            ahead = len(self._words) == self._preflight_words or word.last
-            if self.enable_preemptive_generation and ahead:
+            await self._report(SpeechEventType.INTERIM, turn_resumed=resumed)
+            suspected = len(self._words) == self._ears.preflight_words or word.last
+            if self._ears.preemptive and suspected:
                 await self._report(SpeechEventType.PREFLIGHT)
             if word.last:
-                await asyncio.sleep(RECOGNITION_SECONDS)
+                await asyncio.sleep(self._ears.final_after)
                 await self._report(SpeechEventType.FINAL)
                 self._words.clear()
 
-    async def _report(self, event: SpeechEventType) -> None:
+    async def _report(self, event: SpeechEventType, **metadata: bool) -> None:
         if self._transcript_callback is not None:
             data = SpeechData(text=" ".join(self._words), confidence=0.95)
-            await self._transcript_callback(STTResponse(event_type=event, data=data))
+            await self._transcript_callback(STTResponse(event_type=event, data=data, metadata=metadata))
 
 
 def _spoken(pcm: bytes) -> Iterable[Word]:
@@ -385,33 +399,21 @@ class ScriptedRealtimeModel(RealtimeBaseModel):  # type: ignore[misc] # the SDK 
             self.audio_track.mark_synthesis_complete()
 
 
-@attrs.frozen
-class Ears:
-    """How the caller is recognised; see `ScriptedSTT`."""
-
-    preemptive: bool = False
-    preflight_words: int = 1_000
-
-    def stt(self) -> ScriptedSTT:
-        """The recogniser."""
-        return ScriptedSTT(preemptive=self.preemptive, preflight_words=self.preflight_words)
-
-
 def make_pipeline(kind: str, script: Script, *, ears: Ears | None = None, voice_reads_to_end: bool = False) -> Pipeline:
     """A pipeline of one of the `KINDS`, with scripted models in it."""
     ears = ears or Ears()
     if kind.startswith("cascade"):
         voice = None if kind == "cascade_without_voice" else ScriptedTTS(reads_to_end=voice_reads_to_end)
-        return Pipeline(stt=ears.stt(), llm=ScriptedLLM(script), tts=voice, vad=ScriptedVAD())
+        return Pipeline(stt=ScriptedSTT(ears), llm=ScriptedLLM(script), tts=voice, vad=ScriptedVAD())
     if kind == "realtime":
         return Pipeline(llm=ScriptedRealtimeModel(script))
     if kind == "realtime_own_ears":
-        return Pipeline(stt=ears.stt(), vad=ScriptedVAD(), llm=ScriptedRealtimeModel(script))
+        return Pipeline(stt=ScriptedSTT(ears), vad=ScriptedVAD(), llm=ScriptedRealtimeModel(script))
     if kind == "realtime_own_voice":
         return Pipeline(llm=ScriptedRealtimeModel(script, voice=False), tts=ScriptedTTS())
     if kind == "realtime_llm_only":
         return Pipeline(
-            stt=ears.stt(),
+            stt=ScriptedSTT(ears),
             vad=ScriptedVAD(),
             llm=ScriptedRealtimeModel(script, voice=False),
             tts=ScriptedTTS(),

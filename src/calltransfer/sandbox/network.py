@@ -35,6 +35,7 @@ LEG_STATES: Mapping[str, frozenset[str]] = {
 """Which status of a leg can follow which; the documentation's diagram is drawn from it."""
 
 TRANSFERABLE = frozenset({"answered", "transfer-failed"})
+BEING_FORWARDED = frozenset({"transfer-initiated", "transfer-accepted", "transferring", "transfer-ringing"})
 
 _DAY_ZERO = datetime(2026, 1, 1, tzinfo=UTC)
 

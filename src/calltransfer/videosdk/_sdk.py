@@ -113,9 +113,14 @@ class UnconfirmedGeneration:
 
     @property
     def confirmed(self) -> bool:
-        """Whether the words are known by now, and were these."""
+        """Whether the words are known by now, and were these.
+
+        One authorization stands for whichever generation is the last: an earlier one that the SDK has not cancelled is
+        let loose with it, and is none that anybody asked for.
+        """
         return (
             self.orchestrator._preemptive_authorized.is_set()
+            and self.orchestrator._preemptive_generation_task is self.task
             and not self.orchestrator._preemptive_cancelled
             and not self.task.cancelled()
         )
