@@ -75,6 +75,7 @@ class RestServer:
         self.faults: list[Fault] = []
         self.requests: list[Request] = []
         self._connections: dict[object, int] = {}
+        self._stopping = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -98,6 +99,7 @@ class RestServer:
 
     async def stop(self) -> None:
         """Listens no longer."""
+        self._stopping.set()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -136,7 +138,7 @@ class RestServer:
         answer = await self._answered(request, handler) if fault.acted else None
         await asyncio.sleep(fault.delay)
         if fault.hang:
-            await asyncio.Event().wait()
+            await self._stopping.wait()
         if fault.reset:
             if request.transport is not None:
                 request.transport.abort()

@@ -27,6 +27,7 @@ CONTRACT: Final[tuple[tuple[type, str, str], ...]] = (
     (AgentSession, "_is_executing_tool", "session.reply() during a tool goes to the background"),
     (AgentSession, "_closed", "a closed session must not get its wake-up callback back"),
     (AgentSession, "_reset_wake_up_timer", "arms the wake-up timer again after it was held back"),
+    (AgentSession, "_cancel_wake_up_timer", "nobody is to be woken in an empty room"),
     (AgentSession, "current_utterance", "the turn under way, and whether it was interrupted"),
     (AgentSession, "hangup", "held back while the caller is being forwarded"),
     (AgentSession, "on_wake_up", "held back while the caller is being forwarded"),
@@ -174,6 +175,14 @@ def closed(session: AgentSession) -> bool:
     return bool(session._closed or session.agent is None or session.pipeline is None)
 
 
+def has_voice(session: AgentSession) -> bool:
+    """Whether the session reports when the agent begins to speak."""
+    pipeline = session.pipeline
+    if pipeline.config.is_realtime:
+        return True
+    return pipeline.orchestrator is not None and pipeline.orchestrator.speech_generation is not None
+
+
 async def reply(session: AgentSession, text: str) -> bool:
     """Has the model speak on `text`; returns whether it got it."""
     pipeline = session.pipeline
@@ -198,9 +207,7 @@ async def say(session: AgentSession, text: str) -> bool:
         await pipeline.speech_generation.synthesize(text)
         session.agent.chat_context.add_message(role=ChatRole.ASSISTANT, content=text)
         return True
-    if not pipeline.config.is_realtime and (
-        pipeline.orchestrator is None or pipeline.orchestrator.speech_generation is None
-    ):
+    if not has_voice(session):
         return False
     await session.say(text)
     return True
@@ -272,6 +279,13 @@ def _auto_end_held_back(room: VideoSDKHandler) -> Iterator[None]:
                 room._schedule_session_end(0)
             elif auto_end and present and room._non_agent_participant_count == 0:
                 room._schedule_session_end(room.session_timeout_seconds or 0)
+
+
+def silence(session: AgentSession) -> None:
+    """Has the agent stop speaking, and not begin again by itself: nobody is there."""
+    session.on_wake_up = None
+    session._cancel_wake_up_timer()
+    session.interrupt(force=True)
 
 
 def forget_caller(room: VideoSDKHandler, participant_id: str) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Literal
 
 from typing_extensions import override
@@ -37,6 +37,9 @@ POLL_INTERVAL = 0.5
 
 QUIET_TIMEOUT = 15.0
 """Seconds to wait for the agent's turn to end before it is given another one."""
+
+BEGIN_TIMEOUT = 6.0
+"""Seconds for the agent to begin to speak on what it is told; then a fixed sentence is said instead."""
 
 REPLY_TIMEOUT = 60.0
 """Seconds for the agent to speak on what it is told."""
@@ -171,8 +174,8 @@ class VideoSDKCall(Call):
             if self._room.meeting is not None
             else []
         )
-        if not others and self._conversation.busy and not _sdk.closed(self._session):
-            self._session.interrupt(force=True)
+        if not others and not _sdk.closed(self._session):
+            _sdk.silence(self._session)
 
     @override
     def before_close(self, closing: Callable[[], Awaitable[None]]) -> None:
@@ -366,26 +369,47 @@ class VideoSDKCall(Call):
 
     # Speaking
 
-    async def _speak(self, speak: Callable[[], Awaitable[bool]]) -> bool:
+    async def _speak(self, speak: Callable[[], Coroutine[Any, Any, bool]]) -> bool:
         """Speaks once nobody of ours is speaking any more; returns whether it was delivered."""
         try:
             async with asyncio.timeout(QUIET_TIMEOUT + REPLY_TIMEOUT):
                 await self._conversation.quiet(QUIET_TIMEOUT)
                 while not _sdk.closed(self._session):
-                    if _sdk.busy(self._session):
-                        await self._conversation.until(lambda: not _sdk.busy(self._session), POLL_INTERVAL)
-                    else:
-                        return await speak()
+                    if not _sdk.busy(self._session):
+                        return await self._begun_in_time(speak())
+                    await self._conversation.until(lambda: not _sdk.busy(self._session), POLL_INTERVAL)
         except TimeoutError:
             logger.warning("the agent could not be made to speak in time")
         except Exception as error:
             # A provider that fails here must not keep the caller from hearing the words that need no model.
-            logger.warning(
-                "the agent could not be made to speak: %s: %s",
-                type(error).__name__,
-                masked_text(str(error)),
-            )
+            logger.warning("the agent could not be made to speak: %s", _described(error))
         return False
+
+    async def _begun_in_time(self, speech: Coroutine[Any, Any, bool]) -> bool:
+        """Lets the agent speak; gives up when it does not begin to: with a model that is down the SDK waits for ever."""
+        conversation = self._conversation
+        if not _sdk.has_voice(self._session):
+            return await speech
+        before = conversation.beginnings
+        async with asyncio.TaskGroup() as group:
+            speaking = group.create_task(speech)
+            speaking.add_done_callback(lambda _: conversation.wake())
+            begun = await conversation.until(
+                lambda: conversation.beginnings > before or _undelivered(speaking), BEGIN_TIMEOUT
+            )
+            if not begun:
+                speaking.cancel()
+        return begun and speaking.result()
+
+
+def _undelivered(speaking: "asyncio.Task[bool]") -> bool:
+    return speaking.done() and (speaking.cancelled() or speaking.exception() is not None or not speaking.result())
+
+
+def _described(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {masked_text(str(error))}"
 
 
 class _RoomListener(MeetingEventHandler):  # type: ignore[misc] # the SDK ships no types

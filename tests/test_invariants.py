@@ -1,0 +1,454 @@
+"""The invariants, under faults of the platform and in every order of events."""
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+from videosdk.agents import DTMFHandler, function_tool
+
+from calltransfer import Call, Outcome, Phase, TransferRequest, TransferResult, VideoSDKPlatform
+from calltransfer.sandbox import Caller, Calls, Sandbox, Unknowns
+from calltransfer.transfers import SETTLE_TIMEOUT
+from tests.agents import ASKS, BILLING, CONNECTING, SORRY, TO_BILLING, TRANSFERS, SupportAgent, asking_caller
+
+TRANSFER = "/v2/sip/call/transfer"
+
+REFUSALS: list[dict[str, Any]] = [
+    {"status": 400},
+    {"status": 401},
+    {"status": 402},
+    {"status": 403},
+    {"status": 404},
+    {"status": 409},
+    {"status": 429},
+    {"status": 500},
+    {"status": 503},
+    {"status": 302, "headers": {"Location": "http://127.0.0.1:9/elsewhere"}},
+    {"hang": True},
+    {"reset": True},
+    {"body": "<html>not JSON</html>"},
+    {"body": "[1, 2, 3]"},
+    {"body": "[" * 100_000},
+]
+
+
+def named(faults: list[dict[str, Any]]) -> list[Any]:
+    return [pytest.param(fault, id=" ".join(f"{k}={str(v)[:12]}" for k, v in fault.items())) for fault in faults]
+
+
+async def with_the_agent_who_speaks(caller: Caller) -> None:
+    """The caller is with the agent, who has told them; the model was told once, and every tool call was answered."""
+    await caller.hears(SORRY, timeout=120)
+    assert "agent" == await caller.talking_to()
+    assert [Outcome.FAILED] == caller.agent.outcomes
+    assert 1 == sum("did not happen" in asked for asked in caller.script.asked)
+    assert 1 == len(caller.script.answers)
+
+
+@pytest.mark.parametrize("fault", named(REFUSALS))
+async def test_never_stranded_when_the_forward_is_refused(fault: dict[str, Any]) -> None:
+    """Whatever the platform answers to the forward, the caller is soon spoken to by the agent, and a retry is possible."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        sandbox.fault("POST", TRANSFER, **fault)
+        caller = await asking_caller(sandbox, model=[*TRANSFERS, *TRANSFERS])
+        await with_the_agent_who_speaks(caller)
+
+        asked_at = next(request.at for request in sandbox.requests if request.path == TRANSFER)
+        deadline = 10.0 if fault.get("hang") or fault.get("status") == 429 else 0.0
+        sorry = await caller.hears(SORRY)
+        assert sorry.began - asked_at < deadline + 2 + 0.3 + 0.3 + 0.1 + 1.1  # then the model, the voice, and its word
+
+        sandbox.no_more_faults()
+        await caller.say("could you please try that again")
+        assert BILLING == await caller.talking_to()
+
+
+@pytest.mark.parametrize("fault", named([{"status": 500}, {"reset": True}, {"hang": True}, {"body": "not JSON"}]))
+@pytest.mark.parametrize("answers", [True, False])
+async def test_truth_when_the_answer_is_lost_after_the_server_acted(fault: dict[str, Any], answers: bool) -> None:
+    """When only the answer is lost, the transfer is followed to its real end, and the request is not sent again."""
+    async with Sandbox() as sandbox:
+        if answers:
+            sandbox.person(BILLING, answers_after=4)
+        sandbox.fault("POST", TRANSFER, acted=True, **fault)
+        caller = await asking_caller(sandbox)
+
+        assert (BILLING if answers else "agent") == await caller.talking_to()
+        assert [Outcome.CONNECTED if answers else Outcome.FAILED] == caller.agent.outcomes
+        assert 1 == sum(request.path == TRANSFER for request in sandbox.requests)
+
+
+async def test_a_rate_limit_is_waited_out() -> None:
+    """A 429 is sent again, because nothing was done; the transfer then succeeds."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        sandbox.fault("POST", TRANSFER, status=429, times=2)
+        caller = await asking_caller(sandbox)
+
+        assert BILLING == await caller.talking_to()
+        assert 3 == sum(request.path == TRANSFER for request in sandbox.requests)
+
+
+@pytest.mark.parametrize("fault", named([f for f in REFUSALS if f.get("status") not in {404, 402}]))
+async def test_never_stranded_when_the_platform_cannot_be_read(fault: dict[str, Any]) -> None:
+    """When the caller's leg can never be looked up, nothing is forwarded, and the caller is told."""
+    async with Sandbox() as sandbox:
+        sandbox.fault("GET", "", **fault)
+        caller = await asking_caller(sandbox)
+        await with_the_agent_who_speaks(caller)
+
+        assert not any(request.method == "POST" for request in sandbox.requests)
+
+
+@pytest.mark.parametrize("fault", named([{"status": 500}, {"hang": True}, {"reset": True}, {"body": "{}"}]))
+async def test_a_leg_that_is_known_is_forwarded_although_it_cannot_be_read_again(fault: dict[str, Any]) -> None:
+    """A fault that begins after the caller's leg was found delays nothing: reading it again only warms the connection."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        caller = await sandbox.call(SupportAgent, model=TRANSFERS)
+        sandbox.fault("GET", "", times=3, **fault)
+        await caller.say(ASKS)
+
+        assert BILLING == await caller.talking_to()
+
+
+async def test_a_leg_that_was_not_found_early_is_found_when_it_is_needed() -> None:
+    """A look-up that fails when the caller joins is made up for when they are to be transferred."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        fault = sandbox.fault("GET", "", status=500)
+        caller = await sandbox.call(SupportAgent, model=TRANSFERS)
+        await asyncio.sleep(2)
+        fault.times = 0
+        await caller.say(ASKS)
+
+        assert BILLING == await caller.talking_to()
+
+
+@pytest.mark.parametrize("status", [402, 404])
+async def test_a_leg_that_is_gone_is_looked_for_again(status: int) -> None:
+    """A known leg that the platform no longer knows is looked up anew."""
+    async with Sandbox(unknowns=Unknowns(unknown_call_status=status)) as sandbox:
+        sandbox.person(BILLING)
+        caller = await sandbox.call(SupportAgent, model=TRANSFERS)
+        assert caller.leg is not None
+        sandbox.fault("GET", caller.leg.id, status=status, times=1)
+        await caller.say(ASKS)
+
+        assert BILLING == await caller.talking_to()
+
+
+async def test_an_expired_token() -> None:
+    """A token that is no longer good ends in a failure that names it, without showing it."""
+    async with Sandbox() as sandbox:
+        sandbox.fault("*", "", status=401, body='{"message": "Token is expired eyJhbGciOi.eyJhcGlrZXki.c2ln"}')
+        caller = await asking_caller(sandbox)
+        await with_the_agent_who_speaks(caller)
+
+        finished = next(event for event in caller.agent.events if event.phase is Phase.FINISHED)
+        assert "HTTP 401, 'Token is expired ***'" in finished.detail
+
+
+@pytest.mark.parametrize("phase", [Phase.STARTED, Phase.PREPARED, Phase.SENTENCE_HEARD, Phase.FORWARDING, Phase.RINGING])
+@pytest.mark.parametrize("kind", ["cascade", "realtime"])
+async def test_caller_first(phase: Phase, kind: str) -> None:
+    """A caller who hangs up, at any phase, is not forwarded any more, and the session ends as it would have without us."""
+    hung_up: list[asyncio.Task[None]] = []
+
+    class Watched(SupportAgent):
+        def on_transfer_event(self, event: Any) -> None:
+            super().on_transfer_event(event)
+            if event.phase is phase:
+                hung_up.append(asyncio.create_task(caller.hang_up()))
+
+    async with Sandbox(latency=0.1) as sandbox:
+        sandbox.person(BILLING, answers_after=5)
+        caller = await sandbox.call(Watched, kind=kind, model=TRANSFERS)
+        agent = caller.agent
+        await caller.say(ASKS)
+        assert "hung up" == await caller.talking_to()
+        await caller.over.wait()
+
+        assert [Outcome.CALLER_LEFT] == agent.outcomes
+        assert agent.exited
+        assert not any("did not happen" in asked for asked in caller.script.asked)
+        assert not any(SORRY in said for said in caller.said_to_caller)
+        assert 1 == len(hung_up)
+
+
+async def test_caller_first_while_the_leg_is_being_read() -> None:
+    """A caller who hangs up just before the forward is found gone by the platform, and nobody is told anything."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        caller = await asking_caller(sandbox)
+        leg = caller.leg
+        assert leg is not None
+        leg.ended = 0.0  # the platform knows before the room does
+        assert [] == caller.agent.outcomes
+        await caller.agent.finished.wait()
+
+        assert [Outcome.CALLER_LEFT] == caller.agent.outcomes
+        leg.ended = None
+
+
+async def test_no_early_end_for_a_recorded_caller() -> None:
+    """The SDK ends its session the moment a recorded caller leaves; while they are forwarded it waits for the truth."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        caller = await sandbox.call(SupportAgent, model=TRANSFERS)
+        agent = caller.agent
+        caller.job.room.recorded_participants.add(caller.peer_id)
+        await caller.say(ASKS)
+
+        assert BILLING == await caller.talking_to()
+        await caller.over.wait()
+        assert [Outcome.CONNECTED] == agent.outcomes
+        assert agent.exited
+
+
+async def test_the_session_ends_when_the_caller_has_been_forwarded() -> None:
+    """After a handover the agent's session ends on its own, as after any caller who leaves."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        caller = await asking_caller(sandbox)
+        agent = caller.agent
+        left_at = await caller.sees("transferred")
+        await caller.over.wait()
+
+        assert agent.exited
+        assert 5.0 <= asyncio.get_running_loop().time() - left_at < 7.0
+
+
+async def test_a_hang_up_after_the_handover_ends_nobody_s_call() -> None:
+    """`session.hangup()` once the caller has been forwarded does not end the call they are in now."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        caller = await asking_caller(sandbox)
+        await caller.agent.finished.wait()
+        await caller.session.hangup()
+        await caller.over.wait()
+
+        assert BILLING == caller.connected_to
+        assert not any(request.path.endswith("/end") for request in sandbox.requests)
+
+
+async def test_the_agent_falls_silent_after_the_handover() -> None:
+    """A sentence that the agent was in the middle of when the caller was forwarded is not finished."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING, answers_after=6)
+        endless = " ".join(["let me tell you something"] * 40)
+        caller = await asking_caller(sandbox, model=[TO_BILLING, CONNECTING, endless])
+        await caller.sees("transfer-ringing")
+        await caller.say("are you still there I hear nothing")
+        await caller.hears("let me tell you")
+        session = caller.session
+        await caller.sees("transferred")
+        await asyncio.sleep(1)
+
+        assert "speaking" != session.agent_state.value
+        assert BILLING == await caller.talking_to()
+
+
+async def test_clean() -> None:
+    """After a transfer that failed, nothing of ours is left on the SDK's objects, and everything of the author's is back."""
+    woken: list[float] = []
+
+    def wake_up() -> None:
+        woken.append(asyncio.get_running_loop().time())
+
+    keys: list[Any] = []
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING, refuses_after=5)
+        caller = await sandbox.call(
+            SupportAgent,
+            model=TRANSFERS,
+            session_options={"wake_up": 3, "dtmf_handler": lambda: DTMFHandler(keys.append)},
+        )
+        caller.session.on_wake_up = wake_up
+        room, session = caller.job.room, caller.session
+        before = (room.auto_end_session, room._transfer_in_progress, session.dtmf_handler._callback)
+        await caller.say(ASKS)
+        await caller.hears(SORRY)
+        await caller.talking_to()
+
+        assert before == (room.auto_end_session, room._transfer_in_progress, session.dtmf_handler._callback)
+        assert session.on_wake_up is wake_up
+        assert "hangup" not in vars(session)
+        assert woken
+        await caller.press("5")
+        await caller.press("#")
+        await asyncio.sleep(0.1)
+        assert [5, "#"] == keys
+
+
+async def test_nothing_else_speaks_or_ends_the_call_while_it_is_forwarded() -> None:
+    """Wake-up, keys and the author's hang-up are held back while the caller is forwarded, and reported."""
+    woken: list[str] = []
+    keys: list[Any] = []
+
+    class HangsUp(SupportAgent):
+        @function_tool
+        async def end_call(self) -> dict[str, str]:
+            """Ends the call."""
+            await self.hangup()
+            return {"status": "ended"}
+
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING, answers_after=15)
+        caller = await sandbox.call(
+            HangsUp,
+            model=[TO_BILLING, CONNECTING, Calls("end_call"), "Goodbye."],
+            session_options={"wake_up": 2, "dtmf_handler": lambda: DTMFHandler(keys.append)},
+        )
+        caller.session.on_wake_up = lambda: woken.append("woken")
+        await caller.say(ASKS)
+        await caller.sees("transfer-ringing")
+        woken.clear()
+        await caller.press("1")
+        await asyncio.sleep(4)
+        await caller.say("please hang up the phone now")
+
+        assert BILLING == await caller.talking_to()
+        assert [] == woken
+        assert [] == keys
+        assert ["keypad", "hang-up (manual_hangup)"] == [
+            event.detail for event in caller.agent.events if event.phase is Phase.HELD_BACK
+        ]
+
+
+async def test_private(caplog: pytest.LogCaptureFixture) -> None:
+    """No number, and no token, is in what we log, in events, in results, or in anything's repr."""
+    caplog.set_level(logging.DEBUG, logger="calltransfer")
+    async with Sandbox() as sandbox:
+        sandbox.fault("POST", TRANSFER, status=400, body=f'{{"message": "cannot reach {BILLING} with sandbox-token"}}')
+        caller = await asking_caller(sandbox, lambda: SupportAgent(platform=VideoSDKPlatform(token="eyJhb.eyJh.c2ln")))
+        await caller.hears(SORRY)
+        result = await caller.agent.transfer("billing")
+
+        ours = [record.getMessage() for record in caplog.records if record.name.startswith("calltransfer")]
+        assert ours
+        shown = "\n".join([*ours, repr(result), str(result.destination), repr(caller.agent.events), str(caller.script.answers)])
+        for private in ("4155550123", "eyJhb", caller.number.lstrip("+")):
+            assert private not in shown
+        assert all("eyJhb.eyJh.c2ln" == request.authorization for request in sandbox.requests)
+
+
+async def test_closing_the_session_while_the_agent_speaks_cancels_the_transfer() -> None:
+    """A session that is closed before the call was forwarded takes the transfer with it."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        caller = await asking_caller(sandbox)
+        agent = caller.agent
+        await caller.hears("connecting")
+        await caller.session.close()
+
+        assert [Outcome.CANCELLED] == agent.outcomes
+        assert not any(request.path == TRANSFER for request in sandbox.requests)
+
+
+@pytest.mark.parametrize("answers_after", [1.0, 60.0])
+async def test_closing_the_session_while_it_rings_waits_for_the_truth(answers_after: float) -> None:
+    """A session that is closed after the call was forwarded waits a few seconds for its end, and no longer."""
+    async with Sandbox(unknowns=Unknowns(carrier_gives_up_after=1_000)) as sandbox:
+        sandbox.person(BILLING, answers_after=answers_after)
+        caller = await asking_caller(sandbox)
+        agent = caller.agent
+        await caller.sees("transfer-ringing")
+        now = asyncio.get_running_loop().time
+        began = now()
+        await caller.session.close()
+
+        assert now() - began <= SETTLE_TIMEOUT + 0.1
+        assert [Outcome.CONNECTED if answers_after < 5 else Outcome.CANCELLED] == agent.outcomes
+        await caller.hang_up()
+
+
+async def test_shutting_the_worker_down_ends_the_transfer_before_the_session() -> None:
+    """Our clean-up runs before the session's own close, which is the job's first shutdown callback."""
+    order: list[str] = []
+
+    class Watched(SupportAgent):
+        def on_transfer_event(self, event: Any) -> None:
+            super().on_transfer_event(event)
+            if event.phase is Phase.FINISHED:
+                order.append(event.outcome)
+
+        async def on_exit(self) -> None:
+            order.append("on_exit")
+
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        caller = await asking_caller(sandbox, Watched)
+        await caller.hears("connecting")
+        await caller.job.shutdown()
+        await caller.over.wait()
+
+        assert [Outcome.CANCELLED, "on_exit"] == order
+
+
+class Misbehaving:
+    """A strategy that does not do what it should."""
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
+        if self.how == "raises":
+            raise RuntimeError(f"could not find {BILLING}")
+        if self.how == "cancels itself":
+            raise asyncio.CancelledError
+        if self.how == "hangs":
+            await asyncio.Event().wait()
+        return "connected"  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("how", "detail"),
+    [
+        ("raises", "Misbehaving raised RuntimeError"),
+        ("returns nonsense", "Misbehaving returned str instead of a TransferResult"),
+        ("cancels itself", "Misbehaving ended by cancelling itself"),
+        ("hangs", "Misbehaving timed out"),
+    ],
+)
+async def test_never_stranded_by_a_strategy(how: str, detail: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A strategy that raises, hangs or returns nonsense ends as a failure that says whose it is, and the agent speaks."""
+    async with Sandbox() as sandbox:
+        caller = await asking_caller(sandbox, lambda: SupportAgent(Misbehaving(how)))
+        await caller.hears(SORRY, timeout=400)
+
+        finished = next(event for event in caller.agent.events if event.phase is Phase.FINISHED)
+        assert (Outcome.FAILED, detail) == (finished.outcome, finished.detail)
+        assert "4155550123" not in caplog.text
+
+
+async def test_an_event_hook_that_raises_is_logged_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    """A bug in the author's `on_transfer_event` does not end a transfer that a caller waits for."""
+
+    class Buggy(SupportAgent):
+        def on_transfer_event(self, event: Any) -> None:
+            super().on_transfer_event(event)
+            raise ZeroDivisionError
+
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        caller = await asking_caller(sandbox, Buggy)
+
+        assert BILLING == await caller.talking_to()
+        assert "on_transfer_event raised" in caplog.text
+
+
+async def test_a_model_that_is_down_does_not_keep_the_caller_in_the_dark() -> None:
+    """When the model fails as it is told, the caller hears a fixed apology instead."""
+
+    def broken(_last: str) -> str:
+        raise ConnectionError("the model's provider is down")
+
+    async with Sandbox() as sandbox:
+        caller = await asking_caller(sandbox, model=[TO_BILLING, CONNECTING, broken])
+        await caller.hears("I could not connect you. I am still here with you.")
+        await caller.talking_to()
+
+        assert Phase.TOLD == caller.agent.phases[-1]
