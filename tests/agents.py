@@ -76,7 +76,9 @@ class SupportAgent(TransferMixin, Agent):
         return next(event.at for event in self.events if event.phase is phase)
 
 
-async def asking_caller(sandbox: Sandbox, agent: Any = SupportAgent, *, model: Any = TRANSFERS, **options: Any) -> Caller:
+async def asking_caller(
+    sandbox: Sandbox, agent: Any = SupportAgent, *, model: Any = TRANSFERS, **options: Any
+) -> Caller:
     """A caller who has just asked to be transferred to billing."""
     caller = await sandbox.call(agent, model=model, **options)
     await caller.say(ASKS)

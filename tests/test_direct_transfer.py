@@ -197,7 +197,12 @@ async def test_inbound_and_outbound_calls_alike(direction: str) -> None:
 
 @pytest.mark.parametrize(
     "listed",
-    [{"earlier_legs": 1}, {"earlier_legs": 14}, {"with_session_id": False}, {"with_session_id": False, "earlier_legs": 25}],
+    [
+        {"earlier_legs": 1},
+        {"earlier_legs": 14},
+        {"with_session_id": False},
+        {"with_session_id": False, "earlier_legs": 25},
+    ],
 )
 async def test_the_right_leg_is_forwarded(listed: dict[str, int]) -> None:
     """The caller's live leg is found behind ended ones, on the second page, and without a session id."""

@@ -151,7 +151,9 @@ async def test_an_expired_token() -> None:
         assert "HTTP 401, 'Token is expired ***'" in finished.detail
 
 
-@pytest.mark.parametrize("phase", [Phase.STARTED, Phase.PREPARED, Phase.SENTENCE_HEARD, Phase.FORWARDING, Phase.RINGING])
+@pytest.mark.parametrize(
+    "phase", [Phase.STARTED, Phase.PREPARED, Phase.SENTENCE_HEARD, Phase.FORWARDING, Phase.RINGING]
+)
 @pytest.mark.parametrize("kind", ["cascade", "realtime"])
 async def test_caller_first(phase: Phase, kind: str) -> None:
     """A caller who hangs up, at any phase, is not forwarded any more, and the session ends as it would have without us."""
@@ -329,7 +331,9 @@ async def test_private(caplog: pytest.LogCaptureFixture) -> None:
 
         ours = [record.getMessage() for record in caplog.records if record.name.startswith("calltransfer")]
         assert ours
-        shown = "\n".join([*ours, repr(result), str(result.destination), repr(caller.agent.events), str(caller.script.answers)])
+        shown = "\n".join(
+            [*ours, repr(result), str(result.destination), repr(caller.agent.events), str(caller.script.answers)]
+        )
         for private in ("4155550123", "eyJhb", caller.number.lstrip("+")):
             assert private not in shown
         assert all("eyJhb.eyJh.c2ln" == request.authorization for request in sandbox.requests)

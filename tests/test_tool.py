@@ -9,7 +9,17 @@ from videosdk.agents import Agent, build_gemini_schema, build_openai_schema, fun
 
 from calltransfer import DirectTransfer, NoLiveCall, Outcome, Phase, Route, TransferMixin, Wording
 from calltransfer.sandbox import KINDS, Calls, Sandbox
-from tests.agents import BILLING, CONNECTING, REASON, SORRY, SUPPORT, TO_BILLING, TO_SUPPORT, SupportAgent, asking_caller
+from tests.agents import (
+    BILLING,
+    CONNECTING,
+    REASON,
+    SORRY,
+    SUPPORT,
+    TO_BILLING,
+    TO_SUPPORT,
+    SupportAgent,
+    asking_caller,
+)
 
 
 def tools_of(agent: Any) -> list[Any]:
@@ -56,7 +66,10 @@ async def test_is_not_shared_between_agents() -> None:
 
     one, two = SupportAgent(), Other()
     three: Any = _agent_with([Route("sales", DirectTransfer(to=SUPPORT), when="the caller wants to buy")])
-    enums = [build_openai_schema(tools_of(a)[0])["parameters"]["properties"]["destination"]["enum"] for a in (one, two, three)]
+    enums = [
+        build_openai_schema(tools_of(a)[0])["parameters"]["properties"]["destination"]["enum"]
+        for a in (one, two, three)
+    ]
     assert [["billing", "support", "none"], ["billing", "support", "none"], ["sales", "none"]] == enums
 
 
@@ -259,9 +272,14 @@ async def test_from_code() -> None:
         assert BILLING == result.destination.address
         assert (caller.leg.id, caller.room_id) == (result.leg_id, result.room_id)
         assert "transferred" == result.status
-        assert [Phase.STARTED, Phase.PREPARED, Phase.SENTENCE_HEARD, Phase.FORWARDING, Phase.RINGING, Phase.FINISHED] == [
-            event.phase for event in result.timeline
-        ]
+        assert [
+            Phase.STARTED,
+            Phase.PREPARED,
+            Phase.SENTENCE_HEARD,
+            Phase.FORWARDING,
+            Phase.RINGING,
+            Phase.FINISHED,
+        ] == [event.phase for event in result.timeline]
         await caller.talking_to()
 
 
@@ -324,7 +342,9 @@ async def test_without_a_destination_in_the_environment(monkeypatch: pytest.Monk
 
     async with Sandbox() as sandbox:
         monkeypatch.setenv("VIDEOSDK_CALL_TRANSFER_TO", BILLING)
-        caller = await sandbox.call(lambda: SupportAgent(DirectTransfer()), model=[TO_BILLING, "I cannot transfer you."])
+        caller = await sandbox.call(
+            lambda: SupportAgent(DirectTransfer()), model=[TO_BILLING, "I cannot transfer you."]
+        )
         monkeypatch.delenv("VIDEOSDK_CALL_TRANSFER_TO")
         await caller.say("please transfer me to billing")
         await caller.hears("I cannot transfer you.")

@@ -7,7 +7,18 @@ import pytest
 
 from calltransfer import DirectTransfer, Outcome, Phase
 from calltransfer.sandbox import Caller, Calls, Ears, Sandbox
-from tests.agents import ASKS, BILLING, SORRY, SUPPORT, TO_BILLING, TO_SUPPORT, TRANSFERS, WITHDRAWS, SupportAgent, asking_caller
+from tests.agents import (
+    ASKS,
+    BILLING,
+    SORRY,
+    SUPPORT,
+    TO_BILLING,
+    TO_SUPPORT,
+    TRANSFERS,
+    WITHDRAWS,
+    SupportAgent,
+    asking_caller,
+)
 
 LONG = "I am connecting you to our billing department now so please stay on the line with me"
 STAYS = "Of course, you stay with me."

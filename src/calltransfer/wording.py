@@ -42,19 +42,25 @@ def _fields(template: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
 
 
-def _with_fields(*allowed: str) -> Callable[[Any, "attrs.Attribute[str]", str], None]:
-    def check(_: Any, attribute: "attrs.Attribute[str]", value: str) -> None:
+def _with_fields(*allowed: str) -> Callable[[Any, "attrs.Attribute[Any]", "str | ToolAnswer"], None]:
+    def check(_: Any, attribute: "attrs.Attribute[Any]", value: str | ToolAnswer) -> None:
+        template = value.message if isinstance(value, ToolAnswer) else value
         try:
-            unknown = _fields(value) - set(allowed)
+            unknown = _fields(template) - set(allowed)
         except ValueError as error:
             raise ConfigurationError(f"Wording.{attribute.name} is not a template: {error}") from None
         if unknown:
+            known = ", ".join(f"{{{name}}}" for name in allowed)
             raise ConfigurationError(
-                f"Wording.{attribute.name} uses {{{min(unknown)}}}, which is not known there; "
-                f"it may use {', '.join(f'{{{name}}}' for name in allowed) or 'no field'}"
+                f"Wording.{attribute.name} uses {{{min(unknown)}}}, which is not known there; it may use {known}"
             )
 
     return check
+
+
+def _answer(message: str, spoken: str, *fields: str) -> ToolAnswer:
+    answer: ToolAnswer = attrs.field(default=ToolAnswer(message, spoken), validator=_with_fields("route", *fields))
+    return answer
 
 
 @attrs.frozen(kw_only=True)
@@ -97,41 +103,43 @@ class Wording:
         default="Pass the caller on to another line or person. Destinations:\n{routes}",
         validator=_with_fields("routes"),
     )
-    transferring: ToolAnswer = ToolAnswer(
+    transferring: ToolAnswer = _answer(
         "The transfer to {route} has begun. Tell the caller in one short sentence, in their language, that you are "
         "connecting them now. Do not say that it worked.",
         "One moment please, I am connecting you.",
     )
-    in_progress: ToolAnswer = ToolAnswer(
+    in_progress: ToolAnswer = _answer(
         "A transfer to {route} is already under way; it has not been started again. To choose another destination, "
         'withdraw it first with destination "none".',
         "One moment please, I am still connecting you.",
     )
-    too_late: ToolAnswer = ToolAnswer(
+    too_late: ToolAnswer = _answer(
         "The call has already been forwarded to {route} and cannot be called back. You will be told if it fails.",
         "I am already connecting you; one moment please.",
     )
-    withdrawn: ToolAnswer = ToolAnswer(
+    withdrawn: ToolAnswer = _answer(
         "The transfer to {route} has been withdrawn. The caller stays with you; carry on helping them.",
         "All right, you stay with me.",
     )
-    nothing_to_withdraw: ToolAnswer = ToolAnswer(
+    nothing_to_withdraw: ToolAnswer = _answer(
         "No transfer is under way. The caller is with you; carry on helping them.",
         "All right.",
     )
-    unknown_destination: ToolAnswer = ToolAnswer(
+    unknown_destination: ToolAnswer = _answer(
         "There is no such destination, and nothing was started. Choose one of: {names}.",
         "I am sorry, I cannot transfer you there.",
+        "names",
     )
-    not_a_phone_call: ToolAnswer = ToolAnswer(
+    not_a_phone_call: ToolAnswer = _answer(
         "This is not a phone call, so it cannot be transferred. Tell the caller so and offer other help.",
         "I am sorry, I can only transfer phone calls.",
     )
-    not_configured: ToolAnswer = ToolAnswer(
+    not_configured: ToolAnswer = _answer(
         "This transfer is not set up: {problem}. Say that you cannot transfer them now, and offer other help.",
         "I am sorry, I cannot transfer you at the moment.",
+        "problem",
     )
-    closed: ToolAnswer = ToolAnswer(
+    closed: ToolAnswer = _answer(
         "The caller is no longer with you; nothing can be transferred.",
         "Goodbye.",
     )

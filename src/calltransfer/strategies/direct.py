@@ -12,17 +12,21 @@ from calltransfer.call import (
     TransferRequest,
 )
 from calltransfer.destination import Destination
-from calltransfer.errors import CallOver, DestinationError, NoLiveCall, PlatformError
+from calltransfer.errors import CallOver, ConfigurationError, DestinationError, NoLiveCall, PlatformError
 from calltransfer.events import TransferResult
 from calltransfer.outcome import Outcome
 from calltransfer.strategies.target import Target, checked_target, find_destination
 
 TRANSFER_TO_VARIABLE = "VIDEOSDK_CALL_TRANSFER_TO"
 
+_LONGEST_WAIT = 240.0
+
 
 def _seconds(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-    if not 0 < value <= 600:
-        raise ValueError(f"{attribute.name} is in seconds and must be above 0 and at most 600, not {value!r}")
+    if not isinstance(value, int | float) or not 0 < value <= _LONGEST_WAIT:
+        raise ConfigurationError(
+            f"{attribute.name}= is in seconds, above 0 and at most {_LONGEST_WAIT:g}, not {value!r}"
+        )
 
 
 @attrs.frozen

@@ -1,0 +1,344 @@
+"""Destinations, masking, wording and routes: what is wrong is refused when it is made, with a sentence one can act on."""
+
+import re
+
+import attrs
+import phonenumbers
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calltransfer import (
+    ConfigurationError,
+    Destination,
+    DestinationError,
+    DirectTransfer,
+    Outcome,
+    Route,
+    ToolAnswer,
+    TransferResult,
+    VideoSDKPlatform,
+    Wording,
+)
+from calltransfer.masking import masked_address, masked_number, masked_text
+from tests.agents import BILLING, SupportAgent
+
+REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
+
+
+def example_number(region: str) -> "phonenumbers.PhoneNumber | None":
+    return phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.FIXED_LINE)
+
+
+EXAMPLES = [number for number in map(example_number, REGIONS) if number is not None]
+FORMATS = [phonenumbers.PhoneNumberFormat.E164, phonenumbers.PhoneNumberFormat.INTERNATIONAL]
+PREMIUM = [
+    number
+    for number in (
+        phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.PREMIUM_RATE) for region in REGIONS
+    )
+    if number is not None and phonenumbers.number_type(number) == phonenumbers.PhoneNumberType.PREMIUM_RATE
+]
+
+
+@given(number=st.sampled_from(EXAMPLES), form=st.sampled_from(FORMATS))
+def test_every_country_s_numbers_round_trip(number: "phonenumbers.PhoneNumber", form: int) -> None:
+    """A valid number, however it is written, becomes E.164, and E.164 stays what it is."""
+    written = phonenumbers.format_number(number, form)
+    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+    assert e164 == Destination(written).address == Destination(Destination(written).address).address
+
+
+@given(number=st.sampled_from(PREMIUM))
+def test_premium_rate_numbers_are_refused_unless_allowed(number: "phonenumbers.PhoneNumber") -> None:
+    """No premium-rate number of any country is dialled by accident, as a number or inside a SIP URI."""
+    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    for address in (e164, f"sip:{e164}@pbx.example.com"):
+        with pytest.raises(DestinationError, match="premium-rate"):
+            Destination(address)
+        assert address == Destination(address, allow_premium=True).address
+
+
+@pytest.mark.parametrize("number", ["112", "911", "999", "110", "000", "119"])
+def test_emergency_numbers_are_refused_unless_allowed(number: str) -> None:
+    """No emergency number of any country is dialled by accident."""
+    for address in (number, f"sip:{number}@pbx.example.com"):
+        with pytest.raises(DestinationError, match="emergency"):
+            Destination(address)
+        assert address == Destination(address, allow_emergency=True).address
+
+
+@pytest.mark.parametrize(
+    ("written", "address"),
+    [
+        ("+1 (415) 555-0123", "+14155550123"),
+        (" +14155550123 ", "+14155550123"),
+        ("+44 20 7946 0018", "+442079460018"),
+        ("sip:billing@pbx.example.com", "sip:billing@pbx.example.com"),
+        ("SIP:Billing@PBX.Example.COM", "sip:Billing@pbx.example.com"),
+        ("sips:queue-7@pbx.example.com:5061;transport=tls", "sips:queue-7@pbx.example.com:5061;transport=tls"),
+        ("sip:2001@[2001:db8::1]:5060", "sip:2001@[2001:db8::1]:5060"),
+        ("sip:+14155550123@gateway.example.com;user=phone", "sip:+14155550123@gateway.example.com;user=phone"),
+    ],
+)
+def test_is_normalised(written: str, address: str) -> None:
+    """Numbers and URIs come out in the one form in which they are sent."""
+    assert address == Destination(written).address
+    assert address.startswith("sip") == Destination(written).is_sip
+
+
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        ("", "must not be empty"),
+        ("   ", "must not be empty"),
+        ("4155550123", "no country code"),
+        ("+1415555", "not a valid number"),
+        ("+1 415 555 0123 ext 5", "no letters, no extension"),
+        ("+1-800-FLOWERS", "no letters, no extension"),
+        ("tel:+14155550123", "neither a phone number nor a SIP URI"),
+        ("+1415555012345678", "not a valid number"),
+        ("+999123456789", "not a phone number"),
+        ("+١٤١٥٥٥٥٠١٢٣", "plain ASCII"),
+        ("+1415555\u200b0123", "control characters"),
+        ("+14155550123\r\nX-Evil: 1", "control characters"),
+        ("sip:billing@pbx.example.com\r\nContact: <sip:evil@example.com>", "control characters"),
+        ("sip:billing%0d%0a@pbx.example.com", "control characters"),
+        ("sip:billing@pbx.example.com?Replaces=abc", "no '\\?' headers"),
+        ("sip:billing:secret@pbx.example.com", "no password"),
+        ("sip:pbx.example.com", "not a SIP URI"),
+        ("sip:billing@", "not a SIP URI"),
+        ("sip:bill ing@pbx.example.com", "not a SIP URI"),
+        ("sip:billing@pbx..example.com", "not a host name"),
+        ("sip:billing@[::zz]", "not a SIP URI"),
+        ("sip:billing@[1:2:3]", "not an IPv6 address"),
+        ("sip:billing@pbx.example.com:99999", "port"),
+        ("sip:billing@pbx.example.com;method=BYE", "SIP method"),
+        ("sip:" + "b" * 300 + "@pbx.example.com", "longer than"),
+        ("<sip:billing@pbx.example.com>", "neither a phone number nor a SIP URI"),
+    ],
+)
+def test_what_is_doubtful_is_refused(written: str, why: str) -> None:
+    """Everything that is not clearly an address is refused, and the error says why."""
+    with pytest.raises(DestinationError, match=why):
+        Destination(written)
+
+
+@given(st.text())
+def test_any_text_is_an_address_or_a_destination_error(text: str) -> None:
+    """No text makes the parser raise anything else, and what it lets through is printable ASCII on one line."""
+    try:
+        address = Destination(text).address
+    except DestinationError:
+        return
+    assert address.isascii()
+    assert address.isprintable()
+
+
+@given(
+    user=st.from_regex(r"[a-z][a-z0-9.\-_]{0,20}", fullmatch=True),
+    host=st.from_regex(r"[a-z]([a-z0-9\-]{0,10}[a-z0-9])?(\.[a-z]{2,5}){1,2}", fullmatch=True),
+    port=st.one_of(st.none(), st.integers(1, 65535)),
+)
+def test_sip_uris_round_trip(user: str, host: str, port: int | None) -> None:
+    """A SIP URI that is well formed comes out as it went in."""
+    uri = f"sip:{user}@{host}" + (f":{port}" if port else "")
+    assert uri == Destination(uri).address
+
+
+@pytest.mark.parametrize("value", [None, 14155550123, b"+14155550123", ["+14155550123"]])
+def test_what_is_no_string_is_named(value: object) -> None:
+    """A destination of another type is refused with the name of that type."""
+    with pytest.raises(DestinationError, match=type(value).__name__):
+        Destination(value)  # type: ignore[arg-type]
+
+
+def test_policies_do_not_make_two_destinations_of_one() -> None:
+    """Destinations are equal when they are the same place."""
+    assert Destination(BILLING) == Destination("+1 415 555 0123", allow_premium=True)
+
+
+@given(number=st.sampled_from(EXAMPLES))
+def test_masking_shows_at_most_the_last_four_digits(number: "phonenumbers.PhoneNumber") -> None:
+    """Neither repr, str nor a log line shows more of a number than its last four digits."""
+    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    international = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+    destination = Destination(e164)
+    for shown in (
+        repr(destination),
+        str(destination),
+        repr(TransferResult(outcome=Outcome.FAILED, destination=destination)),
+        masked_text(f"could not reach {e164} now"),
+        masked_text(f"could not reach {international} now"),
+        repr(Destination(f"sip:{e164}@pbx.example.com")),
+        masked_text(f"REFER to sip:{e164}@pbx.example.com"),
+    ):
+        assert len(re.sub(r"\D", "", shown)) <= 4
+        assert e164[1:] not in shown
+
+
+@given(st.text(alphabet="0123456789+-. ()", max_size=30))
+def test_masking_never_shows_all_of_a_number(text: str) -> None:
+    """However short a number is, half of it stays hidden, and never more than four digits are shown."""
+    digits = re.sub(r"\D", "", text)
+    shown = re.sub(r"\D", "", masked_number(text))
+    assert len(shown) <= min(4, len(digits) // 2)
+    assert digits.endswith(shown)
+
+
+def test_masking_hides_names_and_tokens() -> None:
+    """Who a SIP URI names, and every token, is hidden; the host stays, because it is what one looks for in a log."""
+    assert "sip:***@pbx.example.com" == masked_address("sip:jane.doe@pbx.example.com")
+    assert "sip:***" == masked_address("sip:nobody")
+    assert "bad token ***, sorry" == masked_text("bad token eyJhbGciOiJIUzI1NiJ9.eyJhcGlrZXkiOiJ4In0.abc-_1, sorry")
+
+
+@pytest.mark.parametrize("to", [42, b"+14155550123", ["+14155550123"]])
+def test_a_target_that_is_none_is_refused_at_construction(to: object) -> None:
+    """`to=` names what it takes."""
+    with pytest.raises(ConfigurationError, match="to= takes a phone number"):
+        DirectTransfer(to)  # type: ignore[arg-type]
+
+
+def test_a_wrong_number_is_refused_at_construction() -> None:
+    """A number that cannot be dialled is found when the strategy is made, and named masked."""
+    with pytest.raises(DestinationError, match=r"to=: '\*\*\*555' .* not a valid number"):
+        DirectTransfer("+1415555")
+
+
+@pytest.mark.parametrize("name", ["timeout", "sentence_timeout"])
+@pytest.mark.parametrize("seconds", [0, -1, 601, float("nan")])
+def test_deadlines_are_checked(name: str, seconds: float) -> None:
+    """A deadline that makes no sense is refused, by name."""
+    with pytest.raises(ConfigurationError, match=name):
+        DirectTransfer(BILLING, **{name: seconds})
+
+
+def test_strategies_are_immutable() -> None:
+    """A strategy is shared between calls, so nothing can be written to it."""
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        DirectTransfer(BILLING).timeout = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"name": "Billing"}, "lower-case letters"),
+        ({"name": "+14155550123"}, r"'\+\*\*\*0123' must be"),
+        ({"name": ""}, "lower-case letters"),
+        ({"name": "none"}, "withdraw"),
+        ({"when": ""}, "needs when="),
+        ({"when": "the caller asks for 415 555 0123"}, "phone number"),
+        ({"strategy": "+14155550123"}, "is not a strategy"),
+        ({"strategy": DirectTransfer}, "is not a strategy"),
+        ({"strategy": lambda call, request: None}, "is not a strategy"),
+    ],
+)
+def test_routes_are_checked(arguments: dict[str, object], why: str) -> None:
+    """A route that could not work is refused when it is made."""
+    complete = {"name": "billing", "strategy": DirectTransfer(BILLING), "when": "the caller asks about an invoice"}
+    with pytest.raises(ConfigurationError, match=why):
+        Route(**{**complete, **arguments})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("transfers", "why"),
+    [
+        ([], "takes routes"),
+        ("billing", "takes routes"),
+        ([DirectTransfer(BILLING)], "takes Route objects, not DirectTransfer"),
+        ([Route("a", DirectTransfer(BILLING), when="x"), Route("a", DirectTransfer(BILLING), when="y")], "'a' twice"),
+        (42, "is not a strategy"),
+    ],
+)
+def test_transfers_are_checked(transfers: object, why: str) -> None:
+    """What an agent cannot work with is refused when it is built."""
+    from calltransfer import TransferMixin
+    from videosdk.agents import Agent
+
+    class Plain(TransferMixin, Agent):
+        async def on_enter(self) -> None: ...
+
+        async def on_exit(self) -> None: ...
+
+    with pytest.raises(ConfigurationError, match=why):
+        Plain(instructions="You help.", transfers=transfers)  # type: ignore[arg-type]
+
+
+def test_one_route_needs_no_list() -> None:
+    """A single route can be given as it is."""
+    from calltransfer import TransferMixin
+    from videosdk.agents import Agent
+
+    class Plain(TransferMixin, Agent):
+        async def on_enter(self) -> None: ...
+
+        async def on_exit(self) -> None: ...
+
+    agent = Plain(instructions="You help.", transfers=Route("billing", DirectTransfer(BILLING), when="x"))  # type: ignore[arg-type]
+    assert "- billing: x" in agent.instructions
+
+
+def test_the_mixin_comes_before_agent() -> None:
+    """The wrong order of bases is said when the class is made."""
+    from calltransfer import TransferMixin
+    from videosdk.agents import Agent
+
+    with pytest.raises(ConfigurationError, match=r"class Wrong\(TransferMixin, Agent\)"):
+
+        class Wrong(Agent, TransferMixin):  # type: ignore[misc]
+            pass
+
+
+def test_a_misspelt_argument_is_refused() -> None:
+    """An argument that neither we nor the SDK's agent know is an error, not silence."""
+    with pytest.raises(TypeError, match="instrctions"):
+        SupportAgent(instrctions="You help.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"base_url": "api.videosdk.live"}, "base_url= must be an address such as"),
+        ({"base_url": "ftp://api.videosdk.live"}, "base_url= must be"),
+        ({"token": ""}, "token= must be"),
+        ({"token": 42}, "token= must be"),
+    ],
+)
+def test_platforms_are_checked(arguments: dict[str, object], why: str) -> None:
+    """An address or token that cannot be one is refused, without being shown."""
+    with pytest.raises(ConfigurationError, match=why):
+        VideoSDKPlatform(**arguments)  # type: ignore[arg-type]
+
+
+def test_a_platform_does_not_show_its_token() -> None:
+    """The token is in no repr."""
+    assert "secret" not in repr(VideoSDKPlatform(token="secret"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"not_connected": "No luck with {destination}."}, r"Wording.not_connected uses \{destination\}"),
+        ({"instructions": "Routes: {routes"}, "Wording.instructions is not a template"),
+        ({"tool": "{routes} {}"}, "Wording.tool uses"),
+    ],
+)
+def test_wording_is_checked(arguments: dict[str, str], why: str) -> None:
+    """A template with a field that does not exist is refused when it is made, not when it is needed."""
+    with pytest.raises(ConfigurationError, match=why):
+        Wording(**arguments)  # type: ignore[arg-type]
+
+
+def test_tool_answers_are_templates_too() -> None:
+    """An answer with a field that does not exist there is refused as well."""
+    with pytest.raises(ConfigurationError, match=r"Wording.transferring uses \{number\}"):
+        Wording(transferring=ToolAnswer("Connecting to {number}.", "One moment."))
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_there_are_words_for_every_outcome(outcome: Outcome) -> None:
+    """Whatever the outcome, there is a reason to give, also where an author replaced some of them."""
+    assert Wording().reason(outcome)
+    assert Wording(reasons={Outcome.BUSY: "besetzt"}).reason(outcome)
