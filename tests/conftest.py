@@ -28,7 +28,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         if not real_time:
             await asyncio.sleep(AFTERWARDS)
         left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task() and not _is_of_sdk(task)]
-        assert [] == left, "tasks were left behind"
+        assert left == [], "tasks were left behind"
 
     loop_factory = None if real_time else FastForwardLoop
     with asyncio.Runner(loop_factory=loop_factory) as runner:

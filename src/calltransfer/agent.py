@@ -177,6 +177,8 @@ class TransferMixin(_Agent):
         transfers = Transfers.of(self.session)
         try:
             started = None if transfers.closed else self._start(route, reason, after_tool=False)
+        except CallOver as error:
+            return TransferResult(outcome=Outcome.CALLER_LEFT, detail=str(error))
         except NoLiveCall as error:
             return TransferResult(outcome=Outcome.REFUSED, detail=str(error))
         if started is None:

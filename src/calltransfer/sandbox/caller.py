@@ -131,7 +131,7 @@ class Caller:
 
         A number, "agent", "nobody" (they are on the line, and alone), or "hung up".
         """
-        while await self._something_happens_within(settled_for) or self._being_forwarded:
+        while await self.something_happens_within(settled_for) or self._being_forwarded:
             pass
         return self.connected_to
 
@@ -183,7 +183,8 @@ class Caller:
         except TimeoutError:
             return
 
-    async def _something_happens_within(self, seconds: float) -> bool:
+    async def something_happens_within(self, seconds: float) -> bool:
+        """Waits until something happens to the call, at most `seconds`; returns whether it did."""
         try:
             async with asyncio.timeout(seconds):
                 await self._changed.wait()

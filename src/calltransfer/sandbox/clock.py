@@ -55,6 +55,14 @@ class FastForwardLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._thread_done)
         return future
 
+    async def shutdown_default_executor(self, *arguments: Any) -> None:
+        """Waits, on the wall clock, for the threads to end."""
+        self._threads_at_work += 1
+        try:
+            await super().shutdown_default_executor(*arguments)
+        finally:
+            self._threads_at_work -= 1
+
     def _thread_done(self, _: object) -> None:
         self._threads_at_work -= 1
 
@@ -63,8 +71,6 @@ class FastForwardLoop(asyncio.SelectorEventLoop):
     ) -> "_MemoryServer":
         """Listens in memory."""
         address = (str(host), int(port))
-        if address in self._servers:
-            raise OSError(f"address {address} is in use")
         self._servers[address] = protocol_factory
         return _MemoryServer(lambda: self._servers.pop(address, None))
 
@@ -76,12 +82,10 @@ class FastForwardLoop(asyncio.SelectorEventLoop):
         self._dialled[sock.fileno()] = known
 
     async def create_connection(  # type: ignore[override]
-        self, protocol_factory: Any, *arguments: Any, sock: Any = None, **options: Any
+        self, protocol_factory: Any, *_arguments: Any, sock: socket.socket, **_options: Any
     ) -> tuple[asyncio.BaseTransport, asyncio.BaseProtocol]:
         """Joins the client to the server it has dialled."""
-        address = self._dialled.pop(sock.fileno(), None) if sock is not None else None
-        if address is None:
-            return await super().create_connection(protocol_factory, *arguments, sock=sock, **options)
+        address = self._dialled.pop(sock.fileno())
         sock.close()
         client, server = _MemoryTransport(self, address), _MemoryTransport(self, ("client", 0))
         client.peer, server.peer = server, client
@@ -158,16 +162,18 @@ class _MemoryTransport(asyncio.Transport):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._closing = True
+        self._deliver()
         if not self.lost:
             self.lost = True
             self._protocol.connection_lost(error)
 
     def received(self, data: bytes) -> None:
-        if self.lost:
-            return
-        if self._paused:
-            self._pending += data
-        else:
+        self._pending += data
+        self._deliver()
+
+    def _deliver(self) -> None:
+        if self._pending and not self._paused and not self.lost:
+            data, self._pending = bytes(self._pending), bytearray()
             self._protocol.data_received(data)
 
     def pause_reading(self) -> None:
@@ -175,27 +181,10 @@ class _MemoryTransport(asyncio.Transport):
 
     def resume_reading(self) -> None:
         self._paused = False
-        data, self._pending = bytes(self._pending), bytearray()
-        if data:
-            self._loop.call_soon(self.received, data)
-
-    def is_reading(self) -> bool:
-        return not self._paused and not self._closing
+        self._loop.call_soon(self._deliver)
 
     def is_closing(self) -> bool:
         return self._closing
 
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        return self._protocol  # type: ignore[no-any-return]
-
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self._protocol = protocol
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        return
-
-    def can_write_eof(self) -> bool:
-        return False

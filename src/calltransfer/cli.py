@@ -1,0 +1,32 @@
+"""The command line: `calltransfer demo`."""
+
+import asyncio
+
+try:
+    import click
+    from rich.console import Console
+except ModuleNotFoundError as missing:
+    raise SystemExit(
+        f"calltransfer: the command line needs {missing.name}, which is not installed; run: "
+        "pip install 'calltransfer[cli]'"
+    ) from missing
+
+import calltransfer
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(calltransfer.__version__, prog_name="calltransfer")
+def main() -> None:
+    """Hand a live phone call from an AI agent to another line, and know what really happened."""
+
+
+@main.command()
+@click.option("--fast", is_flag=True, help="Do not wait: let time pass at once.")
+def demo(*, fast: bool) -> None:
+    """Show two calls on this machine: one that is forwarded to billing, and one that the carrier refuses."""
+    # The SDK takes two seconds to import; --help should not.
+    from calltransfer.demo import show
+    from calltransfer.sandbox import FastForwardLoop
+
+    with asyncio.Runner(loop_factory=FastForwardLoop if fast else None) as runner:
+        runner.run(show(Console(highlight=False)))

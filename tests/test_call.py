@@ -1,0 +1,147 @@
+"""The contract that strategies and platforms are written against."""
+
+import inspect
+from typing import Any
+
+import pytest
+
+from calltransfer import Call, CallWrapper, DirectTransfer, Outcome, Phase, TransferRequest, TransferResult
+from calltransfer.sandbox import Sandbox
+from tests.agents import BILLING, SORRY, SupportAgent, asking_caller
+
+
+class Recorded:
+    """A strategy that notes the call it is given."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+
+    async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
+        self.calls.append(call)
+        return TransferResult(outcome=Outcome.REFUSED)
+
+
+async def test_a_wrapper_delegates_everything() -> None:
+    """A `CallWrapper` has every member of `Call`, and what it does not override is the wrapped call's."""
+    assert set(CallWrapper.__dict__) >= Call.__abstractmethods__
+
+    async with Sandbox() as sandbox:
+        caller = await sandbox.call(SupportAgent)
+        inner = caller.agent._call()
+        outer = CallWrapper(CallWrapper(inner))
+        seen: list[Any] = []
+        inner.listener = lambda *arguments: seen.append(arguments)
+
+        assert inner.room_id == outer.room_id
+        assert inner.leg_id == outer.leg_id
+        assert inner.caller is outer.caller
+        assert inner.direction == outer.direction == "inbound"
+        assert inner.transcript() == outer.transcript()
+        assert outer.turn().confirmed
+        assert await outer.turn().confirmation()
+        outer.report(Phase.RINGING, "for the test")
+        assert [(Phase.RINGING, "for the test", None)] == seen
+        await outer.prepare()
+        await outer.sentence_heard()
+        assert await outer.say("I am talking through the wrapper.")
+        assert await outer.tell_model("Say what you can do.")
+        outer.when_model_is_silent("some_tool", "All right.")
+        outer.before_close(_nothing)
+        sandbox.person(BILLING)
+        result = await outer.forward(DirectTransfer(BILLING).to)  # type: ignore[arg-type]
+        assert result.connected
+        await outer.caller_left()
+        await outer.handed_over()
+        await outer.close()
+        await outer.close()
+        assert "I am talking through the wrapper." in caller.said_to_caller
+
+
+async def _nothing() -> None:
+    """Nothing to close."""
+
+
+async def test_a_strategy_sees_a_call_and_nothing_below_it() -> None:
+    """What a strategy is given has the members of the contract, and no session, room or client among its public ones."""
+    strategy = Recorded()
+    async with Sandbox() as sandbox:
+        caller = await sandbox.call(lambda: SupportAgent(strategy))
+        await caller.agent.transfer("billing")
+
+    public = {name for name, _ in inspect.getmembers(strategy.calls[0]) if not name.startswith("_")}
+    assert public - {"wrapped"} == {name for name, _ in inspect.getmembers(Call) if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("found", [BILLING, "+1 415 555 0123", DirectTransfer(BILLING).to])
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_a_destination_found_at_call_time(found: Any, is_async: bool) -> None:
+    """`to=` can be a callable, async or not, that gives a destination for this call and request."""
+    requests: list[TransferRequest] = []
+
+    def find(_call: Call, request: TransferRequest) -> Any:
+        requests.append(request)
+        return found
+
+    async def find_async(call: Call, request: TransferRequest) -> Any:
+        return find(call, request)
+
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        caller = await asking_caller(sandbox, lambda: SupportAgent(DirectTransfer(find_async if is_async else find)))
+
+        assert BILLING == await caller.talking_to()
+        assert [("billing", "a question about an invoice", 1)] == [(r.route, r.reason, r.attempt) for r in requests]
+
+
+@pytest.mark.parametrize(
+    ("found", "outcome", "detail"),
+    [
+        (None, Outcome.REFUSED, "there is no destination now"),
+        ("+19005550123", Outcome.REFUSED, "premium-rate"),
+        ("4155550123", Outcome.REFUSED, "no country code"),
+        (ZeroDivisionError(), Outcome.FAILED, "DirectTransfer raised ZeroDivisionError"),
+    ],
+)
+async def test_a_destination_that_is_not_found(found: Any, outcome: Outcome, detail: str) -> None:
+    """Policies hold at call time too; the caller stays with the agent, who knows why."""
+
+    def find(_call: Call, _request: TransferRequest) -> Any:
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async with Sandbox() as sandbox:
+        caller = await asking_caller(sandbox, lambda: SupportAgent(DirectTransfer(find)))
+        await caller.hears(SORRY)
+
+        finished = next(event for event in caller.agent.events if event.phase is Phase.FINISHED)
+        assert outcome is finished.outcome
+        assert detail in finished.detail
+        assert "5550123" not in finished.detail
+
+
+async def test_a_destination_that_takes_too_long_to_find() -> None:
+    """A callable that hangs does not hold the caller up for long."""
+
+    async def find(_call: Call, _request: TransferRequest) -> None:
+        import asyncio
+
+        await asyncio.Event().wait()
+
+    async with Sandbox() as sandbox:
+        caller = await asking_caller(sandbox, lambda: SupportAgent(DirectTransfer(find)))
+        await caller.hears(SORRY)
+
+        assert caller.agent.at(Phase.FINISHED) == pytest.approx(5.0)
+        assert [Outcome.FAILED] == caller.agent.outcomes
+
+
+async def test_without_the_runner() -> None:
+    """A `Call` works by itself, too: for who forwards a caller without a route."""
+    async with Sandbox() as sandbox:
+        caller = await sandbox.call(SupportAgent)
+        call = caller.agent._call()
+        call._leg = None
+        result = await call.forward(DirectTransfer(BILLING).to)
+
+        assert (Outcome.FAILED, "the caller's leg is not known") == (result.outcome, result.detail)
