@@ -7,6 +7,7 @@ Everything runs on the wall clock and over loopback sockets. What counts are the
 
 import argparse
 import asyncio
+import itertools
 import json
 import logging
 import statistics
@@ -52,7 +53,7 @@ class OursAgent(TransferMixin, Agent):
         return str((await self.transfer("billing")).outcome)
 
 
-class SDKAgent(Agent):  # type: ignore[misc] # the SDK ships no types
+class SDKAgent(Agent):
     """Transfers with the SDK's own call."""
 
     def __init__(self) -> None:
@@ -120,7 +121,7 @@ async def watched() -> AsyncIterator[LoopStall]:
 def longest_gap(frames: list[float], since: float, until: float) -> float:
     """The longest time between two frames of the agent's audio, beyond the 20 ms of a frame."""
     played = [at for at in frames if since <= at <= until]
-    return max((b - a - 0.02 for a, b in zip(played, played[1:], strict=False)), default=0.0)
+    return max((b - a - 0.02 for a, b in itertools.pairwise(played)), default=0.0)
 
 
 async def when(caller: Caller, sandbox: Sandbox, path: str) -> float:

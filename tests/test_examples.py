@@ -40,7 +40,9 @@ def test_the_demo_shows_both_calls() -> None:
     shown = result.output
     assert shown.index("transferring") < shown.index("transferred") < shown.index("CONNECTED")
     assert "is now talking to billing (***0123)" in shown
-    assert shown.index("transfer-failed") < shown.index("FAILED") < shown.index("I am sorry, billing cannot be reached.")
+    assert (
+        shown.index("transfer-failed") < shown.index("FAILED") < shown.index("I am sorry, billing cannot be reached.")
+    )
     assert shown.rstrip().endswith("is now talking to the agent")
     assert "4155550123" not in shown
     assert 2 == shown.count('"I am connecting you to billing now."')

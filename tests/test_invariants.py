@@ -403,8 +403,12 @@ class Misbehaving:
             raise RuntimeError(f"could not find {BILLING}")
         if self.how == "cancels itself":
             raise asyncio.CancelledError
-        if self.how == "hangs":
-            await asyncio.Event().wait()
+        while self.how in {"hangs", "does not end"}:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                if self.how == "hangs" or asyncio.current_task().cancelling() > 1:  # type: ignore[union-attr]
+                    raise
         return "connected"  # type: ignore[return-value]
 
 
@@ -456,3 +460,160 @@ async def test_a_model_that_is_down_does_not_keep_the_caller_in_the_dark() -> No
         await caller.talking_to()
 
         assert Phase.TOLD == caller.agent.phases[-1]
+
+
+async def test_a_bug_of_ours_is_a_failure_and_the_caller_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even what should never happen ends as a failure that says so, with the caller at the agent."""
+    async with Sandbox() as sandbox:
+        caller = await sandbox.call(SupportAgent, model=TRANSFERS)
+
+        async def broken() -> None:
+            raise KeyError(BILLING)
+
+        monkeypatch.setattr(caller.agent._call(), "caller_left", broken)
+        await caller.say(ASKS)
+        await caller.hears(SORRY)
+
+        finished = next(event for event in caller.agent.events if event.phase is Phase.FINISHED)
+        assert (Outcome.FAILED, "calltransfer raised ExceptionGroup") == (finished.outcome, finished.detail)
+
+
+async def test_closing_twice_at_once_waits_for_one_end() -> None:
+    """Whoever closes the session second does not overtake the clean-up of who closed it first."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING, answers_after=2)
+        caller = await asking_caller(sandbox)
+        agent = caller.agent
+        await caller.sees("transfer-ringing")
+        await asyncio.gather(caller.job.shutdown(), caller.session.close())
+
+        assert [Outcome.CONNECTED] == agent.outcomes
+        assert Outcome.REFUSED is (await agent.transfer("billing")).outcome
+
+
+async def test_a_second_phone_in_the_room_is_not_the_caller() -> None:
+    """The caller is who was there first; somebody else on a phone who comes and goes is not taken for them."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        caller = await sandbox.call(SupportAgent)
+        other = await sandbox._cloud.run(
+            lambda network: network.connect_call(
+                number="+14155550188", direction="inbound", room_id=caller.room_id, name="Colleague"
+            )
+        )
+        await asyncio.sleep(1)
+        await sandbox._cloud.run(lambda network: network.hang_up(other.id))
+        await asyncio.sleep(1)
+        result = await caller.agent.transfer("billing")
+
+        assert caller.leg is not None
+        assert (True, caller.leg.id) == (result.connected, result.leg_id)
+
+
+async def test_of_two_live_legs_the_newest_is_taken(caplog: pytest.LogCaptureFixture) -> None:
+    """When the platform lists two live legs of the session, the newer one is the caller's, and the doubt is logged."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        stale = await sandbox._cloud.run(
+            lambda network: network.connect_call(
+                number="+14155550188", direction="inbound", room_id="support-line", name="Stale"
+            )
+        )
+        await sandbox._cloud.run(lambda network: network.exit("support-line", f"sip-{stale.id}"))
+        await asyncio.sleep(1)
+        caller = await sandbox.call(SupportAgent, room_id="support-line")
+        result = await caller.agent.transfer("billing")
+
+        assert caller.leg is not None
+        assert (True, caller.leg.id) == (result.connected, result.leg_id)
+        assert "any of 2 legs" in caplog.text
+
+
+async def test_a_caller_who_talks_for_long_before_they_agree_costs_no_handshake() -> None:
+    """A caller who breaks in and is answered for a minute is still forwarded with one request on an open connection."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        sentence = "I am connecting you to our billing department now so please stay on the line with me"
+        long_answer = " ".join(["let me explain this to you in some more detail"] * 5)
+        caller = await asking_caller(sandbox, model=[TO_BILLING, sentence, long_answer, long_answer])
+        for _ in range(2):
+            await caller.hears("connecting" if _ == 0 else "explain")
+            await caller.say("wait a moment please I do not understand " * 2)
+        forwarded_at = await caller.sees("transfer-initiated")
+
+        before = [request for request in sandbox.requests if request.at < forwarded_at - 0.01]
+        forward = next(request for request in sandbox.requests if request.path == TRANSFER)
+        assert before[-1].connection == forward.connection
+        assert forwarded_at - before[-1].at < 20
+        await caller.talking_to()
+
+
+async def test_the_platform_of_the_room_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an address or token of its own, the platform is the one whose room the agent is in, with the same token."""
+    async with Sandbox() as sandbox:
+        caller = await sandbox.call(SupportAgent)
+        await asyncio.sleep(1)
+        assert {"sandbox-token"} == {request.authorization for request in sandbox.requests}
+
+        renewed = VideoSDKPlatform(token=lambda: "renewed").call_of(caller.session)
+        await renewed.prepare()
+        await renewed.close()
+        assert "renewed" == sandbox.requests[-1].authorization
+
+
+async def test_a_token_that_expires_during_the_call_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call may outlive the token the agent joined with; with an API key and secret, a fresh one is signed."""
+    import jwt
+
+    monkeypatch.setenv("VIDEOSDK_API_KEY", "key")
+    monkeypatch.setenv("VIDEOSDK_SECRET_KEY", "a secret that is long enough to sign with")
+    async with Sandbox() as sandbox:
+        caller = await sandbox.call(SupportAgent)
+        secret = "another secret that is long enough to sign with"
+        caller.job.videosdk_auth = jwt.encode({"exp": 1_000_000_000}, secret)
+        call = VideoSDKPlatform().call_of(caller.session)
+        await call.prepare()
+        await call.close()
+        claims = jwt.decode(sandbox.requests[-1].authorization, options={"verify_signature": False})
+        assert "key" == claims["apikey"]
+
+        for name in ("VIDEOSDK_API_KEY", "VIDEOSDK_SECRET_KEY"):
+            monkeypatch.delenv(name)
+        call = VideoSDKPlatform().call_of(caller.session)
+        await call.prepare()
+        await call.close()
+        assert caller.job.videosdk_auth == sandbox.requests[-1].authorization
+
+
+async def test_another_tool_that_raises_does_not_delay_the_bad_news() -> None:
+    """The SDK stays "thinking" after a tool has raised; the caller is told of a failed transfer all the same, and soon."""
+
+    class Broken(SupportAgent):
+        @function_tool
+        async def look_up_bill(self) -> dict[str, str]:
+            """Looks up the bill."""
+            raise ZeroDivisionError
+
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING, refuses_after=8)
+        caller = await asking_caller(sandbox, Broken, model=[TO_BILLING, CONNECTING, Calls("look_up_bill"), SORRY])
+        await caller.sees("transfer-ringing")
+        await caller.say("and how much is my bill")
+        failed_at = await caller.sees("transfer-failed")
+
+        assert (await caller.hears(SORRY)).began - failed_at < 2 + 2 + 0.3 + 0.1 + 0.3
+
+
+async def test_a_strategy_that_will_not_be_cancelled_does_not_hold_the_session_up() -> None:
+    """A session closes within its deadline although a strategy takes no notice of being cancelled."""
+    async with Sandbox() as sandbox:
+        caller = await sandbox.call(lambda: SupportAgent(Misbehaving("does not end")))
+        agent = caller.agent
+        await agent.transfer_call("billing")
+        await asyncio.sleep(1)
+        now = asyncio.get_running_loop().time
+        began = now()
+        await caller.session.close()
+
+        assert now() - began < 15
+        assert [Outcome.CANCELLED] == agent.outcomes

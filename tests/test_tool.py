@@ -270,6 +270,7 @@ async def test_from_code() -> None:
 
         assert result.connected
         assert BILLING == result.destination.address
+        assert caller.leg is not None
         assert (caller.leg.id, caller.room_id) == (result.leg_id, result.room_id)
         assert "transferred" == result.status
         assert [

@@ -117,6 +117,45 @@ async def test_a_long_sentence_is_waited_for_no_longer_than_its_deadline() -> No
         assert caller.agent.at(Phase.FORWARDING) == pytest.approx(4.0)
 
 
+async def test_a_cough_does_not_stop_the_transfer() -> None:
+    """A noise that interrupts the sentence, and that nobody can answer, delays the forward by seconds only."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        caller = await asking_caller(sandbox, model=[TO_BILLING, LONG])
+        await caller.hears("connecting")
+        await caller.cough()
+
+        assert BILLING == await caller.talking_to()
+        assert Phase.INTERRUPTED in caller.agent.phases
+        assert caller.agent.at(Phase.FORWARDING) < 8
+
+
+async def test_a_model_that_lectures_a_caller_who_broke_in_is_not_waited_for_for_ever() -> None:
+    """The answer to a caller who broke in is waited for as long as an answer takes, and no longer."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        lecture = " ".join(["and another thing that you should know"] * 30)
+        caller = await asking_caller(sandbox, model=[TO_BILLING, LONG, lecture])
+        await break_in(caller)
+        began = (await caller.hears("another thing")).began
+        forwarded_at = await caller.sees("transfer-initiated")
+
+        assert 19 < forwarded_at - began < 22
+        await caller.talking_to()
+
+
+async def test_started_and_withdrawn_in_one_breath() -> None:
+    """A transfer that is withdrawn before it took its first step never takes one."""
+    async with Sandbox() as sandbox:
+        caller = await sandbox.call(SupportAgent)
+        await caller.agent.transfer_call("billing")
+        assert "withdrawn" == (await caller.agent.transfer_call("none"))["status"]
+        await caller.agent.finished.wait()
+
+        assert [Phase.STARTED, Phase.FINISHED] == caller.agent.phases
+        assert [Outcome.CALLER_RETURNED] == caller.agent.outcomes
+
+
 async def test_a_sentence_of_the_author_s_is_waited_for() -> None:
     """When the author's code speaks over the model's turn, its sentence is the one that is heard to the end."""
 

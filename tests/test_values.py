@@ -7,6 +7,7 @@ import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from videosdk.agents import Agent
 
 from calltransfer import (
     ConfigurationError,
@@ -16,6 +17,7 @@ from calltransfer import (
     Outcome,
     Route,
     ToolAnswer,
+    TransferMixin,
     TransferResult,
     VideoSDKPlatform,
     Wording,
@@ -198,7 +200,7 @@ def test_masking_hides_names_and_tokens() -> None:
 def test_a_target_that_is_none_is_refused_at_construction(to: object) -> None:
     """`to=` names what it takes."""
     with pytest.raises(ConfigurationError, match="to= takes a phone number"):
-        DirectTransfer(to)  # type: ignore[arg-type]
+        DirectTransfer(to)
 
 
 def test_a_wrong_number_is_refused_at_construction() -> None:
@@ -212,7 +214,7 @@ def test_a_wrong_number_is_refused_at_construction() -> None:
 def test_deadlines_are_checked(name: str, seconds: float) -> None:
     """A deadline that makes no sense is refused, by name."""
     with pytest.raises(ConfigurationError, match=name):
-        DirectTransfer(BILLING, **{name: seconds})
+        DirectTransfer(BILLING, **{name: seconds})  # type: ignore[arg-type]
 
 
 def test_strategies_are_immutable() -> None:
@@ -254,8 +256,6 @@ def test_routes_are_checked(arguments: dict[str, object], why: str) -> None:
 )
 def test_transfers_are_checked(transfers: object, why: str) -> None:
     """What an agent cannot work with is refused when it is built."""
-    from calltransfer import TransferMixin
-    from videosdk.agents import Agent
 
     class Plain(TransferMixin, Agent):
         async def on_enter(self) -> None: ...
@@ -268,8 +268,6 @@ def test_transfers_are_checked(transfers: object, why: str) -> None:
 
 def test_one_route_needs_no_list() -> None:
     """A single route can be given as it is."""
-    from calltransfer import TransferMixin
-    from videosdk.agents import Agent
 
     class Plain(TransferMixin, Agent):
         async def on_enter(self) -> None: ...
@@ -282,12 +280,9 @@ def test_one_route_needs_no_list() -> None:
 
 def test_the_mixin_comes_before_agent() -> None:
     """The wrong order of bases is said when the class is made."""
-    from calltransfer import TransferMixin
-    from videosdk.agents import Agent
-
     with pytest.raises(ConfigurationError, match=r"class Wrong\(TransferMixin, Agent\)"):
 
-        class Wrong(Agent, TransferMixin):  # type: ignore[misc]
+        class Wrong(Agent, TransferMixin):
             pass
 
 

@@ -92,7 +92,7 @@ class TransferTool(Protocol):
 
 if TYPE_CHECKING:
 
-    class _Agent(Agent):  # type: ignore[misc] # the SDK ships no types
+    class _Agent(Agent):
         def __init__(self, **arguments: Any) -> None: ...
 
 else:
@@ -174,18 +174,17 @@ class TransferMixin(_Agent):
             raise ConfigurationError(
                 f"there is no route {masked_text(str(name))!r}; there are: {', '.join(self.__routes)}"
             )
-        transfers = Transfers.of(self.session)
+        transfers = Transfers.of(self.session) if self.session is not None else None
+        if transfers is None or transfers.closed:
+            return TransferResult(outcome=Outcome.REFUSED, detail="the call is over")
         try:
-            started = None if transfers.closed else self._start(route, reason, after_tool=False)
+            started = self._start(route, reason, after_tool=False)
         except CallOver as error:
             return TransferResult(outcome=Outcome.CALLER_LEFT, detail=str(error))
         except NoLiveCall as error:
             return TransferResult(outcome=Outcome.REFUSED, detail=str(error))
         if started is None:
-            return TransferResult(
-                outcome=Outcome.REFUSED,
-                detail="the call is over" if transfers.closed else "a transfer is already under way",
-            )
+            return TransferResult(outcome=Outcome.REFUSED, detail="a transfer is already under way")
         return await asyncio.shield(started.result)
 
     def update_tools(self, tools: list[Any]) -> None:

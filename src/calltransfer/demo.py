@@ -107,8 +107,14 @@ class Narrator:
 
 async def show(console: Console) -> None:
     """Shows the two calls."""
-    for name in ("videosdk", "calltransfer"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.disable()  # of the SDK, and of ours: everything is on the screen
+    try:
+        await _show(console)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+async def _show(console: Console) -> None:
     narrator = Narrator(console)
     asks = "I have a question about my invoice"
     connecting = "I am connecting you to billing now."

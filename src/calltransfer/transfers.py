@@ -57,6 +57,8 @@ _SAID_NOTHING_FOR = frozenset(
 )
 """Ends after which nobody has to be told: the caller is gone or served, or the model itself brought them about."""
 
+_CLOSED = "the agent's session closed"
+
 EventListener = Callable[[TransferEvent], None]
 
 
@@ -73,6 +75,7 @@ class Transfer:
     began: float = attrs.field(factory=lambda: asyncio.get_running_loop().time())
     events: list[TransferEvent] = attrs.field(factory=list)
     result: asyncio.Future[TransferResult] = attrs.field(factory=lambda: asyncio.get_running_loop().create_future())
+    task: asyncio.Task[None] | None = None
     attempt: asyncio.Task[TransferResult] | None = None
     forwarded: bool = False
     ended_from_outside: TransferResult | None = None
@@ -94,7 +97,9 @@ class Transfer:
         self._emit(phase, detail, status, None)
 
     def finish(self, result: TransferResult) -> None:
-        """Makes the outcome known: in the timeline, to listeners, and to whoever waits for `result`."""
+        """Makes the outcome known, once: in the timeline, to listeners, and to whoever waits for `result`."""
+        if self.result.done():
+            return
         self._emit(Phase.FINISHED, result.detail, result.status, result.outcome)
         self.result.set_result(attrs.evolve(result, timeline=tuple(self.events)))
 
@@ -181,13 +186,13 @@ class Transfers:
         self._attempts = 0
         self._current: Transfer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._closed = False
+        self._closing: asyncio.Future[None] | None = None
         self._handed_over = False
 
     @property
     def closed(self) -> bool:
         """Whether the call is over, or the caller has been connected elsewhere."""
-        return self._closed or self._handed_over
+        return self._closing is not None or self._handed_over
 
     @property
     def current(self) -> Transfer | None:
@@ -245,7 +250,8 @@ class Transfers:
         self._current = transfer
         call.listener = transfer.record
         # The one place where a task is made: this set owns it, and close() awaits it.
-        task = asyncio.create_task(self._run(transfer, call), name=f"transfer to {route}")
+        task = asyncio.create_task(self._run(transfer, call), name=f"transfer {transfer.id} to {route}")
+        transfer.task = task
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return transfer
@@ -264,19 +270,31 @@ class Transfers:
 
         A call that has been forwarded gets `SETTLE_TIMEOUT` for its end to become known.
         """
-        if self._closed:
+        if self._closing is not None:
+            await asyncio.wait([self._closing], timeout=2 * SETTLE_TIMEOUT)
             return
-        self._closed = True
+        self._closing = asyncio.get_running_loop().create_future()
+        try:
+            await self._close()
+        finally:
+            self._closing.set_result(None)
+
+    async def _close(self) -> None:
         transfer = self._current
         if transfer is not None and transfer.forwarded:
             await asyncio.wait([transfer.result], timeout=SETTLE_TIMEOUT)
         if transfer is not None:
-            transfer.end(Outcome.CANCELLED, "the agent's session closed")
-            await asyncio.wait([transfer.result], timeout=SETTLE_TIMEOUT)
-        tasks = list(self._tasks)
-        for task in tasks:
+            transfer.end(Outcome.CANCELLED, _CLOSED)
+        for task in self._tasks:
+            if transfer is None or task is not transfer.task:
+                task.cancel()  # somebody is still being told how an earlier one ended
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=SETTLE_TIMEOUT)
+        for task in self._tasks:
+            logger.error("%s does not end although it is cancelled", task.get_name())
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if transfer is not None:
+            transfer.finish(TransferResult(outcome=Outcome.CANCELLED, detail=_CLOSED))
         for call in self._calls.values():
             await call.close()
         self._calls.clear()
@@ -286,8 +304,14 @@ class Transfers:
         try:
             result = await self._outcome(transfer, call)
         except asyncio.CancelledError:
-            transfer.finish(TransferResult(outcome=Outcome.CANCELLED, detail="the agent's session closed"))
+            transfer.finish(TransferResult(outcome=Outcome.CANCELLED, detail=_CLOSED))
             raise
+        except Exception as error:
+            # A bug of ours must not leave a caller waiting, and whoever waits for the result, for ever.
+            logger.error(  # noqa: TRY400 # no traceback, as below
+                "transfer %s: %s: %s", transfer.id, type(error).__name__, masked_text(str(error))
+            )
+            result = TransferResult(outcome=Outcome.FAILED, detail=f"calltransfer raised {type(error).__name__}")
         finally:
             if self._current is transfer:
                 self._current = None

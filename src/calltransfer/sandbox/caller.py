@@ -89,6 +89,14 @@ class Caller:
             await asyncio.sleep(word.seconds)
             track.speak(encoded(word))
 
+    async def cough(self, seconds: float = 1.0) -> None:
+        """Makes a noise that is taken for speech, and in which no words are recognised."""
+        track = self._sandbox.track_of(self)
+        utterance = next(_utterances)
+        track.speak(encoded(Word("", utterance, -1, 1), frames=1))
+        await asyncio.sleep(seconds)
+        track.speak(encoded(Word("", utterance, 0, 1), frames=1))
+
     async def press(self, digit: str) -> None:
         """Presses a key."""
         self._sandbox.client_of(self).press(digit)

@@ -100,7 +100,7 @@ class Script:
         return [step] if isinstance(step, str | Calls) else list(step)
 
 
-class ScriptedLLM(LLM):  # type: ignore[misc] # the SDK ships no types
+class ScriptedLLM(LLM):
     """A language model that follows a script."""
 
     def __init__(self, script: Script) -> None:
@@ -141,7 +141,7 @@ def _last(messages: ChatContext) -> str:
     return ""
 
 
-class ScriptedTTS(TTS):  # type: ignore[misc] # the SDK ships no types
+class ScriptedTTS(TTS):
     """A voice. `reads_to_end`: whether it wants the whole text before it speaks, as some providers' plugins do."""
 
     def __init__(self, *, reads_to_end: bool = False) -> None:
@@ -191,7 +191,7 @@ async def _chunks(text: Any) -> AsyncIterator[str]:
             yield chunk
 
 
-class ScriptedVAD(VAD):  # type: ignore[misc] # the SDK ships no types
+class ScriptedVAD(VAD):
     """Tells speech from silence."""
 
     def __init__(self) -> None:
@@ -240,7 +240,7 @@ class Ears:
     final_after: float = RECOGNITION_SECONDS
 
 
-class ScriptedSTT(STT):  # type: ignore[misc] # the SDK ships no types
+class ScriptedSTT(STT):
     """Recognises speech."""
 
     def __init__(self, ears: Ears) -> None:
@@ -252,7 +252,7 @@ class ScriptedSTT(STT):  # type: ignore[misc] # the SDK ships no types
     async def process_audio(self, audio_frames: bytes, language: str | None = None, **_: Any) -> None:
         """Recognises a word, or with the last one the utterance."""
         for word in _spoken(audio_frames):
-            if word.index < 0:
+            if word.index < 0 or not word.text:
                 continue
             resumed = self._ears.resumes and len(self._words) == self._ears.preflight_words
             self._words.append(word.text)
@@ -276,7 +276,7 @@ def _spoken(pcm: bytes) -> Iterable[Word]:
     return dict.fromkeys(decoded(pcm))
 
 
-class ScriptedRealtimeModel(RealtimeBaseModel):  # type: ignore[misc] # the SDK ships no types
+class ScriptedRealtimeModel(RealtimeBaseModel):
     """A realtime model: hears and speaks by itself, and awaits a tool before it takes anything else in.
 
     Behaves as the SDK's own plugins do: a message that asks for an answer while one is being given is refused by the
@@ -312,8 +312,8 @@ class ScriptedRealtimeModel(RealtimeBaseModel):  # type: ignore[misc] # the SDK 
                 await self.interrupt()
                 self.emit("user_speech_started", {"type": "done"})
                 continue
-            self._hears.append(word.text)
-            if word.last:
+            self._hears += [word.text] if word.text else []
+            if word.last and self._hears:
                 text = " ".join(self._hears)
                 self._hears.clear()
                 self.emit("user_speech_ended", {})

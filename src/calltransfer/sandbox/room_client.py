@@ -40,7 +40,7 @@ class Exchange(Protocol):
         """A frame of the agent's audio has been played."""
 
 
-class CallerTrack(MediaStreamTrack):  # type: ignore[misc] # the SDK ships no types
+class CallerTrack(MediaStreamTrack):
     """A caller's voice, as the agent receives it."""
 
     kind = "audio"

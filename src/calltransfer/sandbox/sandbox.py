@@ -130,6 +130,7 @@ class Sandbox:
         direction: str = "inbound",
         phone: bool = True,
         name: str = "Caller",
+        room_id: str | None = None,
         earlier_legs: int = 0,
         with_session_id: bool = True,
         ears: Ears | None = None,
@@ -147,6 +148,7 @@ class Sandbox:
             direction: "inbound", or "outbound" for somebody the agent has called.
             phone: Whether the caller is on a phone, rather than in the browser.
             name: The caller's display name.
+            room_id: The room, where it is not a new one.
             earlier_legs: How many calls of the same session, over by now, the platform lists.
             with_session_id: Whether the platform says which session the caller's leg belongs to.
             ears: How the caller is recognised.
@@ -155,7 +157,7 @@ class Sandbox:
             session_options: Options for the SDK's `AgentSession`; a value that is callable is called inside the job.
         """
         script = model if isinstance(model, Script) else Script(model)
-        room = await self._cloud.run(lambda network: network.open_room())
+        room = await self._cloud.run(lambda network: network.open_room(room_id))
         caller = Caller(self, script, room.id, number)
         context = contextvars.copy_context()
         host = asyncio.create_task(

@@ -153,7 +153,7 @@ def is_cascade(session: AgentSession) -> bool:
     return orchestrator is not None and orchestrator.content_generation is not None
 
 
-def turn_handle(session: AgentSession, when_done: Callable[[], None]) -> UtteranceHandle | None:
+def turn_handle(session: AgentSession, when_done: Callable[[Any], None]) -> UtteranceHandle | None:
     """The utterance handle of the turn under way; None when there is none, or the SDK has none for it.
 
     `when_done` is called when it is done. Awaiting the handle would end the utterance when the wait is cancelled.
@@ -161,7 +161,8 @@ def turn_handle(session: AgentSession, when_done: Callable[[], None]) -> Utteran
     handle = session.current_utterance
     if handle is None or handle.done() or not is_cascade(session):
         return None
-    handle._done_fut.add_done_callback(lambda _: when_done())
+    handle._done_fut.remove_done_callback(when_done)
+    handle._done_fut.add_done_callback(when_done)
     return handle
 
 

@@ -18,19 +18,22 @@ from calltransfer.call import (
     Utterance,
 )
 from calltransfer.destination import Destination
-from calltransfer.errors import CallOver, NoLiveCall, NotFound, PlatformError, RequestRefused
+from calltransfer.errors import AnswerLost, CallOver, NoLiveCall, NotFound, PlatformError, RequestRefused
 from calltransfer.events import Phase, TransferResult
 from calltransfer.masking import masked_text
 from calltransfer.outcome import Outcome
 from calltransfer.videosdk import _sdk
 from calltransfer.videosdk.api import VideoSDKAPI
 from calltransfer.videosdk.conversation import Conversation, ConversationTurn
-from calltransfer.videosdk.following import Following, Leg, Verdict
+from calltransfer.videosdk.following import SETTLE_TIMEOUT, Following, Leg, Verdict
 
 logger = logging.getLogger("calltransfer.videosdk")
 
 RECHECK_TIMEOUT = 2.0
 """Seconds for a leg that is known to be read again: it warms the connection and is not worth waiting for longer."""
+
+PREPARE_TIMEOUT = 8.0
+"""Seconds for everything before the forward that the caller does not notice."""
 
 POLL_INTERVAL = 0.5
 """Seconds between readings of a call that is being forwarded; somebody leaving the room makes for one at once."""
@@ -113,12 +116,16 @@ class VideoSDKCall(Call):
 
     @override
     async def prepare(self) -> None:
-        if self._lookup is not None:
-            await asyncio.wait([self._lookup])
-        if self._leg is None:
-            await self._find_leg()
-        else:
-            await self._recheck(self._leg)
+        try:
+            async with asyncio.timeout(PREPARE_TIMEOUT):
+                if self._lookup is not None:
+                    await asyncio.wait([self._lookup])
+                if self._leg is None:
+                    await self._find_leg()
+                else:
+                    await self._recheck(self._leg)
+        except TimeoutError:
+            raise AnswerLost(f"the caller's leg was not found within {PREPARE_TIMEOUT:g} s") from None
 
     @override
     async def sentence_heard(self, *, timeout: float = SENTENCE_TIMEOUT) -> None:
@@ -165,16 +172,9 @@ class VideoSDKCall(Call):
 
     @override
     async def handed_over(self) -> None:
-        others = (
-            [
-                participant
-                for participant in self._room.meeting.participants.values()
-                if participant is not self._participant
-            ]
-            if self._room.meeting is not None
-            else []
-        )
-        if not others and not _sdk.closed(self._session):
+        caller = {self._participant.id} if self._participant is not None else set()
+        alone = self._room.meeting is None or set(self._room.meeting.participants) <= caller
+        if alone and not _sdk.closed(self._session):
             _sdk.silence(self._session)
 
     @override
@@ -341,14 +341,16 @@ class VideoSDKCall(Call):
 
     async def _read_late(self, following: Following) -> None:
         """The caller has left after a transfer that was reported as not connected: perhaps it came true."""
-        leg = self._leg
-        if leg is None:
-            return
-        await self._read(following, leg)
-        verdict = following.verdict(asyncio.get_running_loop().time())
-        if verdict is not None and verdict.outcome is Outcome.CONNECTED:
-            self._forget_caller()
-            self.report(Phase.CONTRADICTED, "the target got the caller after all", verdict.status)
+        leg, now = self._leg, asyncio.get_running_loop().time
+        until = now() + SETTLE_TIMEOUT
+        while leg is not None and now() <= until:
+            await self._read(following, leg)
+            verdict = following.verdict(now())
+            if verdict is not None and verdict.outcome is Outcome.CONNECTED:
+                self._forget_caller()
+                self.report(Phase.CONTRADICTED, "the target got the caller after all", verdict.status)
+                return
+            await asyncio.sleep(POLL_INTERVAL)
 
     def _result(self, verdict: Verdict, destination: Destination) -> TransferResult:
         return TransferResult(
@@ -412,7 +414,7 @@ def _described(error: BaseException) -> str:
     return f"{type(error).__name__}: {masked_text(str(error))}"
 
 
-class _RoomListener(MeetingEventHandler):  # type: ignore[misc] # the SDK ships no types
+class _RoomListener(MeetingEventHandler):
     def __init__(self, joined: Callable[[Participant], None], parted: Callable[[Participant], None]) -> None:
         super().__init__()
         self._joined = joined

@@ -69,8 +69,16 @@ class Conversation:
         return True
 
     async def quiet(self, timeout: float) -> bool:
-        """Waits until the agent neither thinks nor speaks; returns whether that came about."""
-        return await self.until(lambda: not self.busy, timeout)
+        """Waits until the agent neither speaks nor is about to; returns whether that came about.
+
+        A state of "thinking" alone is not believed for long: it stays when a tool raised or a model said nothing.
+        """
+        if self.agent == "thinking" and self._live_handle() is None:
+            await self.until(lambda: self.agent != "thinking", FIRST_WORD_TIMEOUT)
+        return await self.until(lambda: self.agent != "speaking" and self._live_handle() is None, timeout)
+
+    def _live_handle(self) -> Any | None:
+        return _sdk.turn_handle(self.session, self.wake)
 
     def _agent_changed(self, data: dict[str, Any]) -> None:
         before, self.agent = self.agent, data["state"]
@@ -85,7 +93,7 @@ class Conversation:
         self.caller = data["state"]
         self.wake()
 
-    def wake(self) -> None:
+    def wake(self, _: object = None) -> None:
         """Has every condition that is waited for looked at again."""
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
