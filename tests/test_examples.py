@@ -1,8 +1,10 @@
 """What a user runs first: the examples, the demo and the command line, as they are."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -10,7 +12,8 @@ from click.testing import CliRunner
 import calltransfer
 from calltransfer.cli import main
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
 
 
 def run(*arguments: str) -> str:
@@ -62,3 +65,23 @@ def test_the_command_line_without_its_extra() -> None:
     assert 1 == done.returncode
     assert "pip install 'calltransfer[cli]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def blocks(page: str) -> list[str]:
+    """The Python code on a page."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+def test_the_first_agent_on_a_page_works(page: str) -> None:
+    """The agent that a page shows first can be built as it stands there."""
+    names: dict[str, Any] = {}
+    exec(blocks(page)[0], names)  # noqa: S102
+    assert "- billing: the caller asks about an invoice" in names["SupportAgent"]().instructions
+
+
+def test_the_test_on_the_page_passes() -> None:
+    """What the page on the sandbox shows runs, with the agent of the first page."""
+    names: dict[str, Any] = {}
+    for block in [*blocks("docs/index.md"), *blocks("docs/sandbox.md")]:
+        exec(block, names)  # noqa: S102
