@@ -34,7 +34,7 @@ async def api_and_call(**options: Any) -> AsyncIterator[tuple[Sandbox, VideoSDKA
     """A client of its own, and a live call that nobody else asks about any more."""
     async with Sandbox() as sandbox:
         caller = await sandbox.call(SupportAgent, **options)
-        await asyncio.sleep(1)
+        await caller.talking_to()
         sandbox.requests.clear()
         assert caller.leg is not None
         async with VideoSDKAPI(base_url=sandbox.base_url, token=lambda: "token") as api:

@@ -120,7 +120,7 @@ async def test_a_leg_that_was_not_found_early_is_found_when_it_is_needed() -> No
         sandbox.person(BILLING)
         fault = sandbox.fault("GET", "", status=500)
         caller = await sandbox.call(SupportAgent, model=TRANSFERS)
-        await asyncio.sleep(2)
+        await caller.talking_to()
         fault.times = 0
         await caller.say(ASKS)
 
@@ -247,7 +247,8 @@ async def test_the_agent_falls_silent_after_the_handover() -> None:
         await caller.hears("let me tell you")
         session = caller.session
         await caller.sees("transferred")
-        await asyncio.sleep(1)
+        await caller.agent.finished.wait()
+        await caller.talking_to(settled_for=1)
 
         assert "speaking" != session.agent_state.value
         assert BILLING == await caller.talking_to()
@@ -281,7 +282,7 @@ async def test_clean() -> None:
         assert woken
         await caller.press("5")
         await caller.press("#")
-        await asyncio.sleep(0.1)
+        await caller.talking_to()
         assert [5, "#"] == keys
 
 
@@ -309,7 +310,6 @@ async def test_nothing_else_speaks_or_ends_the_call_while_it_is_forwarded() -> N
         await caller.sees("transfer-ringing")
         woken.clear()
         await caller.press("1")
-        await asyncio.sleep(4)
         await caller.say("please hang up the phone now")
 
         assert BILLING == await caller.talking_to()
@@ -501,9 +501,9 @@ async def test_a_second_phone_in_the_room_is_not_the_caller() -> None:
                 number="+14155550188", direction="inbound", room_id=caller.room_id, name="Colleague"
             )
         )
-        await asyncio.sleep(1)
+        await caller.talking_to()
         await sandbox._cloud.run(lambda network: network.hang_up(other.id))
-        await asyncio.sleep(1)
+        await caller.talking_to()
         result = await caller.agent.transfer("billing")
 
         assert caller.leg is not None
@@ -520,7 +520,7 @@ async def test_of_two_live_legs_the_newest_is_taken(caplog: pytest.LogCaptureFix
             )
         )
         await sandbox._cloud.run(lambda network: network.exit("support-line", f"sip-{stale.id}"))
-        await asyncio.sleep(1)
+        await asyncio.sleep(60)  # a minute later
         caller = await sandbox.call(SupportAgent, room_id="support-line")
         result = await caller.agent.transfer("billing")
 
@@ -552,7 +552,7 @@ async def test_the_platform_of_the_room_is_used(monkeypatch: pytest.MonkeyPatch)
     """Without an address or token of its own, the platform is the one whose room the agent is in, with the same token."""
     async with Sandbox() as sandbox:
         caller = await sandbox.call(SupportAgent)
-        await asyncio.sleep(1)
+        await caller.talking_to()
         assert {"sandbox-token"} == {request.authorization for request in sandbox.requests}
 
         renewed = VideoSDKPlatform(token=lambda: "renewed").call_of(caller.session)
@@ -610,10 +610,53 @@ async def test_a_strategy_that_will_not_be_cancelled_does_not_hold_the_session_u
         caller = await sandbox.call(lambda: SupportAgent(Misbehaving("does not end")))
         agent = caller.agent
         await agent.transfer_call("billing")
-        await asyncio.sleep(1)
+        await caller.talking_to(settled_for=1)
         now = asyncio.get_running_loop().time
         began = now()
         await caller.session.close()
 
         assert now() - began < 15
         assert [Outcome.CANCELLED] == agent.outcomes
+
+
+async def test_clean_at_the_end_of_the_call() -> None:
+    """When the call is over, no handler of ours is left on the session or the room, and no connection is open."""
+    async with Sandbox() as sandbox:
+        caller = await asking_caller(sandbox)
+        await caller.hears(SORRY)
+        call, session, meeting = caller.agent._call(), caller.session, caller.job.room.meeting
+        assert call._listener in meeting.listeners
+        await caller.talking_to()
+        await caller.hang_up()
+        await caller.over.wait()
+
+        assert call._listener not in meeting.listeners
+        assert not any("calltransfer" in handler.__module__ for hs in session._handlers.values() for handler in hs)
+        assert call._api._session is None
+        assert 0 == sandbox.open_connections
+
+
+async def test_no_orphan_leg() -> None:
+    """A direct transfer dials nobody: after one that failed, the only leg there is, is the caller's."""
+    async with Sandbox() as sandbox:
+        caller = await asking_caller(sandbox)
+        await caller.hears(SORRY)
+        await caller.talking_to()
+
+        assert [caller.leg] == list(sandbox._cloud.network.legs.values())
+        assert caller.leg is not None
+        assert not caller.leg.over
+
+
+async def test_the_caller_is_who_is_on_the_phone() -> None:
+    """With somebody in the browser in the same room, the one on the phone is forwarded, and the other keeps the agent."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        caller = await sandbox.call(SupportAgent)
+        visitor = {"id": "web-1", "displayName": "Colleague", "device": {}, "mode": "SEND_AND_RECV", "metaData": {}}
+        await sandbox._cloud.run(lambda network: network.enter(caller.room_id, visitor))
+        result = await caller.agent.transfer("billing")
+
+        assert result.connected
+        assert BILLING == await caller.talking_to()
+        assert not caller.over.is_set()

@@ -101,7 +101,7 @@ async def test_a_recorded_caller_on_the_real_recording_path() -> None:
         sandbox.person(BILLING, answers_after=0.5)
         caller = await sandbox.call(SupportAgent, room_options={"recording": True})
         agent = caller.agent
-        await asyncio.sleep(0.2)
+        await caller.talking_to(settled_for=0.5)
         assert caller.peer_id in caller.job.room.recorded_participants
         result = await agent.transfer("billing")
         async with asyncio.timeout(10):

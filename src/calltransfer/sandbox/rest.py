@@ -97,6 +97,12 @@ class RestServer:
         await site.start()
         return int(self._runner.addresses[0][1]) if self._runner.addresses else port
 
+    @property
+    def open_connections(self) -> int:
+        """How many connections clients hold open."""
+        server = self._runner.server if self._runner is not None else None
+        return len(server.connections) if server is not None else 0
+
     async def stop(self) -> None:
         """Listens no longer."""
         self._stopping.set()

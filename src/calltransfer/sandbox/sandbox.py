@@ -92,6 +92,11 @@ class Sandbox:
         """Every request the platform has received, in order."""
         return self._cloud.server.requests
 
+    @property
+    def open_connections(self) -> int:
+        """How many connections to the platform are open."""
+        return self._cloud.server.open_connections
+
     def person(
         self,
         number: str,
