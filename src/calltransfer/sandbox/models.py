@@ -1,4 +1,4 @@
-"""Scripted stand-ins for the providers: speech recognition, language model, voice, and realtime models.
+"""Scripted stand-ins for the providers: speech recognition, language model and voice.
 
 They subclass what the SDK's plugins subclass, take a realistic time, and are driven by the SDK's own pipelines.
 """
@@ -6,9 +6,9 @@ They subclass what the SDK's plugins subclass, take a realistic time, and are dr
 import asyncio
 import itertools
 import json
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from types import SimpleNamespace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from videosdk.agents import (
@@ -22,8 +22,6 @@ from videosdk.agents import (
     FlushMarker,
     FunctionCallOutput,
     LLMResponse,
-    Pipeline,
-    RealtimeBaseModel,
     SpeechData,
     SpeechEventType,
     STTResponse,
@@ -31,29 +29,20 @@ from videosdk.agents import (
     VADResponse,
     get_tool_info,
 )
-from videosdk.agents.pipeline import RealtimeConfig
 from videosdk.agents.vad import VADData
 
 from calltransfer.sandbox.speech import SAMPLE_RATE, Word, decoded, encoded, words
+
+if TYPE_CHECKING:
+    from calltransfer.sandbox.realtime import ScriptedRealtimeModel
+
+logger = logging.getLogger("calltransfer.sandbox")
 
 RECOGNITION_SECONDS = 0.2
 FIRST_TOKEN_SECONDS = 0.3
 FIRST_AUDIO_SECONDS = 0.1
 
-KINDS: Final = (
-    "cascade",
-    "cascade_without_voice",
-    "realtime",
-    "realtime_own_ears",
-    "realtime_own_voice",
-    "realtime_llm_only",
-)
-"""The kinds of pipeline the SDK has: full cascade, cascade without TTS, speech-to-speech, and realtime with an STT of
-its own, with a TTS of its own, and with both."""
-
-_REPEAT = "Repeat exactly: "
-
-_utterances = itertools.count(1)
+utterances = itertools.count(1)
 
 
 @attrs.frozen
@@ -75,7 +64,12 @@ Step = str | Calls | Sequence["str | Calls"] | Callable[[str], Any]
 class Script:
     """What the model does, one step for each time it is asked: says something, calls tools, both, or nothing ("").
 
-    A step can also be a function of the last thing the model was told, that returns one of these.
+    A step can also be a function of the last thing the model was told, that returns one of these. After a tool the SDK
+    asks a model that says nothing once more: a model that stays silent takes two steps, `"", ""`.
+
+    Args:
+        steps: The steps.
+        otherwise: What it says when the script is over.
 
     Attributes:
         asked: What the model was given each time: the last message or tool result.
@@ -86,6 +80,8 @@ class Script:
     realtime: "ScriptedRealtimeModel | None" = None
 
     def __init__(self, steps: Iterable[Step] = (), *, otherwise: str = "Is there anything else?") -> None:
+        if isinstance(steps, str):
+            raise TypeError("a script is a list of steps, such as ['One moment.'], not one string")
         self._steps = iter(steps)
         self._otherwise = otherwise
         self.asked: list[str] = []
@@ -122,9 +118,11 @@ class ScriptedLLM(LLM):
         await asyncio.sleep(FIRST_TOKEN_SECONDS)
         for part in step:
             if isinstance(part, str):
-                yield LLMResponse(content=part, role=ChatRole.ASSISTANT)
+                yield LLMResponse(content=f"{part} " if len(step) > 1 else part, role=ChatRole.ASSISTANT)
             else:
-                call = {"name": part.tool, "arguments": part.arguments, "call_id": f"t{next(_utterances)}"}
+                if part.tool not in {get_tool_info(tool).name for tool in tools or []}:
+                    logger.error("the script calls %r, and the agent has no such tool", part.tool)
+                call = {"name": part.tool, "arguments": part.arguments, "call_id": f"t{next(utterances)}"}
                 yield LLMResponse(content="", role=ChatRole.ASSISTANT, metadata={"function_call": call})
 
     async def cancel_current_generation(self) -> None:
@@ -157,29 +155,32 @@ class ScriptedTTS(TTS):
     async def synthesize(self, text: Any, voice_id: str | None = None, **_: Any) -> None:
         """Speaks, as fast as the audio can be made."""
         self._interrupted = False
-        utterance = next(_utterances)
+        utterance, said = next(utterances), 0
         chunks: list[str] = []
         async for chunk in _chunks(text):
             if self._reads_to_end:
                 chunks.append(chunk)
             else:
-                await self._speak(chunk, utterance)
-        await self._speak("".join(chunks), utterance)
+                said += await self._speak(chunk, utterance, said)
+        await self._speak(" ".join(chunks), utterance, said)
 
     async def interrupt(self) -> None:
         """Stops speaking."""
         self._interrupted = True
 
-    async def _speak(self, text: str, utterance: int) -> None:
-        for word in words(text, utterance):
+    async def _speak(self, text: str, utterance: int, said: int) -> int:
+        """Speaks one part of an utterance, of which `said` words have been spoken; returns how many words it has."""
+        spoken = words(text, utterance, after=said)
+        for word in spoken:
             if not self._announced:
                 await asyncio.sleep(FIRST_AUDIO_SECONDS)
             if self._interrupted or self.audio_track is None:
-                return
+                break
             if not self._announced and self._first_audio_callback is not None:
                 self._announced = True
                 await self._first_audio_callback()
             await self.audio_track.add_new_bytes(encoded(word))
+        return len(spoken)
 
 
 async def _chunks(text: Any) -> AsyncIterator[str]:
@@ -205,7 +206,7 @@ class ScriptedVAD(VAD):
 
     async def process_audio(self, audio_frames: bytes, **_: Any) -> None:
         """Says when speech begins and ends."""
-        for word in _spoken(audio_frames):
+        for word in spoken_in(audio_frames):
             if not self._speech:
                 self._speech = True
                 await self._report(VADEventType.START_OF_SPEECH)
@@ -251,7 +252,7 @@ class ScriptedSTT(STT):
 
     async def process_audio(self, audio_frames: bytes, language: str | None = None, **_: Any) -> None:
         """Recognises a word, or with the last one the utterance."""
-        for word in _spoken(audio_frames):
+        for word in spoken_in(audio_frames):
             if word.index < 0 or not word.text:
                 continue
             resumed = self._ears.resumes and len(self._words) == self._ears.preflight_words
@@ -271,152 +272,6 @@ class ScriptedSTT(STT):
             await self._transcript_callback(STTResponse(event_type=event, data=data, metadata=metadata))
 
 
-def _spoken(pcm: bytes) -> Iterable[Word]:
+def spoken_in(pcm: bytes) -> Iterable[Word]:
     """Each word in `pcm` once, however many frames it takes."""
     return dict.fromkeys(decoded(pcm))
-
-
-class ScriptedRealtimeModel(RealtimeBaseModel):
-    """A realtime model: hears and speaks by itself, and awaits a tool before it takes anything else in.
-
-    Behaves as the SDK's own plugins do: a message that asks for an answer while one is being given is refused by the
-    provider, as an error event that nobody waits for.
-    """
-
-    def __init__(self, script: Script, *, voice: bool = True) -> None:
-        super().__init__()
-        self.script = script
-        script.realtime = self
-        self.config = SimpleNamespace(modalities=["text", "audio"] if voice else ["text"])
-        self.errors: list[str] = []
-        self._agent: Any = None
-        self._hears: list[str] = []
-        self._messages: asyncio.Queue[str] = asyncio.Queue()
-        self._loop: asyncio.Task[None] | None = None
-        self._speaking: asyncio.Task[None] | None = None
-        self._answering = False
-
-    def set_agent(self, agent: Any) -> None:
-        """Whose tools it has."""
-        self._agent = agent
-
-    async def connect(self) -> None:
-        """Starts to take messages in."""
-        if self._loop is None:
-            self._loop = asyncio.create_task(self._take_in(), name="realtime model")
-
-    async def handle_audio_input(self, audio_data: bytes) -> None:
-        """Hears the caller."""
-        for word in _spoken(audio_data):
-            if word.index < 0:
-                await self.interrupt()
-                self.emit("user_speech_started", {"type": "done"})
-                continue
-            self._hears += [word.text] if word.text else []
-            if word.last and self._hears:
-                text = " ".join(self._hears)
-                self._hears.clear()
-                self.emit("user_speech_ended", {})
-                self.emit("realtime_model_transcription", {"role": "user", "text": text, "is_final": True})
-                self._messages.put_nowait(text)
-
-    async def send_message(self, message: str) -> None:
-        """Is asked to say something word for word."""
-        await self.send_text_message(_REPEAT + message)
-
-    async def send_text_message(self, message: str) -> None:
-        """Is told something, and asked to answer."""
-        await self.connect()  # the SDK never connects a model that it uses as an LLM only
-        if self._answering:
-            self.errors.append("conversation already has an active response")
-            self.emit("error", self.errors[-1])
-            return
-        self._messages.put_nowait(message)
-
-    async def interrupt(self) -> None:
-        """Stops speaking."""
-        if self._speaking is not None and not self._speaking.done():
-            self._speaking.cancel()
-        if self.audio_track is not None:
-            self.audio_track.interrupt()
-            if self._answering:
-                self.audio_track.mark_synthesis_complete()
-
-    async def aclose(self) -> None:
-        """Takes nothing in any more."""
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
-        await super().aclose()
-
-    async def _take_in(self) -> None:
-        while True:
-            message = await self._messages.get()
-            self._answering = True
-            try:
-                await self._answer(message)
-            finally:
-                self._answering = False
-
-    async def _answer(self, message: str) -> None:
-        if message.startswith(_REPEAT):
-            await self._say(message.removeprefix(_REPEAT))
-            return
-        while True:
-            step = self.script.next(message)
-            await asyncio.sleep(FIRST_TOKEN_SECONDS)
-            calls = [part for part in step if isinstance(part, Calls)]
-            text = " ".join(part for part in step if isinstance(part, str))
-            if text:
-                await self._say(text)
-            for call in calls:
-                message = await self._run(call)
-            if not calls:
-                return
-
-    async def _run(self, call: Calls) -> str:
-        """Awaits a tool inline, as the plugins do: no other event of the model gets through meanwhile."""
-        for tool in self._agent.tools:
-            if get_tool_info(tool).name == call.tool:
-                result = await tool(**call.arguments)
-                self.script.answers.append(json.loads(json.dumps(result)))
-                return json.dumps(result)
-        return ""
-
-    async def _say(self, text: str) -> None:
-        self._speaking = asyncio.create_task(self._speak(text))
-        await asyncio.gather(self._speaking, return_exceptions=True)
-
-    async def _speak(self, text: str) -> None:
-        if self.audio_track is not None:
-            await asyncio.sleep(FIRST_AUDIO_SECONDS)
-            self.emit("agent_speech_started", {})
-            for word in words(text, next(_utterances)):
-                await self.audio_track.add_new_bytes(encoded(word))
-        self.emit("llm_text_output", {"text": text})
-        self.emit("realtime_model_transcription", {"role": "agent", "text": text, "is_final": True})
-        if self.audio_track is not None:
-            self.audio_track.mark_synthesis_complete()
-
-
-def make_pipeline(kind: str, script: Script, *, ears: Ears | None = None, voice_reads_to_end: bool = False) -> Pipeline:
-    """A pipeline of one of the `KINDS`, with scripted models in it."""
-    ears = ears or Ears()
-    if kind.startswith("cascade"):
-        voice = None if kind == "cascade_without_voice" else ScriptedTTS(reads_to_end=voice_reads_to_end)
-        return Pipeline(stt=ScriptedSTT(ears), llm=ScriptedLLM(script), tts=voice, vad=ScriptedVAD())
-    if kind == "realtime":
-        return Pipeline(llm=ScriptedRealtimeModel(script))
-    if kind == "realtime_own_ears":
-        return Pipeline(stt=ScriptedSTT(ears), vad=ScriptedVAD(), llm=ScriptedRealtimeModel(script))
-    if kind == "realtime_own_voice":
-        return Pipeline(llm=ScriptedRealtimeModel(script, voice=False), tts=ScriptedTTS())
-    if kind == "realtime_llm_only":
-        return Pipeline(
-            stt=ScriptedSTT(ears),
-            vad=ScriptedVAD(),
-            llm=ScriptedRealtimeModel(script, voice=False),
-            tts=ScriptedTTS(),
-            realtime_config=RealtimeConfig(mode="llm_only"),
-        )
-    raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")

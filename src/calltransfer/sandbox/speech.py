@@ -44,10 +44,11 @@ class Word:
         return max(1, round(self.seconds / FRAME_SECONDS))
 
 
-def words(text: str, utterance: int) -> list[Word]:
-    """The words of `text`."""
+def words(text: str, utterance: int, *, after: int = 0) -> list[Word]:
+    """The words of `text`, which comes after so many words of the same utterance."""
     parts = text.split()
-    return [Word(part, utterance, index, len(parts)) for index, part in enumerate(parts)]
+    count = after + len(parts)
+    return [Word(part, utterance, index, count) for index, part in enumerate(parts, start=after)]
 
 
 def encoded(word: Word, *, frames: int | None = None) -> bytes:

@@ -1,0 +1,137 @@
+"""A scripted realtime model: it hears and speaks by itself, as the providers' own do."""
+
+import asyncio
+import json
+from types import SimpleNamespace
+from typing import Any
+
+from videosdk.agents import RealtimeBaseModel, get_tool_info
+
+from calltransfer.sandbox.models import FIRST_AUDIO_SECONDS, FIRST_TOKEN_SECONDS, Calls, Script, spoken_in, utterances
+from calltransfer.sandbox.speech import encoded, words
+
+_REPEAT = "Repeat exactly: "
+
+
+class ScriptedRealtimeModel(RealtimeBaseModel):
+    """A realtime model: hears and speaks by itself, and awaits a tool before it takes anything else in.
+
+    Behaves as the SDK's own plugins do: a message that asks for an answer while one is being given is refused by the
+    provider, as an error event that nobody waits for.
+    """
+
+    def __init__(self, script: Script, *, voice: bool = True) -> None:
+        super().__init__()
+        self.script = script
+        script.realtime = self
+        self.config = SimpleNamespace(modalities=["text", "audio"] if voice else ["text"])
+        self.errors: list[str] = []
+        self.first_token_seconds = FIRST_TOKEN_SECONDS
+        self._agent: Any = None
+        self._hears: list[str] = []
+        self._messages: asyncio.Queue[str] = asyncio.Queue()
+        self._loop: asyncio.Task[None] | None = None
+        self._speaking: asyncio.Task[None] | None = None
+        self._answering = False
+
+    def set_agent(self, agent: Any) -> None:
+        """Whose tools it has."""
+        self._agent = agent
+
+    async def connect(self) -> None:
+        """Starts to take messages in."""
+        if self._loop is None:
+            self._loop = asyncio.create_task(self._take_in(), name="realtime model")
+
+    async def handle_audio_input(self, audio_data: bytes) -> None:
+        """Hears the caller."""
+        for word in spoken_in(audio_data):
+            if word.index < 0:
+                await self.interrupt()
+                self.emit("user_speech_started", {"type": "done"})
+                continue
+            self._hears += [word.text] if word.text else []
+            if word.last and self._hears:
+                text = " ".join(self._hears)
+                self._hears.clear()
+                self.emit("user_speech_ended", {})
+                self.emit("realtime_model_transcription", {"role": "user", "text": text, "is_final": True})
+                self._messages.put_nowait(text)
+
+    async def send_message(self, message: str) -> None:
+        """Is asked to say something word for word."""
+        await self.send_text_message(_REPEAT + message)
+
+    async def send_text_message(self, message: str) -> None:
+        """Is told something, and asked to answer."""
+        await self.connect()  # the SDK never connects a model that it uses as an LLM only
+        if self._answering:
+            self.errors.append("conversation already has an active response")
+            self.emit("error", self.errors[-1])
+            return
+        self._messages.put_nowait(message)
+
+    async def interrupt(self) -> None:
+        """Stops speaking."""
+        if self._speaking is not None and not self._speaking.done():
+            self._speaking.cancel()
+        if self.audio_track is not None:
+            self.audio_track.interrupt()
+            if self._answering:
+                self.audio_track.mark_synthesis_complete()
+
+    async def aclose(self) -> None:
+        """Takes nothing in any more."""
+        if self._loop is not None:
+            self._loop.cancel()
+            await asyncio.gather(self._loop, return_exceptions=True)
+        await super().aclose()
+
+    async def _take_in(self) -> None:
+        while True:
+            message = await self._messages.get()
+            self._answering = True
+            try:
+                await self._answer(message)
+            finally:
+                self._answering = False
+
+    async def _answer(self, message: str) -> None:
+        if message.startswith(_REPEAT):
+            await self._say(message.removeprefix(_REPEAT))
+            return
+        while True:
+            step = self.script.next(message)
+            await asyncio.sleep(self.first_token_seconds)
+            calls = [part for part in step if isinstance(part, Calls)]
+            text = " ".join(part for part in step if isinstance(part, str))
+            if text:
+                await self._say(text)
+            for call in calls:
+                message = await self._run(call)
+            if not calls:
+                return
+
+    async def _run(self, call: Calls) -> str:
+        """Awaits a tool inline, as the plugins do: no other event of the model gets through meanwhile."""
+        for tool in self._agent.tools:
+            if get_tool_info(tool).name == call.tool:
+                result = await tool(**call.arguments)
+                self.script.answers.append(json.loads(json.dumps(result)))
+                return json.dumps(result)
+        return ""
+
+    async def _say(self, text: str) -> None:
+        self._speaking = asyncio.create_task(self._speak(text))
+        await asyncio.gather(self._speaking, return_exceptions=True)
+
+    async def _speak(self, text: str) -> None:
+        if self.audio_track is not None:
+            await asyncio.sleep(FIRST_AUDIO_SECONDS)
+            self.emit("agent_speech_started", {})
+            for word in words(text, next(utterances)):
+                await self.audio_track.add_new_bytes(encoded(word))
+        self.emit("llm_text_output", {"text": text})
+        self.emit("realtime_model_transcription", {"role": "agent", "text": text, "is_final": True})
+        if self.audio_track is not None:
+            self.audio_track.mark_synthesis_complete()
