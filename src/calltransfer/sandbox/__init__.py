@@ -2,9 +2,10 @@
 
 from calltransfer.sandbox.caller import Caller, Heard
 from calltransfer.sandbox.clock import FastForwardLoop, NothingToWaitFor
-from calltransfer.sandbox.models import KINDS, Calls, Ears, Script
+from calltransfer.sandbox.models import Calls, Ears, Script
 from calltransfer.sandbox.network import LEG_STATES, Unknowns
 from calltransfer.sandbox.people import Person
+from calltransfer.sandbox.pipelines import KINDS
 from calltransfer.sandbox.rest import Fault, Request
 from calltransfer.sandbox.sandbox import Sandbox
 

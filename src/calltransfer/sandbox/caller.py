@@ -137,7 +137,11 @@ class Caller:
     async def talking_to(self, *, settled_for: float = SETTLED) -> str:
         """Waits until the call has settled; returns whom the caller is talking to.
 
-        A number, "agent", "nobody" (they are on the line, and alone), or "hung up".
+        Settled means that for `settled_for` seconds nobody has said anything and nothing has happened to the leg, and
+        that it is not being forwarded. On the wall clock one waits for that: give it less there.
+
+        Returns:
+            A number, "agent", "nobody" (they are on the line, and alone), or "hung up".
         """
         while await self.something_happens_within(settled_for) or self._being_forwarded:
             pass
@@ -150,7 +154,9 @@ class Caller:
     @property
     def connected_to(self) -> str:
         """Whom the caller is talking to now."""
-        if self.leg is None or (self.leg.over and self.leg.status == "ended" and not self.leg.talking_to):
+        if self.leg is None:  # in the browser
+            return "agent" if self._sandbox.agent_is_in(self.room_id) else "nobody"
+        if self.leg.over and self.leg.status == "ended" and not self.leg.talking_to:
             return "hung up"
         if self.leg.talking_to is not None:
             return self.leg.talking_to

@@ -5,16 +5,18 @@ import contextvars
 import functools
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from videosdk.agents import AgentSession, global_event_emitter
 
+from calltransfer.destination import Destination
 from calltransfer.sandbox import _patches
 from calltransfer.sandbox.caller import Caller
 from calltransfer.sandbox.cloud import Cloud
-from calltransfer.sandbox.models import Ears, Script, Step, make_pipeline
+from calltransfer.sandbox.models import Ears, Script, Step
 from calltransfer.sandbox.network import Network, Room, Unknowns
 from calltransfer.sandbox.people import Person
+from calltransfer.sandbox.pipelines import make_pipeline
 from calltransfer.sandbox.rest import Fault, Request
 from calltransfer.sandbox.room_client import CallerTrack, SandboxRoomClient
 from calltransfer.sandbox.speech import Word
@@ -34,14 +36,20 @@ class Sandbox:
 
     On a `FastForwardLoop`, time passes at once. One at a time in a process: it takes the place of names in the SDK.
 
+    Attributes:
+        frames_played_at: When each frame of an agent's audio was played, on the wall clock only.
+
     Args:
         latency: Seconds that the platform takes to answer a request.
         unknowns: What the platform's documentation leaves open.
     """
 
+    _active: ClassVar["Sandbox | None"] = None
+
     def __init__(self, *, latency: float = 0.0, unknowns: Unknowns | None = None) -> None:
         self._latency = latency
         self._unknowns = unknowns or Unknowns()
+        self._running: Cloud | None = None
         self._callers: list[Caller] = []
         self._clients: dict[str, SandboxRoomClient] = {}
         self._all_clients: list[SandboxRoomClient] = []
@@ -49,7 +57,11 @@ class Sandbox:
         self.frames_played_at: list[float] = []
 
     async def __aenter__(self) -> Self:
-        self._cloud = Cloud(self._unknowns)
+        if Sandbox._active is not None:
+            raise RuntimeError("another Sandbox is open in this process, and there can be one at a time")
+        if self._running is not None:
+            raise RuntimeError("a Sandbox is used once; make a new one")
+        self._running = Cloud(self._unknowns)
         self._cloud.server.latency = self._latency
         await self._cloud.start()
         self._replaced = _patches.replaced(
@@ -58,6 +70,7 @@ class Sandbox:
             fast_forward=self.fast_forward,
         )
         self._replaced.__enter__()
+        Sandbox._active = self
         return self
 
     async def __aexit__(
@@ -75,7 +88,14 @@ class Sandbox:
                 await client.left()
         finally:
             self._replaced.__exit__(kind, error, traceback)
+            Sandbox._active = None
             await self._cloud.stop()
+
+    @property
+    def _cloud(self) -> Cloud:
+        if self._running is None:
+            raise RuntimeError("the Sandbox is not open; use it as `async with Sandbox() as sandbox:`")
+        return self._running
 
     @property
     def base_url(self) -> str:
@@ -105,19 +125,23 @@ class Sandbox:
         refuses_after: float | None = None,
         hangs_up_after: float | None = None,
     ) -> Person:
-        """Puts somebody at a number; see `Person`. A number with nobody at it is refused by the carrier."""
+        """Puts somebody at a number; see `Person`. A number with nobody at it is refused by the carrier.
+
+        Raises:
+            DestinationError: `number` is none that a call could be forwarded to.
+        """
         person = Person(
-            number=number,
+            number=Destination(number, allow_premium=True, allow_emergency=True).address,
             answers_after=answers_after,
             refuses_after=refuses_after,
             hangs_up_after=hangs_up_after,
         )
-        self._cloud.network.people[number] = person
+        self._cloud.network.people[person.number] = person
         return person
 
     def fault(self, method: str, path: str, **how: Any) -> Fault:
         """Has requests fail; see `Fault`. The first fault that fits is applied."""
-        fault = Fault(method, path, **how)
+        fault = Fault(method.upper(), path, **how)
         self._cloud.server.faults.append(fault)
         return fault
 
@@ -160,7 +184,12 @@ class Sandbox:
             voice_reads_to_end: Whether the agent's voice wants a whole text before it speaks.
             room_options: Options for the SDK's `RoomOptions`.
             session_options: Options for the SDK's `AgentSession`; a value that is callable is called inside the job.
+
+        Raises:
+            TypeError: `agent` is an agent rather than a function that makes one: the SDK wants it made inside the job.
         """
+        if not callable(agent):
+            raise TypeError(f"agent must be a class or a function that makes an agent, not {type(agent).__name__}")
         script = model if isinstance(model, Script) else Script(model)
         room = await self._cloud.run(lambda network: network.open_room(room_id))
         caller = Caller(self, script, room.id, number)
