@@ -69,14 +69,14 @@ class Destination:
 def _normalised(address: object, allow_premium: bool, allow_emergency: bool) -> str:
     if not isinstance(address, str):
         raise DestinationError(
-            f"a destination is a string such as '+14155550123' or 'sip:billing@pbx.example.com', "
+            f"a destination is a phone number in international form or a SIP URI, as a string, "
             f"not {type(address).__name__}"
         )
     if any(unicodedata.category(character)[0] == "C" for character in unquote(address)):
         raise DestinationError("a destination must not contain control characters or line breaks")
     text = address.strip(" ")
     if not text:
-        raise DestinationError("a destination must not be empty; write '+14155550123' or a SIP URI")
+        raise DestinationError("a destination must not be empty; write a number in international form or a SIP URI")
     if not text.isascii():
         raise DestinationError("a destination must be written in plain ASCII digits and letters")
     if text.lower().startswith(("sip:", "sips:")):
@@ -88,26 +88,28 @@ def _number(text: str, allow_premium: bool, allow_emergency: bool) -> str:
     shown = masked_address(text)
     if not _NUMBER.fullmatch(text):
         raise DestinationError(
-            f"{shown!r} is neither a phone number nor a SIP URI; write '+14155550123' or 'sip:user@host' "
-            "(no letters, no extension)"
+            f"{shown!r} is neither a phone number in international form (digits only, no extension) nor a SIP URI "
+            "(which begins with 'sip:')"
         )
-    if _SHORT_NUMBER.fullmatch(text) and _is_emergency(text):
+    digits = text.removeprefix("+")
+    if _SHORT_NUMBER.fullmatch(digits) and _is_emergency(digits):
         if allow_emergency:
-            return text
+            return digits
         raise DestinationError(
             f"{text!r} is an emergency number; if transferring there is meant, "
             "say so with Destination(..., allow_emergency=True)"
         )
     if not text.startswith("+"):
-        raise DestinationError(f"{shown!r} has no country code; write it in international form, '+14155550123'")
+        hint = ": write '+' instead of '00'" if text.startswith("00") else ""
+        raise DestinationError(f"{shown!r} must begin with '+' and the country code{hint}")
     try:
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException as error:
-        raise DestinationError(f"{shown!r} is not a phone number: {error}") from None
+        no_country = error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE
+        why = "has a country code that does not exist" if no_country else "is not a phone number; check the digits"
+        raise DestinationError(f"{shown!r} {why}") from None
     if not phonenumbers.is_valid_number(number):
-        raise DestinationError(
-            f"{shown!r} is not a valid number of its country; check the digits, '+14155550123' would be one"
-        )
+        raise DestinationError(f"{shown!r} is not a valid number of its country; check the digits")
     if not allow_premium and _is_premium(number):
         raise DestinationError(
             f"{shown!r} is a premium-rate number; if transferring there is meant, "

@@ -9,6 +9,7 @@ found when the agent is built, and for the platform's answers, which a strategy 
     ├── NoLiveCall
     │   └── CallOver
     └── PlatformError
+        ├── NoToken
         ├── PlatformUnreachable
         ├── AnswerLost
         └── RequestRefused
@@ -52,6 +53,10 @@ class PlatformError(CallTransferError):
     """
 
     may_have_acted = False
+
+
+class NoToken(PlatformError):
+    """There was no token to ask with: what was given as `token=` raised, or gave none."""
 
 
 class PlatformUnreachable(PlatformError):

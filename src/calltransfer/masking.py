@@ -20,7 +20,8 @@ def masked_address(address: str) -> str:
     """Returns a phone number or SIP URI fit for a log: the host of a URI stays, who it names does not."""
     scheme, separator, rest = address.partition(":")
     if not separator or scheme.lower() not in {"sip", "sips"}:
-        return masked_number(address)
+        # With letters in it, it is no number that could be dialled: its shape is what its author will recognise.
+        return re.sub(r"\d", "*", address) if any(map(str.isalpha, address)) else masked_number(address)
     user, at, host = rest.rpartition("@")
     shown = masked_number(user) if user.lstrip("+").isdigit() else MASK
     return f"{scheme}:{shown}@{masked_text(host)}" if at else f"{scheme}:{MASK}"

@@ -1,6 +1,5 @@
 """The words calltransfer uses, each of which an author can replace."""
 
-import string
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -34,32 +33,37 @@ _REASONS: Mapping[Outcome, str] = {
     Outcome.VOICEMAIL: "only a voicemail answered",
     Outcome.TARGET_LEFT: "they hung up before the caller could be connected",
     Outcome.REFUSED: "there is nowhere to transfer to at the moment",
-    Outcome.FAILED: "the phone system could not do it",
+    Outcome.FAILED: "they could not be reached",
 }
 
 
-def _fields(template: str) -> set[str]:
-    return {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
-
-
-def _with_fields(*allowed: str) -> Callable[[Any, "attrs.Attribute[Any]", "str | ToolAnswer"], None]:
+def _with_fields(*allowed: str, kind: type = str) -> Callable[[Any, "attrs.Attribute[Any]", "str | ToolAnswer"], None]:
     def check(_: Any, attribute: "attrs.Attribute[Any]", value: str | ToolAnswer) -> None:
-        template = value.message if isinstance(value, ToolAnswer) else value
-        try:
-            unknown = _fields(template) - set(allowed)
-        except ValueError as error:
-            raise ConfigurationError(f"Wording.{attribute.name} is not a template: {error}") from None
-        if unknown:
-            known = ", ".join(f"{{{name}}}" for name in allowed)
+        if not isinstance(value, kind):
             raise ConfigurationError(
-                f"Wording.{attribute.name} uses {{{min(unknown)}}}, which is not known there; it may use {known}"
+                f"Wording.{attribute.name} is a {kind.__name__}, not a {type(value).__name__}"
+                + (": ToolAnswer(message for the model, words that are heard)" if kind is ToolAnswer else "")
             )
+        template = value.message if isinstance(value, ToolAnswer) else value
+        known = ", ".join(f"{{{name}}}" for name in allowed)
+        try:
+            template.format(**dict.fromkeys(allowed, "x"))
+        except KeyError as error:
+            raise ConfigurationError(
+                f"Wording.{attribute.name} uses {{{error.args[0]}}}, which is not known there; it may use {known}"
+            ) from None
+        except (ValueError, IndexError, AttributeError) as error:
+            raise ConfigurationError(
+                f"Wording.{attribute.name} is not a template that can be filled in: {error}; it may use {known}"
+            ) from None
 
     return check
 
 
 def _answer(message: str, spoken: str, *fields: str) -> ToolAnswer:
-    answer: ToolAnswer = attrs.field(default=ToolAnswer(message, spoken), validator=_with_fields("route", *fields))
+    answer: ToolAnswer = attrs.field(
+        default=ToolAnswer(message, spoken), validator=_with_fields("route", *fields, kind=ToolAnswer)
+    )
     return answer
 
 
@@ -141,7 +145,7 @@ class Wording:
     )
     closed: ToolAnswer = _answer(
         "The caller is no longer with you; nothing can be transferred.",
-        "Goodbye.",
+        "I am sorry, I cannot transfer you at the moment.",
     )
     not_connected: str = attrs.field(
         default=(

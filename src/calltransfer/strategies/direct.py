@@ -14,8 +14,9 @@ from calltransfer.call import (
 from calltransfer.destination import Destination
 from calltransfer.errors import CallOver, ConfigurationError, DestinationError, NoLiveCall, PlatformError
 from calltransfer.events import TransferResult
+from calltransfer.masking import masked_address
 from calltransfer.outcome import Outcome
-from calltransfer.strategies.target import Target, checked_target, find_destination
+from calltransfer.strategies.target import FIND_TIMEOUT, Target, checked_target, find_destination
 
 TRANSFER_TO_VARIABLE = "VIDEOSDK_CALL_TRANSFER_TO"
 
@@ -27,6 +28,11 @@ def _seconds(_: object, attribute: "attrs.Attribute[float]", value: float) -> No
         raise ConfigurationError(
             f"{attribute.name}= is in seconds, above 0 and at most {_LONGEST_WAIT:g}, not {value!r}"
         )
+
+
+def _yes_or_no(_: object, attribute: "attrs.Attribute[bool]", value: bool) -> None:
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{attribute.name}= is True or False, not {value!r}")
 
 
 @attrs.frozen
@@ -45,8 +51,8 @@ class DirectTransfer:
         to: A number in international form or a SIP URI; a `Destination`; or a callable `(call, request)`, async or not,
             that finds one at call time (None: there is none now). Without it, the environment variable
             VIDEOSDK_CALL_TRANSFER_TO is read at call time.
-        timeout: Seconds the forwarded call is followed, its ring included.
-        sentence_timeout: Seconds to wait, at most, for the agent's sentence.
+        timeout: Seconds the forwarded call is followed, its ring included; at most 240.
+        sentence_timeout: Seconds to wait for the agent's sentence; at most 240.
         play_dialtone: Whether the platform plays a ringing tone meanwhile.
 
     Raises:
@@ -56,7 +62,7 @@ class DirectTransfer:
     to: Target | None = attrs.field(default=None, converter=checked_target)
     timeout: float = attrs.field(default=FORWARD_TIMEOUT, kw_only=True, validator=_seconds)
     sentence_timeout: float = attrs.field(default=SENTENCE_TIMEOUT, kw_only=True, validator=_seconds)
-    play_dialtone: bool = attrs.field(default=False, kw_only=True)
+    play_dialtone: bool = attrs.field(default=False, kw_only=True, validator=_yes_or_no)
 
     async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
         """Forwards the caller; see the class."""
@@ -64,6 +70,8 @@ class DirectTransfer:
             destination = await self._destination(call, request)
         except DestinationError as error:
             return TransferResult(outcome=Outcome.REFUSED, detail=str(error))
+        except TimeoutError:
+            return TransferResult(outcome=Outcome.FAILED, detail=f"to= found no destination within {FIND_TIMEOUT:g} s")
         if destination is None:
             return TransferResult(outcome=Outcome.REFUSED, detail="there is no destination now")
         try:
@@ -80,9 +88,15 @@ class DirectTransfer:
         if self.to is not None:
             return ()
         try:
-            return () if _from_environment() else (f"{TRANSFER_TO_VARIABLE} is not set",)
+            return (
+                ()
+                if _from_environment()
+                else (f"{TRANSFER_TO_VARIABLE} is not set; set it, or give DirectTransfer a destination",)
+            )
         except DestinationError as error:
-            return (f"{TRANSFER_TO_VARIABLE}: {error}",)
+            # The model is told of it, and sees no number, not even a masked one.
+            shown = repr(masked_address(os.environ[TRANSFER_TO_VARIABLE].strip()))
+            return (f"{TRANSFER_TO_VARIABLE} cannot be used: {str(error).replace(shown, 'it')}",)
 
     async def _destination(self, call: Call, request: TransferRequest) -> Destination | None:
         if self.to is None:

@@ -15,14 +15,20 @@ Found = Destination | str | None
 Target = Destination | str | Callable[[Call, TransferRequest], Found | Awaitable[Found]]
 
 
-def checked_target(to: object) -> object:
+def checked_target(to: Target | None) -> Target | None:
     """Returns `to` as a `Destination` or callable.
 
     Raises:
         ConfigurationError: it is neither.
         DestinationError: it is a string that is no destination.
     """
-    if to is None or isinstance(to, Destination) or callable(to):
+    if to is None or isinstance(to, Destination):
+        return to
+    if callable(to):
+        try:
+            inspect.signature(to).bind(None, None)
+        except TypeError:
+            raise ConfigurationError("to=: a callable takes two arguments, the call and the request") from None
         return to
     if not isinstance(to, str):
         raise ConfigurationError(
