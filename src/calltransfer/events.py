@@ -79,9 +79,9 @@ class TransferResult:
         timeline: Every event of the transfer up to its end, in order.
     """
 
-    outcome: Outcome
+    outcome: Outcome = attrs.field(converter=Outcome)
     destination: Destination | None = None
-    detail: str = ""
+    detail: str = attrs.field(default="", converter=str)
     status: str | None = None
     summary: str = ""
     leg_id: str | None = None

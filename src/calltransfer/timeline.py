@@ -1,0 +1,78 @@
+"""What happens in one transfer, told to whoever listens: the log, the author's hook, and the result."""
+
+import asyncio
+import logging
+import traceback
+import uuid
+from collections.abc import Callable
+
+from calltransfer.events import Phase, TransferEvent
+from calltransfer.masking import masked_text
+from calltransfer.outcome import Outcome
+
+logger = logging.getLogger("calltransfer")
+
+EventListener = Callable[[TransferEvent], None]
+
+_UNWANTED_PHASES = frozenset({Phase.CONTRADICTED, Phase.NOT_TOLD, Phase.HELD_BACK})
+_UNWANTED_OUTCOMES = frozenset({Outcome.FAILED, Outcome.REFUSED})
+
+
+class Timeline:
+    """The events of one transfer, in order.
+
+    Args:
+        route: The route's name.
+        attempt: How many transfers the call has seen, this one included.
+        listener: Told of each event.
+    """
+
+    def __init__(self, *, route: str, attempt: int, listener: EventListener) -> None:
+        self.transfer_id = uuid.uuid4().hex[:12]
+        self.events: list[TransferEvent] = []
+        self._route = route
+        self._attempt = attempt
+        self._listener = listener
+        self._now = asyncio.get_running_loop().time
+        self._began = self._now()
+
+    def record(
+        self, phase: Phase, detail: str = "", status: str | None = None, *, outcome: Outcome | None = None
+    ) -> None:
+        """Adds an event, and tells everybody of it."""
+        event = TransferEvent(
+            phase=phase,
+            transfer_id=self.transfer_id,
+            route=self._route,
+            attempt=self._attempt,
+            at=round(self._now() - self._began, 3),
+            outcome=Outcome.CONNECTED if phase is Phase.CONTRADICTED else outcome,
+            status=status,
+            detail=masked_text(detail),
+        )
+        self.events.append(event)
+        unwanted = phase in _UNWANTED_PHASES or outcome in _UNWANTED_OUTCOMES
+        logger.log(logging.WARNING if unwanted else logging.INFO, "%s", _line(event))
+        try:
+            self._listener(event)
+        except Exception as error:
+            # The author's hook must not be able to end a transfer that a caller waits for.
+            logger.error("on_transfer_event raised on %s: %s", phase.value, described(error))  # noqa: TRY400
+
+
+def described(error: BaseException) -> str:
+    """An error and where it was raised, for a log: masked, which the logging module's own traceback would not be."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    where = "".join(traceback.format_tb(error.__traceback__))
+    return masked_text(f"{type(error).__name__}: {error}\n{where}".rstrip())
+
+
+def _line(event: TransferEvent) -> str:
+    parts = [f"transfer {event.transfer_id} to {event.route}: {event.phase}"]
+    if event.outcome is not None:
+        parts.append(f"outcome={event.outcome}")
+    if event.status is not None:
+        parts.append(f"status={event.status}")
+    parts.append(f"after {event.at:.2f} s")
+    return " ".join(parts) + (f" ({event.detail})" if event.detail else "")
