@@ -38,7 +38,7 @@ class TransferRequest:
     """
 
     route: str
-    reason: str = ""
+    reason: str = attrs.field(default="", repr=False)
     attempt: int = 1
 
 
@@ -155,7 +155,7 @@ class Call(ABC):
         Returns `CONNECTED` only when the platform reports the call as transferred. Once asked for, it cannot be called
         back: a target who answers after `timeout` still gets the caller, which is then reported as `CONTRADICTED`.
 
-        Never raises for what the platform answers.
+        Never raises for what the platform answers. Prepares the call first if that has not been done.
         """
 
     @abstractmethod
@@ -192,9 +192,8 @@ class CallWrapper(Call):
 
     Lets a strategy hand a changed call to the strategy inside it:
 
-        class Whispering(CallWrapper):
-            @override
-    async def say(self, text):
+        class InLowerCase(CallWrapper):
+            async def say(self, text):
                 return await super().say(text.lower())
     """
 

@@ -6,7 +6,7 @@ that is installed, and says by name what a new version of it has changed.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Final
 
 import attrs
@@ -14,7 +14,7 @@ from videosdk.agents import AgentSession, JobContext
 from videosdk.agents.content_generation import ContentGeneration
 from videosdk.agents.dtmf_handler import DTMFHandler
 from videosdk.agents.job import RoomOptions, get_current_job_context
-from videosdk.agents.llm.chat_context import ChatMessage, ChatRole
+from videosdk.agents.llm.chat_context import ChatContext, ChatMessage, ChatRole
 from videosdk.agents.pipeline import Pipeline
 from videosdk.agents.pipeline_orchestrator import PipelineOrchestrator
 from videosdk.agents.room.room import VideoSDKHandler
@@ -53,11 +53,16 @@ CONTRACT: Final[tuple[tuple[type, str, str], ...]] = (
     (VideoSDKHandler, "participants_data", "hangup() ends the call of everybody in it, also of those handed over"),
     (VideoSDKHandler, "_transfer_in_progress", "keeps a recorded caller's leave from ending the session"),
     (VideoSDKHandler, "_cancel_session_end_task", "stops an end that is already scheduled"),
+    (VideoSDKHandler, "_session_end_task", "an end that was already scheduled is scheduled again"),
     (VideoSDKHandler, "_schedule_session_end", "what the SDK would have done when the caller left"),
     (VideoSDKHandler, "_update_non_agent_participant_count", "who is left"),
     (VideoSDKHandler, "_non_agent_participant_count", "who is left"),
     (VideoSDKHandler, "_session_ended", "an ended session must not be ended again"),
 )
+
+
+REFUSAL_TIMEOUT = 1.0
+"""Seconds for a realtime provider to refuse a message: one round trip."""
 
 
 def room_of(session: AgentSession) -> VideoSDKHandler | None:
@@ -81,8 +86,10 @@ def before_close(session: AgentSession, closing: Callable[[], Awaitable[None]]) 
     close = session.close
 
     async def close_after() -> None:
-        await closing()
-        await close()
+        try:
+            await closing()
+        finally:
+            await close()
 
     session.close = close_after
     job = job_of(session)
@@ -185,17 +192,33 @@ def has_voice(session: AgentSession) -> bool:
 
 
 async def reply(session: AgentSession, text: str) -> bool:
-    """Has the model speak on `text`; returns whether it got it."""
+    """Has the model speak on `text`; returns whether it took it."""
     pipeline = session.pipeline
-    if pipeline.config.realtime_mode is RealtimeMode.LLM_ONLY:
-        # session.reply() does nothing in this mode; this is how the SDK passes on the caller's own words.
-        await pipeline.llm.send_text_message(text)
+    if is_cascade(session):
+        context = session.agent.chat_context
+        before = _times_said(context, text)
+        await session.reply(instructions=text, wait_for_playback=False)
+        return _times_said(context, text) > before
+    refused = asyncio.Event()
+
+    def on_error(_data: Any) -> None:
+        refused.set()
+
+    # A realtime provider refuses a message while it is giving an answer, and the SDK only reports that it did.
+    pipeline.on("error", on_error)
+    try:
+        if pipeline.config.realtime_mode is RealtimeMode.LLM_ONLY:
+            # session.reply() does nothing in this mode; this is how the SDK passes on the caller's own words.
+            await pipeline.llm.send_text_message(text)
+        else:
+            await session.reply(instructions=text, wait_for_playback=False)
+        async with asyncio.timeout(REFUSAL_TIMEOUT):
+            await refused.wait()
+    except TimeoutError:
         return True
-    context = session.agent.chat_context
-    await session.reply(instructions=text, wait_for_playback=False)
-    if pipeline.config.is_realtime:
-        return True  # no history to look it up in: it went to the model as a message
-    return any(_text(item) == text for item in context.items if isinstance(item, ChatMessage))
+    finally:
+        pipeline.off("error", on_error)
+    return False
 
 
 async def say(session: AgentSession, text: str) -> bool:
@@ -225,6 +248,10 @@ def history(session: AgentSession) -> list[tuple[str, str]]:
     ]
 
 
+def _times_said(context: ChatContext, text: str) -> int:
+    return sum(isinstance(item, ChatMessage) and _text(item) == text for item in context.items)
+
+
 def _text(message: ChatMessage) -> str:
     parts = message.content if isinstance(message.content, list) else [message.content]
     return " ".join(part for part in parts if isinstance(part, str))
@@ -239,6 +266,7 @@ def held_back(session: AgentSession, room: VideoSDKHandler, report: Callable[[st
     on_wake_up, session.on_wake_up = session.on_wake_up, None
     keypad = session.dtmf_handler
     on_key = keypad._callback if keypad is not None else None
+    hangup_of_author = vars(session).get("hangup")
 
     async def hangup(reason: str = "manual_hangup") -> None:
         report(f"hang-up ({reason})")
@@ -253,18 +281,23 @@ def held_back(session: AgentSession, room: VideoSDKHandler, report: Callable[[st
         with _auto_end_held_back(room):
             yield
     finally:
-        with suppress(AttributeError):
+        # What somebody has set meanwhile is theirs, and stays.
+        if vars(session).get("hangup") is hangup:
             del session.hangup
-        if keypad is not None:
+            if hangup_of_author is not None:
+                session.hangup = hangup_of_author
+        if keypad is not None and keypad._callback is key_pressed:
             keypad.set_callback(on_key)
         if not session._closed:
-            session.on_wake_up = on_wake_up
+            if session.on_wake_up is None:
+                session.on_wake_up = on_wake_up
             session._reset_wake_up_timer("transfer")
 
 
 @contextmanager
 def _auto_end_held_back(room: VideoSDKHandler) -> Iterator[None]:
     in_progress, auto_end = room._transfer_in_progress, room.auto_end_session
+    was_ending = room._session_end_task is not None and not room._session_end_task.done()
     present = set(room.meeting.participants) if room.meeting is not None else set()
     recorded = room.recorded_participants & present
     room._transfer_in_progress, room.auto_end_session = True, False
@@ -278,7 +311,7 @@ def _auto_end_held_back(room: VideoSDKHandler) -> Iterator[None]:
             room._update_non_agent_participant_count()
             if recorded - set(room.meeting.participants):
                 room._schedule_session_end(0)
-            elif auto_end and present and room._non_agent_participant_count == 0:
+            elif auto_end and (present or was_ending) and room._non_agent_participant_count == 0:
                 room._schedule_session_end(room.session_timeout_seconds or 0)
 
 
@@ -289,13 +322,13 @@ def silence(session: AgentSession) -> None:
     session.interrupt(force=True)
 
 
-def forget_caller(room: VideoSDKHandler, participant_id: str) -> None:
+def forget_phones(room: VideoSDKHandler) -> None:
     """Keeps `session.hangup()` from ending the leg of a caller who has been handed over.
 
-    The entry itself stays: recordings are merged from it.
+    The SDK asks whether anybody it ever saw was on a phone, and then ends the first call of the session that the
+    platform lists. The entries themselves stay: recordings are merged from them.
     """
-    entry = room.participants_data.get(participant_id)
-    if entry is not None:
+    for entry in room.participants_data.values():
         entry["sipUser"] = False
 
 

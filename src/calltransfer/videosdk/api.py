@@ -17,9 +17,9 @@ import aiohttp
 from calltransfer.destination import Destination
 from calltransfer.errors import (
     AnswerLost,
-    ConfigurationError,
     NotAuthorised,
     NotFound,
+    NoToken,
     PlatformError,
     PlatformUnreachable,
     RateLimited,
@@ -184,11 +184,14 @@ class VideoSDKAPI:
         return self._session
 
     async def _fresh_token(self) -> str:
-        token = self._token()
-        if inspect.isawaitable(token):
-            token = await token
+        try:
+            token = self._token()
+            if inspect.isawaitable(token):
+                token = await token
+        except Exception as error:
+            raise NoToken(f"token= raised {type(error).__name__}: {masked_text(str(error))}") from None
         if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
-            raise ConfigurationError("token= must give a non-empty token, without line breaks")
+            raise NoToken("token= must give a non-empty token, without line breaks")
         return token
 
 

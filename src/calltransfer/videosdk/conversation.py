@@ -6,16 +6,20 @@ is the caller breaking in.
 """
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from typing_extensions import override
 from videosdk.agents import AgentSession
 
 from calltransfer.call import Turn
+from calltransfer.timeline import described
 from calltransfer.videosdk import _sdk
 
-BEGIN_TIMEOUT = 3.0
+logger = logging.getLogger("calltransfer.videosdk")
+
+NEXT_TURN_TIMEOUT = 5.0
 """Seconds for the agent to begin its next turn once the caller is silent: recognition, end of utterance, model."""
 
 FIRST_WORD_TIMEOUT = 2.0
@@ -26,6 +30,23 @@ CALLER_TIMEOUT = 30.0
 
 TURN_TIMEOUT = 20.0
 """Seconds for the agent's answer to a caller who broke in."""
+
+THINKING_TIMEOUT = 5.0
+"""Seconds that a realtime model is taken to be thinking about what it says next; it may also say nothing."""
+
+QUIET_TIMEOUT = 15.0
+"""Seconds to wait for the agent's turn to end before it is given another one."""
+
+FIRST_ANSWER_TIMEOUT = 6.0
+"""Seconds for the agent to begin to speak on what it is told; then a fixed sentence is said instead."""
+
+SPEECH_TIMEOUT = 60.0
+"""Seconds for what the agent says then."""
+
+_LOOK_AGAIN = 0.5
+
+TALK_TIMEOUT = 120.0
+"""Seconds for all of it, however often the caller breaks in."""
 
 _BUSY = frozenset({"thinking", "speaking"})
 
@@ -71,11 +92,57 @@ class Conversation:
     async def quiet(self, timeout: float) -> bool:
         """Waits until the agent neither speaks nor is about to; returns whether that came about.
 
-        A state of "thinking" alone is not believed for long: it stays when a tool raised or a model said nothing.
+        A cascade's state of "thinking" alone is not believed for long: it stays when a tool has raised.
         """
         if self.agent == "thinking" and self._live_handle() is None:
-            await self.until(lambda: self.agent != "thinking", FIRST_WORD_TIMEOUT)
+            trusted = FIRST_WORD_TIMEOUT if _sdk.is_cascade(self.session) else THINKING_TIMEOUT
+            await self.until(lambda: self.agent != "thinking", min(trusted, timeout))
         return await self.until(lambda: self.agent != "speaking" and self._live_handle() is None, timeout)
+
+    async def speak(self, speech: Callable[[], Coroutine[Any, Any, bool]], *, insist: bool) -> bool:
+        """Has the agent speak once it does not speak any more; returns whether that was delivered.
+
+        Args:
+            speech: What it says; False when that was not taken.
+            insist: Whether to try again then.
+        """
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + QUIET_TIMEOUT
+        try:
+            async with asyncio.timeout(QUIET_TIMEOUT + SPEECH_TIMEOUT):
+                while not _sdk.closed(self.session):
+                    if not await self.quiet(give_up_at - loop.time()):
+                        self.session.interrupt()  # what it has to say now is more important
+                        await self.quiet(FIRST_WORD_TIMEOUT)
+                    if _sdk.busy(self.session):
+                        await self.until(lambda: not _sdk.busy(self.session), _LOOK_AGAIN)
+                        continue
+                    taken = await self._begun_in_time(speech())
+                    if taken is not None:
+                        if taken or not insist or loop.time() >= give_up_at:
+                            return taken
+                        await self.until(lambda: False, _LOOK_AGAIN)
+                        continue
+                    return False
+        except TimeoutError:
+            logger.warning("the agent could not be made to speak in time")
+        except Exception as error:
+            # A provider that fails here must not keep the caller from hearing the words that need no model.
+            logger.warning("the agent could not be made to speak: %s", described(error))
+        return False
+
+    async def _begun_in_time(self, speech: Coroutine[Any, Any, bool]) -> bool | None:
+        """Whether it was taken; None when the agent does not begin: with a model that is down the SDK waits for ever."""
+        if not _sdk.is_cascade(self.session) or not _sdk.has_voice(self.session):
+            return await speech
+        before = self.beginnings
+        async with asyncio.TaskGroup() as group:
+            speaking = group.create_task(speech)
+            speaking.add_done_callback(self.wake)
+            begun = await self.until(lambda: self.beginnings > before or speaking.done(), FIRST_ANSWER_TIMEOUT)
+            if not begun:
+                speaking.cancel()
+        return speaking.result() if begun else None
 
     def _live_handle(self) -> Any | None:
         return _sdk.turn_handle(self.session, self.wake)
@@ -116,6 +183,7 @@ class ConversationTurn(Turn):
         self._while_waiting = while_waiting
         self._report_interrupted = interrupted
         self._unconfirmed = _sdk.unconfirmed_generation(self._session)
+        self._first_word_by = asyncio.get_running_loop().time() + FIRST_WORD_TIMEOUT
         self._mark()
 
     @property
@@ -134,14 +202,23 @@ class ConversationTurn(Turn):
                 await self._over()
         except TimeoutError:
             return  # a long sentence, or a model that says nothing
+        try:
+            async with asyncio.timeout(TALK_TIMEOUT):
+                await self._answered()
+        except TimeoutError:
+            return
+
+    async def _answered(self) -> None:
+        """Waits until a caller who broke in has been answered, each time they do."""
         while self._interrupted:
             self._report_interrupted()
             self._mark()
             await self._conversation.until(lambda: not self._conversation.caller_speaks, CALLER_TIMEOUT)
-            if not await self._conversation.until(lambda: self._conversation.busy, BEGIN_TIMEOUT):
+            if not await self._conversation.until(lambda: self._conversation.busy, NEXT_TURN_TIMEOUT):
                 return  # a cough: there is nothing to answer
             self._mark()
             await self._while_waiting()
+            self._first_word_by = asyncio.get_running_loop().time() + FIRST_WORD_TIMEOUT
             try:
                 async with asyncio.timeout(TURN_TIMEOUT):
                     await self._over()
@@ -177,13 +254,12 @@ class ConversationTurn(Turn):
     async def _realtime_model_has_spoken(self) -> None:
         """Waits for what the model says after the tool, whether or not it was still speaking when it called it."""
         conversation, loop = self._conversation, asyncio.get_running_loop()
-        first_word_by = loop.time() + FIRST_WORD_TIMEOUT
         while not self._interrupted:
             if conversation.agent == "speaking":
                 await conversation.until(lambda: conversation.agent != "speaking" or self._interrupted, TURN_TIMEOUT)
                 if conversation.beginnings > self._beginnings:
                     return
             elif not await conversation.until(
-                lambda: conversation.agent == "speaking" or self._interrupted, first_word_by - loop.time()
+                lambda: conversation.agent == "speaking" or self._interrupted, self._first_word_by - loop.time()
             ):
                 return

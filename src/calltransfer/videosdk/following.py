@@ -107,10 +107,17 @@ class Verdict:
 
 
 class Following:
-    """Follows one forwarded call. Times are seconds on any one clock."""
+    """Follows one forwarded call. Times are seconds on any one clock.
 
-    def __init__(self, before: Leg) -> None:
+    Args:
+        before: The caller's leg as it was before the request.
+        after_another: Whether an earlier request may still come true. If it does, and this one was refused, the
+            connection is the earlier one's.
+    """
+
+    def __init__(self, before: Leg, *, after_another: bool = False) -> None:
         self._before = before
+        self._after_another = after_another
         self._last = before
         self._seen: set[Meaning] = set()
         self._accepted_at: float | None = None
@@ -121,6 +128,16 @@ class Following:
         self._over_at: float | None = None
         self._read_since_refusal = False
         self._has_left = False
+
+    @property
+    def last_reading(self) -> Leg:
+        """The caller's leg as it was read last."""
+        return self._last
+
+    @property
+    def may_come_true(self) -> bool:
+        """Whether it may still be connected, although it was given up."""
+        return self._refused is None and Meaning.NOT_FORWARDED not in self._seen
 
     @property
     def ringing(self) -> bool:
@@ -155,25 +172,45 @@ class Following:
         """How it ended; None while that is not known."""
         if Meaning.NOT_FORWARDED in self._seen:
             return self._verdict(Outcome.FAILED, "the carrier did not forward the call")
+        if Meaning.FORWARDED in self._seen and not self._may_be_the_other:
+            return self._forwarded
         if Meaning.FORWARDED in self._seen:
-            return self._verdict(Outcome.CONNECTED, "the platform reports the call as transferred")
+            return None
         if self._over_at is not None and now - self._over_at >= SETTLE_TIMEOUT:
             return self._verdict(Outcome.CALLER_LEFT, "the caller's leg ended without a transfer")
         if self._over_at is not None:
             return None
         if self._refused_at is not None and (self._read_since_refusal or now - self._refused_at >= SETTLE_TIMEOUT):
-            return self._verdict(Outcome.FAILED, self._refused or "")
+            return self._verdict(self._unforwarded, self._refused or "")
         if self._lost_at is not None and not self._moving and now - self._lost_at >= SETTLE_TIMEOUT:
-            return self._verdict(Outcome.FAILED, f"{self._lost}; the call did not move")
+            return self._verdict(self._unforwarded, f"{self._lost}; the call did not move")
         return None
 
     def at_deadline(self) -> Verdict:
         """How it ended if nothing more is to be waited for."""
+        if Meaning.FORWARDED in self._seen:
+            return self._forwarded
         if self._has_left or self._over_at is not None:
             return self._verdict(Outcome.CALLER_LEFT, "the caller left, and no transfer was ever reported")
         if self.ringing:
             return self._verdict(Outcome.NO_ANSWER, "it rang and nobody answered in time")
         return self._verdict(Outcome.FAILED, self._lost or "the platform did not report an end in time")
+
+    @property
+    def _may_be_the_other(self) -> bool:
+        """Only the answer to this request can say whose connection it is."""
+        return self._after_another and self._accepted_at is None and self._refused is None and self._lost is None
+
+    @property
+    def _forwarded(self) -> Verdict:
+        if self._after_another and self._refused is not None:
+            return self._verdict(Outcome.CALLER_LEFT, "an earlier transfer connected the caller after all")
+        return self._verdict(Outcome.CONNECTED, "the platform reports the call as transferred")
+
+    @property
+    def _unforwarded(self) -> Outcome:
+        """A caller who is no longer in the room, and was not forwarded, has hung up."""
+        return Outcome.CALLER_LEFT if self._has_left else Outcome.FAILED
 
     @property
     def _moving(self) -> bool:

@@ -50,6 +50,15 @@ class VideoSDKPlatform(Platform):
     def __repr__(self) -> str:
         return f"VideoSDKPlatform(base_url={self._base_url!r})"
 
+    def __eq__(self, other: object) -> bool:
+        """Two that are set up alike are the same platform, so that agents that share a call share what is known of it."""
+        if not isinstance(other, VideoSDKPlatform):
+            return NotImplemented
+        return (self._base_url, self._token) == (other._base_url, other._token)
+
+    def __hash__(self) -> int:
+        return hash((self._base_url, self._token))
+
     @override
     def call_of(self, session: Any) -> Call:
         room = _sdk.room_of(session)
