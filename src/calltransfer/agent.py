@@ -3,24 +3,27 @@
 import asyncio
 import functools
 import inspect
+import logging
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, NotRequired, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict
 
 import attrs
 from typing_extensions import Unpack
-from videosdk.agents import Agent, function_tool, get_tool_info
+from videosdk.agents import Agent, function_tool, get_tool_info, is_function_tool
 
 from calltransfer.call import Call, Platform, SelfChecking, TransferStrategy
+from calltransfer.destination import Destination
 from calltransfer.errors import CallOver, ConfigurationError, ConfigurationWarning, NoLiveCall
 from calltransfer.events import TransferEvent, TransferResult
 from calltransfer.masking import masked_text
 from calltransfer.outcome import Outcome
-from calltransfer.transfers import Transfers
+from calltransfer.transfers import Transfer, Transfers
 from calltransfer.videosdk.platform import VideoSDKPlatform
 from calltransfer.wording import ToolAnswer, Wording
+
+logger = logging.getLogger("calltransfer")
 
 TOOL: Final = "transfer_call"
 WITHDRAW: Final = "none"
@@ -50,8 +53,8 @@ class Route:
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise ConfigurationError(
-                f"Route name {masked_text(str(self.name))!r} must be lower-case letters, digits, '_' or '-', "
-                "starting with a letter, such as 'billing'"
+                f"Route name {masked_text(str(self.name))!r} must be at most 64 lower-case letters, "
+                "digits, '_' or '-', starting with a letter, such as 'billing'"
             )
         if self.name == WITHDRAW:
             raise ConfigurationError(f"Route name {WITHDRAW!r} is taken: the model uses it to withdraw a transfer")
@@ -61,26 +64,37 @@ class Route:
             raise ConfigurationError(
                 f"Route {self.name!r}: when= contains what looks like a phone number; the model must not see any"
             )
-        method = inspect.getattr_static(self.strategy, "transfer", None)
-        if isinstance(self.strategy, type) or not inspect.iscoroutinefunction(
-            inspect.unwrap(method) if callable(method) else method
-        ):
-            raise ConfigurationError(
-                f"Route {self.name!r}: {self.strategy!r} is not a strategy; it needs "
-                "'async def transfer(self, call, request)'"
-            )
+        _check_strategy(self.name, self.strategy)
 
 
-class AgentArguments(TypedDict):
-    """What the SDK's `Agent` takes."""
+def _check_strategy(route: str, strategy: object) -> None:
+    kind = type(strategy).__name__
+    if isinstance(strategy, type):
+        raise ConfigurationError(f"Route {route!r}: {strategy.__name__} is a class; write {strategy.__name__}(...)")
+    if isinstance(strategy, str | Destination):
+        raise ConfigurationError(f"Route {route!r}: a {kind} is not a strategy; write DirectTransfer(to=...)")
+    method = getattr(strategy, "transfer", None)
+    if not callable(method) or not inspect.iscoroutinefunction(inspect.unwrap(method)):
+        raise ConfigurationError(
+            f"Route {route!r}: a {kind} is not a strategy; it needs 'async def transfer(self, call, request)'"
+        )
+    try:
+        inspect.signature(method).bind(None, None)
+    except TypeError:
+        raise ConfigurationError(
+            f"Route {route!r}: {kind}.transfer must take two arguments, the call and the request"
+        ) from None
 
-    instructions: str
-    tools: NotRequired[list[Any]]
-    agent_id: NotRequired[str]
-    mcp_servers: NotRequired[list[Any]]
-    inherit_context: NotRequired[bool]
-    knowledge_base: NotRequired[Any]
-    use_base_instructions: NotRequired[bool]
+
+class AgentArguments(TypedDict, total=False):
+    """What the SDK's `Agent` takes besides its instructions."""
+
+    tools: list[Any]
+    agent_id: str
+    mcp_servers: list[Any]
+    inherit_context: bool
+    knowledge_base: Any
+    use_base_instructions: bool
 
 
 class TransferTool(Protocol):
@@ -93,7 +107,7 @@ class TransferTool(Protocol):
 if TYPE_CHECKING:
 
     class _Agent(Agent):
-        def __init__(self, **arguments: Any) -> None: ...
+        def __init__(self, instructions: str, **arguments: Any) -> None: ...
 
 else:
     _Agent = object
@@ -115,14 +129,16 @@ class TransferMixin(_Agent):
     calling `super()`.
 
     Args:
+        instructions: What the agent is told to be; a section on transferring is added.
         transfers: The routes, or one bare strategy, which becomes the route "human".
         platform: Where the call is; by default a `VideoSDKPlatform` that takes all it needs from the environment and
             the agent's own session.
         wording: The words for the model and the caller, where they should be others.
-        **arguments: What `Agent` takes: `instructions`, `tools`, ...
+        **arguments: What else `Agent` takes: `tools`, `agent_id`, ...
 
     Raises:
-        ConfigurationError: `transfers` is empty, names a route twice, or holds something that is no strategy.
+        ConfigurationError: `transfers` is empty, names a route twice, or holds something that is no strategy; a tool of
+            the author's has the name `transfer_call`; `platform` or `wording` is something else.
     """
 
     transfer_call: TransferTool
@@ -135,15 +151,28 @@ class TransferMixin(_Agent):
                 f"{cls.__name__}: TransferMixin must come before Agent, as in "
                 f"'class {cls.__name__}(TransferMixin, Agent)'"
             )
+        if inspect.iscoroutinefunction(cls.on_transfer_event):
+            raise ConfigurationError(
+                f"{cls.__name__}.on_transfer_event must be a plain 'def': it is called in the middle of a transfer. "
+                "Start a task of your own for what takes time"
+            )
 
     def __init__(
         self,
+        instructions: str,
         *,
         transfers: Sequence[Route] | TransferStrategy,
         platform: Platform | None = None,
         wording: Wording | None = None,
         **arguments: Unpack[AgentArguments],
     ) -> None:
+        if not isinstance(self, Agent):
+            raise ConfigurationError(f"{type(self).__name__} must derive from Agent too: (TransferMixin, Agent)")
+        if platform is not None and not isinstance(platform, Platform):
+            raise ConfigurationError(f"platform= takes a Platform such as VideoSDKPlatform(), not {platform!r}")
+        if wording is not None and not isinstance(wording, Wording):
+            raise ConfigurationError(f"wording= takes a Wording, not {type(wording).__name__}")
+        _refuse_other_tool_of_our_name(type(self), arguments.get("tools", []))
         self.__routes = _checked_routes(transfers)
         self.__platform = VideoSDKPlatform() if platform is None else platform
         self.__wording = Wording() if wording is None else wording
@@ -153,18 +182,23 @@ class TransferMixin(_Agent):
         # update_tools(): so the tool is there once, and stays.
         self.transfer_call = self._tool(self.__wording.tool.format(routes=routes))
         section = self.__wording.instructions.format(routes=routes)
-        arguments["instructions"] = f"{arguments.get('instructions', '')}\n\n{section}".strip()
         # The SDK adds what it collects to the list it is given; the author's stays as it is.
-        arguments["tools"] = [*arguments.get("tools", [])]
-        super().__init__(**arguments)
+        if "tools" in arguments:
+            arguments["tools"] = [*arguments["tools"]]
+        super().__init__(instructions=f"{instructions}\n\n{section}", **arguments)
         self.on_enter: Any = self._following_the_call(self.on_enter)
 
-    async def transfer(self, name: str, *, reason: str = "") -> TransferResult:
+    async def transfer(self, name: str, *, reason: str = "", tell_model: bool = True) -> TransferResult:
         """Transfers the caller from code, exactly as the tool does, and returns how it ended.
 
         The transfer belongs to the call: cancelling this wait does not end it. If it does not connect, the agent tells
         the caller, as after the tool. When there is nothing to transfer, or a transfer is already under way, the
         outcome is `REFUSED`.
+
+        Args:
+            name: The route.
+            reason: Why, for the strategy.
+            tell_model: Whether the agent is to say how it ended. False in a tool that answers the model itself.
 
         Raises:
             ConfigurationError: there is no route `name`.
@@ -176,9 +210,10 @@ class TransferMixin(_Agent):
             )
         transfers = Transfers.of(self.session) if self.session is not None else None
         if transfers is None or transfers.closed:
-            return TransferResult(outcome=Outcome.REFUSED, detail="the call is over")
+            why = "the agent is in no call" if transfers is None else "the call is over"
+            return TransferResult(outcome=Outcome.REFUSED, detail=why)
         try:
-            started = self._start(route, reason, after_tool=False)
+            started = self._start(route, reason, after_tool=False, tell_model=tell_model)
         except CallOver as error:
             return TransferResult(outcome=Outcome.CALLER_LEFT, detail=str(error))
         except NoLiveCall as error:
@@ -189,7 +224,7 @@ class TransferMixin(_Agent):
 
     def update_tools(self, tools: list[Any]) -> None:
         """Replaces the agent's tools; the transfer tool stays."""
-        super().update_tools([*tools])
+        super().update_tools([tool for tool in tools if get_tool_info(tool).name != TOOL])
 
     def on_transfer_event(self, event: TransferEvent) -> None:
         """Called for everything that happens in a transfer. Override it; must return at once.
@@ -202,8 +237,11 @@ class TransferMixin(_Agent):
 
         @functools.wraps(on_enter)
         async def wrapped() -> None:
-            with suppress(NoLiveCall):  # said when a transfer is asked for
+            try:
                 self._call()
+            except Exception as error:
+                # Said when a transfer is asked for; the caller is greeted all the same.
+                logger.info("the call cannot be transferred: %s: %s", type(error).__name__, masked_text(str(error)))
             await on_enter()
 
         return wrapped
@@ -211,7 +249,7 @@ class TransferMixin(_Agent):
     def _call(self) -> Call:
         return Transfers.of(self.session).call(self.__platform, self.session)
 
-    def _start(self, route: Route, reason: str, *, after_tool: bool) -> Any:
+    def _start(self, route: Route, reason: str, *, after_tool: bool, tell_model: bool = True) -> Transfer | None:
         return Transfers.of(self.session).start(
             self._call(),
             route=route.name,
@@ -220,16 +258,17 @@ class TransferMixin(_Agent):
             wording=self.__wording,
             listener=self._notify,
             after_tool=after_tool,
+            tell_model=tell_model,
         )
 
     def _notify(self, event: TransferEvent) -> None:
         self.on_transfer_event(event)
 
-    def _tool(self, description: str) -> Any:
+    def _tool(self, description: str) -> TransferTool:
         async def transfer_call(destination: str = "", reason: str = "", **_invented: object) -> dict[str, Any]:
             return self._answer(destination, reason)
 
-        tool = function_tool(name=TOOL)(transfer_call)
+        tool: TransferTool = function_tool(name=TOOL)(transfer_call)
         info = get_tool_info(tool)
         info.description = description
         # Raw, because what the SDK derives from a signature loses descriptions and defaults on pydantic 2.12 and makes
@@ -253,10 +292,16 @@ class TransferMixin(_Agent):
 
     def _answer(self, destination: object, reason: object) -> dict[str, Any]:
         """What the tool returns. Never raises: the SDK would leave the model without an answer."""
-        answer = self._begin(destination, reason if isinstance(reason, str) else "")
-        if self.session is not None:
-            with suppress(NoLiveCall):  # nobody is there who could hear the silence
+        try:
+            answer = self._begin(destination, reason if isinstance(reason, str) else "")
+            if answer.status != "closed":
                 self._call().when_model_is_silent(TOOL, answer.spoken)
+        except NoLiveCall:
+            answer = _Answer("error", self.__wording.not_a_phone_call)
+        except Exception as error:
+            # The last line of defence: a bug, or a strategy's problems() that raised.
+            logger.error("transfer_call: %s: %s", type(error).__name__, masked_text(str(error)))  # noqa: TRY400
+            answer = _Answer("error", self.__wording.not_configured, fields={"problem": "an internal error"})
         return answer.result
 
     def _begin(self, destination: object, reason: str) -> "_Answer":
@@ -268,7 +313,7 @@ class TransferMixin(_Agent):
         if destination == WITHDRAW:
             if current is None:
                 return _Answer("error", wording.nothing_to_withdraw)
-            if transfers.withdraw() is None:
+            if transfers.withdraw(self._call()) is None:
                 return _Answer("in_progress", wording.too_late, current.route)
             return _Answer("withdrawn", wording.withdrawn, current.route)
         route = self.__routes.get(destination) if isinstance(destination, str) else None
@@ -282,8 +327,6 @@ class TransferMixin(_Agent):
             started = self._start(route, reason, after_tool=True)
         except CallOver:
             return _Answer("closed", wording.closed)
-        except NoLiveCall:
-            return _Answer("error", wording.not_a_phone_call)
         if started is None:
             under_way = current.route if current is not None else route.name
             return _Answer("in_progress", wording.in_progress, under_way)
@@ -313,12 +356,13 @@ class _Answer:
 def _checked_routes(transfers: Any) -> dict[str, Route]:
     if isinstance(transfers, Route):
         transfers = [transfers]
+    if isinstance(transfers, Mapping):
+        raise ConfigurationError("transfers= takes a list of Route('name', strategy, when='...'), not a mapping")
     if not isinstance(transfers, Sequence):
         transfers = [Route("human", transfers, when="the caller asks for a human, or you cannot help them")]
     if isinstance(transfers, str) or not transfers:
         raise ConfigurationError(
-            "transfers= takes routes, such as [Route('billing', DirectTransfer(to='+14155550123'), when='...')], "
-            "or one strategy"
+            "transfers= takes routes, such as [Route('billing', DirectTransfer(to=...), when='...')], or one strategy"
         )
     routes: dict[str, Route] = {}
     for route in transfers:
@@ -330,6 +374,13 @@ def _checked_routes(transfers: Any) -> dict[str, Route]:
             raise ConfigurationError(f"transfers= names the route {route.name!r} twice")
         routes[route.name] = route
     return routes
+
+
+def _refuse_other_tool_of_our_name(agent: type, tools: Sequence[Any]) -> None:
+    of_class = vars(agent).get(TOOL)
+    others = [of_class, *tools]
+    if any(tool is not None and is_function_tool(tool) and get_tool_info(tool).name == TOOL for tool in others):
+        raise ConfigurationError(f"{agent.__name__} has a tool of its own named {TOOL!r}; give it another name")
 
 
 def _problems(route: Route) -> Sequence[str]:

@@ -12,8 +12,6 @@ Up to `forwarding` it can be withdrawn; after that it can only be followed to it
 
 import asyncio
 import logging
-import uuid
-from collections.abc import Callable
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -33,18 +31,18 @@ from calltransfer.call import (
 )
 from calltransfer.destination import Destination
 from calltransfer.errors import CallOver, NoLiveCall
-from calltransfer.events import Phase, TransferEvent, TransferResult
-from calltransfer.masking import masked_text
+from calltransfer.events import Phase, TransferResult
 from calltransfer.outcome import Outcome
+from calltransfer.timeline import EventListener, Timeline, described
 from calltransfer.wording import Wording
 
 logger = logging.getLogger("calltransfer")
 
 STRATEGY_TIMEOUT = 300.0
-"""Seconds after which a strategy that has not returned is taken for hung: more than every deadline of ours together."""
+"""Seconds after which a strategy is taken for hung; while a call is being forwarded they do not count."""
 
-SETTLE_TIMEOUT = 5.0
-"""Seconds that a closing session waits for the end of a call that has already been forwarded."""
+CLOSE_TIMEOUT = 5.0
+"""Seconds that a closing session waits for the end of a call that has been forwarded, and then for what it cancelled."""
 
 _SAID_NOTHING_FOR = frozenset(
     {
@@ -59,8 +57,6 @@ _SAID_NOTHING_FOR = frozenset(
 
 _CLOSED = "the agent's session closed"
 
-EventListener = Callable[[TransferEvent], None]
-
 
 @attrs.define(eq=False)
 class Transfer:
@@ -70,14 +66,14 @@ class Transfer:
     strategy: TransferStrategy
     wording: Wording
     turn: Turn
-    listener: EventListener
-    id: str = attrs.field(factory=lambda: uuid.uuid4().hex[:12])
-    began: float = attrs.field(factory=lambda: asyncio.get_running_loop().time())
-    events: list[TransferEvent] = attrs.field(factory=list)
+    timeline: Timeline
+    tell_model: bool
     result: asyncio.Future[TransferResult] = attrs.field(factory=lambda: asyncio.get_running_loop().create_future())
-    task: asyncio.Task[None] | None = None
     attempt: asyncio.Task[TransferResult] | None = None
+    deadline: asyncio.Timeout | None = None
+    waited_for_sentence: bool = False
     forwarded: bool = False
+    doubts: set[asyncio.Task[None]] = attrs.field(factory=set)
     ended_from_outside: TransferResult | None = None
 
     @property
@@ -92,51 +88,11 @@ class Transfer:
             if self.attempt is not None:
                 self.attempt.cancel()
 
-    def record(self, phase: Phase, detail: str = "", status: str | None = None) -> None:
-        """Adds an event to the timeline and tells everybody who listens."""
-        self._emit(phase, detail, status, None)
-
     def finish(self, result: TransferResult) -> None:
         """Makes the outcome known, once: in the timeline, to listeners, and to whoever waits for `result`."""
-        if self.result.done():
-            return
-        self._emit(Phase.FINISHED, result.detail, result.status, result.outcome)
-        self.result.set_result(attrs.evolve(result, timeline=tuple(self.events)))
-
-    def _emit(self, phase: Phase, detail: str, status: str | None, outcome: Outcome | None) -> None:
-        if phase is Phase.CONTRADICTED:
-            outcome = Outcome.CONNECTED
-        event = TransferEvent(
-            phase=phase,
-            transfer_id=self.id,
-            route=self.route,
-            attempt=self.request.attempt,
-            at=asyncio.get_running_loop().time() - self.began,
-            outcome=outcome,
-            status=status,
-            detail=masked_text(detail),
-        )
-        self.events.append(event)
-        level = logging.WARNING if phase in _WORTH_A_WARNING else logging.INFO
-        logger.log(level, "%s", _line(event))
-        try:
-            self.listener(event)
-        except Exception:
-            # The author's hook must not be able to end a transfer that a caller waits for.
-            logger.exception("on_transfer_event raised on %r", phase.value)
-
-
-_WORTH_A_WARNING = frozenset({Phase.CONTRADICTED, Phase.NOT_TOLD, Phase.HELD_BACK})
-
-
-def _line(event: TransferEvent) -> str:
-    parts = [f"transfer {event.transfer_id} to {event.route}: {event.phase}"]
-    if event.outcome is not None:
-        parts.append(f"outcome={event.outcome}")
-    if event.status is not None:
-        parts.append(f"status={event.status}")
-    parts.append(f"after {event.at:.2f} s")
-    return " ".join(parts) + (f" ({event.detail})" if event.detail else "")
+        if not self.result.done():
+            self.timeline.record(Phase.FINISHED, result.detail, result.status, outcome=result.outcome)
+            self.result.set_result(attrs.evolve(result, timeline=tuple(self.timeline.events)))
 
 
 class _TransferCall(CallWrapper):
@@ -153,7 +109,10 @@ class _TransferCall(CallWrapper):
 
     @override
     async def sentence_heard(self, *, timeout: float = SENTENCE_TIMEOUT) -> None:
+        self._transfer.waited_for_sentence = True
         await self._transfer.turn.sentence_heard(timeout=timeout)
+        while self._transfer.doubts:
+            await asyncio.wait(self._transfer.doubts)
         self.report(Phase.SENTENCE_HEARD)
 
     @override
@@ -164,9 +123,24 @@ class _TransferCall(CallWrapper):
         timeout: float = FORWARD_TIMEOUT,
         play_dialtone: bool = False,
     ) -> TransferResult:
-        self._transfer.forwarded = True
+        if not isinstance(destination, Destination):
+            raise TypeError(f"forward() takes a Destination, not {type(destination).__name__}")
+        transfer = self._transfer
+        transfer.forwarded = True
+        self._extend(None)
         self.report(Phase.FORWARDING)
-        return await super().forward(destination, timeout=timeout, play_dialtone=play_dialtone)
+        result = await super().forward(destination, timeout=timeout, play_dialtone=play_dialtone)
+        self._extend(STRATEGY_TIMEOUT)
+        if not result.connected:
+            transfer.forwarded = False  # another one can follow, or it can be taken back
+            if self.caller is Presence.GONE:
+                transfer.end(Outcome.CALLER_LEFT, result.detail)
+        return result
+
+    def _extend(self, seconds: float | None) -> None:
+        deadline, now = self._transfer.deadline, asyncio.get_running_loop().time()
+        if deadline is not None and not deadline.expired():
+            deadline.reschedule(None if seconds is None else now + seconds)
 
 
 class Transfers:
@@ -182,11 +156,11 @@ class Transfers:
         return cls._of_session[session]
 
     def __init__(self) -> None:
-        self._calls: dict[Platform, Call] = {}
+        self._calls: list[tuple[Platform, Call]] = []
         self._attempts = 0
         self._current: Transfer | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._closing: asyncio.Future[None] | None = None
+        self._tasks: dict[asyncio.Task[None], Transfer] = {}
+        self._closing: asyncio.Task[None] | None = None
         self._handed_over = False
 
     @property
@@ -200,17 +174,22 @@ class Transfers:
         return self._current
 
     def call(self, platform: Platform, session: Any) -> Call:
-        """The live call on `platform`, followed from now on.
+        """The live call on `platform`, followed from now on; the same for platforms that are equal.
 
         Raises:
-            NoLiveCall: the session is over, or has no room that a phone could be in.
+            CallOver: the session is over.
+            NoLiveCall: the session has no room that a phone could be in.
         """
-        if platform not in self._calls:
-            call = platform.call_of(session)
-            if not self._calls:
-                call.before_close(self.close)
-            self._calls[platform] = call
-        return self._calls[platform]
+        if self._closing is not None:
+            raise CallOver("the call is over")
+        for known, call in self._calls:
+            if known is platform or known == platform:
+                return call
+        call = platform.call_of(session)
+        if not self._calls:
+            call.before_close(self.close)
+        self._calls.append((platform, call))
+        return call
 
     def start(
         self,
@@ -222,6 +201,7 @@ class Transfers:
         wording: Wording,
         listener: EventListener,
         after_tool: bool,
+        tell_model: bool = True,
     ) -> Transfer | None:
         """Starts a transfer and returns it at once; None when one is already under way.
 
@@ -245,62 +225,86 @@ class Transfers:
             strategy=strategy,
             wording=wording,
             turn=call.turn(after_tool=after_tool),
-            listener=listener,
+            timeline=Timeline(route=route, attempt=self._attempts, listener=listener),
+            tell_model=tell_model,
         )
         self._current = transfer
-        call.listener = transfer.record
-        # The one place where a task is made: this set owns it, and close() awaits it.
-        task = asyncio.create_task(self._run(transfer, call), name=f"transfer {transfer.id} to {route}")
-        transfer.task = task
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        call.listener = transfer.timeline.record
+        self._own(self._run(transfer, call), transfer)
         return transfer
 
-    def withdraw(self) -> Transfer | None:
-        """Takes the current transfer back; returns it, or None when there is none that still can be."""
+    def withdraw(self, call: Call) -> Transfer | None:
+        """Takes the current transfer back; returns it, or None when there is none that still can be.
+
+        Where the caller may not have finished the words that ask for it, it waits until they have, and the transfer
+        waits with it.
+        """
         transfer = self._current
         if transfer is None or transfer.forwarded:
             return None
-        self._current = None
-        transfer.end(Outcome.CALLER_RETURNED, "withdrawn")
+        turn = call.turn(after_tool=True)
+        if turn.confirmed:
+            self._take_back(transfer)
+        else:
+            doubt = self._own(self._withdraw_if_confirmed(transfer, turn), transfer)
+            transfer.doubts.add(doubt)
+            doubt.add_done_callback(transfer.doubts.discard)
         return transfer
 
     async def close(self) -> None:
-        """Ends what is under way, as it stands, and lets go of the call.
+        """Ends what is under way, as it stands, and lets go of the call. Whoever calls it waits for the one end.
 
-        A call that has been forwarded gets `SETTLE_TIMEOUT` for its end to become known.
+        A call that has been forwarded gets `CLOSE_TIMEOUT` for its end to become known.
         """
-        if self._closing is not None:
-            await asyncio.wait([self._closing], timeout=2 * SETTLE_TIMEOUT)
-            return
-        self._closing = asyncio.get_running_loop().create_future()
-        try:
-            await self._close()
-        finally:
-            self._closing.set_result(None)
+        if self._closing is None:
+            # Owned by this object, and awaited by whoever closes: a closing that is cut short must not stay half done.
+            self._closing = asyncio.create_task(self._close(), name="closing the call's transfers")
+        await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
         transfer = self._current
         if transfer is not None and transfer.forwarded:
-            await asyncio.wait([transfer.result], timeout=SETTLE_TIMEOUT)
+            await asyncio.wait([transfer.result], timeout=CLOSE_TIMEOUT)
         if transfer is not None:
             transfer.end(Outcome.CANCELLED, _CLOSED)
-        for task in self._tasks:
-            if transfer is None or task is not transfer.task:
-                task.cancel()  # somebody is still being told how an earlier one ended
+        for task, its in self._tasks.items():
+            if its is not transfer or its.result.done():
+                task.cancel()  # somebody is still being told how it ended
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=SETTLE_TIMEOUT)
+            await asyncio.wait(list(self._tasks), timeout=CLOSE_TIMEOUT)
         for task in self._tasks:
             logger.error("%s does not end although it is cancelled", task.get_name())
             task.cancel()
         if transfer is not None:
             transfer.finish(TransferResult(outcome=Outcome.CANCELLED, detail=_CLOSED))
-        for call in self._calls.values():
-            await call.close()
+        for _, call in self._calls:
+            try:
+                await call.close()
+            except Exception as error:
+                # The session's own close comes after this, and must come.
+                logger.error("the call did not close: %s", described(error))  # noqa: TRY400
         self._calls.clear()
 
+    def _own(self, work: Any, transfer: Transfer) -> "asyncio.Task[None]":
+        """Makes a task of `work`. This object owns it: close() ends and awaits it."""
+        task: asyncio.Task[None] = asyncio.create_task(
+            work, name=f"transfer {transfer.timeline.transfer_id} to {transfer.route}"
+        )
+        self._tasks[task] = transfer
+        task.add_done_callback(self._tasks.pop)
+        return task
+
+    def _take_back(self, transfer: Transfer) -> None:
+        if self._current is transfer:
+            self._current = None
+        transfer.end(Outcome.CALLER_RETURNED, "withdrawn")
+
+    async def _withdraw_if_confirmed(self, transfer: Transfer, turn: Turn) -> None:
+        if await turn.confirmation() and not transfer.forwarded:
+            self._take_back(transfer)
+
     async def _run(self, transfer: Transfer, call: Call) -> None:
-        transfer.record(Phase.STARTED)
+        transfer.timeline.record(Phase.STARTED)
         try:
             result = await self._outcome(transfer, call)
         except asyncio.CancelledError:
@@ -308,26 +312,18 @@ class Transfers:
             raise
         except Exception as error:
             # A bug of ours must not leave a caller waiting, and whoever waits for the result, for ever.
-            logger.error(  # noqa: TRY400 # no traceback, as below
-                "transfer %s: %s: %s", transfer.id, type(error).__name__, masked_text(str(error))
-            )
+            logger.error("transfer %s: %s", transfer.timeline.transfer_id, described(error))  # noqa: TRY400
             result = TransferResult(outcome=Outcome.FAILED, detail=f"calltransfer raised {type(error).__name__}")
         finally:
             if self._current is transfer:
                 self._current = None
-        result = attrs.evolve(
-            result,
-            leg_id=result.leg_id or call.leg_id,
-            room_id=result.room_id or call.room_id,
-            detail=masked_text(result.detail),
+        self._handed_over = self._handed_over or result.connected
+        transfer.finish(
+            attrs.evolve(result, leg_id=result.leg_id or call.leg_id, room_id=result.room_id or call.room_id)
         )
         if result.connected:
-            self._handed_over = True
-            transfer.finish(result)
             await call.handed_over()
-            return
-        transfer.finish(result)
-        if result.outcome not in _SAID_NOTHING_FOR and call.caller is Presence.HERE:
+        elif result.outcome not in _SAID_NOTHING_FOR and call.caller is Presence.HERE:
             await self._tell(transfer, call, result)
 
     async def _outcome(self, transfer: Transfer, call: Call) -> TransferResult:
@@ -339,34 +335,30 @@ class Transfers:
             hang_up = group.create_task(self._watch_for_hang_up(transfer, call))
             await asyncio.wait([attempt])
             hang_up.cancel()
-        if transfer.ended_from_outside is not None and attempt.cancelled():
+        result = None if attempt.cancelled() else attempt.result()
+        if result is not None and result.connected:
+            return result
+        if transfer.ended_from_outside is not None:
             return transfer.ended_from_outside
-        if attempt.cancelled():
-            return TransferResult(
-                outcome=Outcome.FAILED,
-                detail=f"{type(transfer.strategy).__name__} ended by cancelling itself",
-            )
-        return attempt.result()
+        return result or TransferResult(
+            outcome=Outcome.FAILED, detail=f"{type(transfer.strategy).__name__} ended by cancelling itself"
+        )
 
     async def _attempt(self, transfer: Transfer, call: Call) -> TransferResult:
         if not transfer.turn.confirmed:
             if not await transfer.turn.confirmation():
                 return TransferResult(outcome=Outcome.CANCELLED, detail="the caller said something else in the end")
-            transfer.record(Phase.CONFIRMED)
+            transfer.timeline.record(Phase.CONFIRMED)
         name = type(transfer.strategy).__name__
         try:
-            async with asyncio.timeout(STRATEGY_TIMEOUT):
+            async with asyncio.timeout(STRATEGY_TIMEOUT) as transfer.deadline:
                 result = await transfer.strategy.transfer(_TransferCall(call, transfer), transfer.request)
-        except TimeoutError:
-            logger.exception("%s timed out", name)
-            return TransferResult(outcome=Outcome.FAILED, detail=f"{name} timed out")
         except Exception as error:
-            # Whatever is wrong with a strategy, the caller is with the agent and is spoken to. No traceback: it would
-            # show what the message may contain, unmasked.
-            logger.error(  # noqa: TRY400
-                "%s raised %s: %s", name, type(error).__name__, masked_text(str(error))
-            )
-            return TransferResult(outcome=Outcome.FAILED, detail=f"{name} raised {type(error).__name__}")
+            # Whatever is wrong with a strategy, the caller is with the agent and is spoken to.
+            logger.error("%s raised %s", name, described(error))  # noqa: TRY400
+            hung = isinstance(error, TimeoutError) and transfer.deadline is not None and transfer.deadline.expired()
+            why = f"did not end within {STRATEGY_TIMEOUT:g} s" if hung else f"raised {type(error).__name__}"
+            return TransferResult(outcome=Outcome.FAILED, detail=f"{name} {why}")
         if not isinstance(result, TransferResult):
             return TransferResult(
                 outcome=Outcome.FAILED,
@@ -381,12 +373,18 @@ class Transfers:
             transfer.end(Outcome.CALLER_LEFT, "the caller hung up")
 
     async def _tell(self, transfer: Transfer, call: Call, result: TransferResult) -> None:
+        if not transfer.tell_model:
+            return
+        if not transfer.waited_for_sentence:
+            # It ended before the agent had said that it was beginning; the bad news comes after that.
+            await transfer.turn.sentence_heard(timeout=SENTENCE_TIMEOUT)
         wording = transfer.wording
         sentence = wording.sentences.get(result.outcome)
         if sentence is not None:
             told = await call.say(sentence)
         else:
+            reason = wording.reason(result.outcome)
             told = await call.tell_model(
-                wording.not_connected.format(route=transfer.route, reason=wording.reason(result.outcome))
+                wording.not_connected.format(route=transfer.route, reason=reason)
             ) or await call.say(wording.apology)
-        transfer.record(Phase.TOLD if told else Phase.NOT_TOLD)
+        transfer.timeline.record(Phase.TOLD if told else Phase.NOT_TOLD)
