@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from calltransfer import (
     AnswerLost,
-    ConfigurationError,
     Destination,
     NotAuthorised,
     NotFound,
+    NoToken,
     PlatformError,
     PlatformUnreachable,
     RateLimited,
@@ -152,7 +152,7 @@ async def test_the_token_is_asked_for_each_time() -> None:
 async def test_a_token_that_is_none_is_refused(token: Any) -> None:
     """A token source that gives no token is a wrong configuration, and its value is not shown."""
     async with VideoSDKAPI(base_url="http://127.0.0.1:9", token=lambda: token) as api:
-        with pytest.raises(ConfigurationError, match=r"^token= must give a non-empty token, without line breaks$"):
+        with pytest.raises(NoToken, match=r"^token= must give a non-empty token, without line breaks$"):
             await api.leg("call-1")
 
 

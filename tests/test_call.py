@@ -1,11 +1,12 @@
 """The contract that strategies and platforms are written against."""
 
+import asyncio
 import inspect
 from typing import Any
 
 import pytest
 
-from calltransfer import Call, CallWrapper, DirectTransfer, Outcome, Phase, TransferRequest, TransferResult
+from calltransfer import Call, CallWrapper, Destination, DirectTransfer, Outcome, Phase, TransferRequest, TransferResult
 from calltransfer.sandbox import Sandbox
 from tests.agents import BILLING, SORRY, SupportAgent, asking_caller
 
@@ -98,7 +99,7 @@ async def test_a_destination_found_at_call_time(found: Any, is_async: bool) -> N
     [
         (None, Outcome.REFUSED, "there is no destination now"),
         ("+19005550123", Outcome.REFUSED, "premium-rate"),
-        ("4155550123", Outcome.REFUSED, "no country code"),
+        ("4155550123", Outcome.REFUSED, "the country code"),
         (ZeroDivisionError(), Outcome.FAILED, "DirectTransfer raised ZeroDivisionError"),
     ],
 )
@@ -124,24 +125,45 @@ async def test_a_destination_that_takes_too_long_to_find() -> None:
     """A callable that hangs does not hold the caller up for long."""
 
     async def find(_call: Call, _request: TransferRequest) -> None:
-        import asyncio
-
         await asyncio.Event().wait()
 
     async with Sandbox() as sandbox:
         caller = await asking_caller(sandbox, lambda: SupportAgent(DirectTransfer(find)))
         await caller.hears(SORRY)
 
-        assert caller.agent.at(Phase.FINISHED) == pytest.approx(5.0)
-        assert [Outcome.FAILED] == caller.agent.outcomes
+        finished = next(event for event in caller.agent.events if event.phase is Phase.FINISHED)
+        assert (5.0, "to= found no destination within 5 s") == (finished.at, finished.detail)
 
 
 async def test_without_the_runner() -> None:
-    """A `Call` works by itself, too: for who forwards a caller without a route."""
+    """A `Call` works by itself, too, and prepares itself when nobody has."""
     async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
         caller = await sandbox.call(SupportAgent)
         call = caller.agent._call()
-        call._leg = None
-        result = await call.forward(DirectTransfer(BILLING).to)
+        result = await call.forward(Destination(BILLING))
 
-        assert (Outcome.FAILED, "the caller's leg is not known") == (result.outcome, result.detail)
+        assert result.connected
+        assert Outcome.CALLER_LEFT is (await call.forward(Destination(BILLING))).outcome
+
+
+async def test_forwarding_without_a_leg() -> None:
+    """A call whose leg cannot be found is not forwarded, and says why."""
+    async with Sandbox() as sandbox:
+        sandbox.fault("GET", "", body='{"data": []}')
+        caller = await sandbox.call(SupportAgent)
+        result = await caller.agent._call().forward(Destination(BILLING))
+
+        assert (Outcome.FAILED, "the platform lists no live leg of the caller") == (result.outcome, result.detail)
+
+
+async def test_forwarding_twice_at_once() -> None:
+    """A caller who is being forwarded is not forwarded again."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        caller = await sandbox.call(SupportAgent)
+        call = caller.agent._call()
+        first, second = await asyncio.gather(call.forward(Destination(BILLING)), call.forward(Destination(BILLING)))
+
+        assert first.connected
+        assert (Outcome.FAILED, "the caller is already being forwarded") == (second.outcome, second.detail)

