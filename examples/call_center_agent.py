@@ -143,9 +143,11 @@ async def rehearse() -> None:
 
 
 if __name__ == "__main__":
-    if "--sandbox" in sys.argv:
+    if sys.argv[1:] == ["--sandbox"]:
         with asyncio.Runner(loop_factory=FastForwardLoop) as runner:  # time passes at once
             runner.run(rehearse())
+    elif sys.argv[1:] not in ([], ["console"]):  # "console" is the SDK's: talk to the agent in this terminal
+        sys.exit(f"usage: {sys.argv[0]} [--sandbox | console]")
     else:
         WorkerJob(
             entrypoint=entrypoint, jobctx=make_context, options=Options(agent_id="customer-care", register=True)

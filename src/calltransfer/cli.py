@@ -8,7 +8,7 @@ try:
 except ModuleNotFoundError as missing:
     raise SystemExit(
         f"calltransfer: the command line needs {missing.name}, which is not installed; run: "
-        "pip install 'calltransfer[cli]'"
+        "pip install 'calltransfer[cli]' (in a checkout: pip install '.[cli]')"
     ) from missing
 
 import calltransfer
@@ -23,7 +23,10 @@ def main() -> None:
 @main.command()
 @click.option("--fast", is_flag=True, help="Do not wait: let time pass at once.")
 def demo(*, fast: bool) -> None:
-    """Show two calls on this machine: one that is forwarded to billing, and one that the carrier refuses."""
+    """Show two calls: one is forwarded, one the carrier refuses.
+
+    They run on this machine, on the real SDK, without an account or a phone.
+    """
     # The SDK takes two seconds to import; --help should not.
     from calltransfer.demo import show
     from calltransfer.sandbox import FastForwardLoop

@@ -99,9 +99,10 @@ class Narrator:
         for answer in answers[answers_before:]:
             self.line("model", f'transfer_call("billing") is answered at once: {answer["status"]}')
         for heard in sentences[heard_before:]:
-            self.line("agent", f'"{heard.text}"', at=heard.ended)
-        for status, at in statuses[statuses_before:]:
-            self.line("platform", status, at=at)
+            self.line("agent", f'"{heard.text}"', at=heard.began)
+        for number, (status, at) in enumerate(statuses[statuses_before:], start=statuses_before):
+            back = status == "answered" and number > 0 and statuses[number - 1][0] == "transfer-failed"
+            self.line("platform", f"{status} (the caller is still with the agent)" if back else status, at=at)
         self._shown = [max(heard_before, len(sentences)), len(statuses), len(answers)]
 
 
@@ -135,8 +136,9 @@ async def _call(sandbox: Sandbox, narrator: Narrator, asks: str, model: list[str
     caller = await sandbox.call(lambda: ConnectTelAgent(narrator.event), model=model)
     narrator.line("caller", "calls", at=caller.statuses[0][1])
     async with narrator.follow(caller):
+        began = asyncio.get_running_loop().time()
         await caller.say(asks)
-        narrator.line("caller", f'"{asks}"')
+        narrator.line("caller", f'"{asks}"', at=began)
         who = await caller.talking_to(settled_for=1.7)
     talks_to = "the agent" if who == "agent" else f"billing ({masked_address(who)})"
     narrator.line("caller", f"is now talking to {talks_to}")
