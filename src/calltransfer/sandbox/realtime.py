@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,8 @@ from videosdk.agents import RealtimeBaseModel, get_tool_info
 
 from calltransfer.sandbox.models import FIRST_AUDIO_SECONDS, FIRST_TOKEN_SECONDS, Calls, Script, spoken_in, utterances
 from calltransfer.sandbox.speech import encoded, words
+
+logger = logging.getLogger("calltransfer.sandbox")
 
 _REPEAT = "Repeat exactly: "
 
@@ -119,6 +122,7 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
                 result = await tool(**call.arguments)
                 self.script.answers.append(json.loads(json.dumps(result)))
                 return json.dumps(result)
+        logger.error("the script calls %r, and the agent has no such tool", call.tool)
         return ""
 
     async def _say(self, text: str) -> None:
