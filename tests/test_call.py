@@ -6,8 +6,19 @@ from typing import Any
 
 import pytest
 
-from calltransfer import Call, CallWrapper, Destination, DirectTransfer, Outcome, Phase, TransferRequest, TransferResult
+from calltransfer import (
+    Call,
+    CallWrapper,
+    Destination,
+    DirectTransfer,
+    NoLiveCall,
+    Outcome,
+    Phase,
+    TransferRequest,
+    TransferResult,
+)
 from calltransfer.sandbox import Sandbox
+from calltransfer.videosdk.leg import PREPARE_TIMEOUT
 from tests.agents import BILLING, SORRY, SupportAgent, asking_caller
 
 
@@ -167,3 +178,37 @@ async def test_forwarding_twice_at_once() -> None:
 
         assert first.connected
         assert (Outcome.FAILED, "the caller is already being forwarded") == (second.outcome, second.detail)
+
+
+async def test_a_caller_who_hangs_up_while_their_leg_is_looked_for() -> None:
+    """A strategy learns that the caller has left, not that there never was a call."""
+    async with Sandbox() as sandbox:
+        sandbox.fault("GET", "", body='{"data": []}')
+        caller = await sandbox.call(SupportAgent, room_options={"auto_end_session": False})
+        call = caller.agent._call()
+        request = TransferRequest(route="billing", reason="", attempt=1)
+        transfer = asyncio.create_task(DirectTransfer(BILLING).transfer(call, request))
+        await asyncio.sleep(0.5)
+        await caller.hang_up()
+
+        assert Outcome.CALLER_LEFT is (await transfer).outcome
+
+
+async def test_a_browser_has_no_leg() -> None:
+    """Preparing a call that nobody on a phone is on says so."""
+    async with Sandbox() as sandbox:
+        caller = await sandbox.call(SupportAgent, phone=False)
+        with pytest.raises(NoLiveCall, match="nobody on a phone"):
+            await caller.agent._call().prepare()
+
+
+async def test_a_platform_that_hangs_is_not_waited_for_long() -> None:
+    """A leg that cannot be found in time is a transfer that failed."""
+    async with Sandbox() as sandbox:
+        sandbox.fault("GET", "", hang=True)
+        caller = await asking_caller(sandbox)
+        await caller.hears(SORRY)
+
+        finished = next(event for event in caller.agent.events if event.phase is Phase.FINISHED)
+        assert Outcome.FAILED is finished.outcome
+        assert finished.at <= PREPARE_TIMEOUT

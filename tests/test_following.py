@@ -197,3 +197,28 @@ def test_rings_only_when_it_rings(statuses: tuple[str, str]) -> None:
     assert not following.ringing
     following.read(leg(statuses[0], *statuses), 0.0)
     assert following.ringing
+
+
+def test_of_two_requests_the_refused_one_connected_nobody() -> None:
+    """A connection that shows after this request was refused is an earlier request's, if one may still come true."""
+    following = Following(ANSWERED, after_another=True)
+    following.read(leg("transferred", "transferred"), 1.0)
+    assert following.verdict(10.0) is None
+    following.refused("HTTP 400", 10.0)
+    verdict = following.verdict(10.0)
+
+    assert verdict is not None
+    assert Outcome.CALLER_LEFT is verdict.outcome
+    assert not following.may_come_true
+
+
+def test_of_two_requests_the_accepted_one_connected_the_caller() -> None:
+    """A connection that shows after this request was accepted is this one's; at the deadline it is, unanswered, too."""
+    following = Following(ANSWERED, after_another=True)
+    following.read(leg("transferred", "transferred"), 1.0)
+    assert Outcome.CONNECTED is following.at_deadline().outcome
+    following.accepted(2.0)
+    verdict = following.verdict(2.0)
+
+    assert verdict is not None
+    assert Outcome.CONNECTED is verdict.outcome

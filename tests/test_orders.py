@@ -9,17 +9,21 @@ from videosdk.agents import function_tool
 
 from calltransfer import (
     Call,
+    CallOver,
     Destination,
     DirectTransfer,
     Outcome,
     Phase,
     Platform,
+    Presence,
     TransferRequest,
     TransferResult,
     VideoSDKPlatform,
 )
-from calltransfer.sandbox import KINDS, Calls, Ears, Sandbox, Unknowns
-from calltransfer.transfers import CLOSE_TIMEOUT
+from calltransfer.sandbox import KINDS, Calls, Ears, Sandbox, Unknowns, models
+from calltransfer.transfers import CLOSE_TIMEOUT, Transfers
+from calltransfer.videosdk.conversation import FIRST_ANSWER_TIMEOUT, FIRST_WORD_TIMEOUT, TALK_TIMEOUT
+from calltransfer.videosdk.forwarding import POLL_INTERVAL
 from tests.agents import (
     ASKS,
     BILLING,
@@ -83,29 +87,142 @@ async def test_the_model_is_told_of_a_transfer_that_fails_before_it_has_spoken(
         assert Phase.TOLD is caller.agent.phases[-1]
 
 
-async def test_a_realtime_provider_that_refuses_is_asked_again() -> None:
-    """A realtime model that is busy with a slow tool when the news comes is told of it when it is free."""
+@pytest.mark.parametrize("kind", ["cascade", "realtime"])
+async def test_a_model_that_is_busy_with_a_slow_tool_is_told_when_it_is_free(kind: str) -> None:
+    """While a slow tool runs, a realtime provider refuses the news, and the SDK would put it off; it is told once."""
 
     class Slow(SupportAgent):
         @function_tool
         async def look_up_bill(self) -> dict[str, str]:
             """Looks up the bill."""
-            await asyncio.sleep(9)
+            await asyncio.sleep(14)
             return {"amount": "forty dollars"}
 
     async with Sandbox() as sandbox:
         sandbox.person(BILLING, refuses_after=6)
         caller = await asking_caller(
-            sandbox,
-            Slow,
-            kind="realtime",
-            model=[TO_BILLING, CONNECTING, Calls("look_up_bill"), "Forty dollars.", SORRY],
+            sandbox, Slow, kind=kind, model=[TO_BILLING, CONNECTING, Calls("look_up_bill"), "Forty dollars.", SORRY]
         )
         await caller.sees("transfer-ringing")
         await caller.say("and how much is my bill")
         await caller.hears(SORRY)
 
+        assert [CONNECTING, "Forty dollars.", SORRY] == caller.said_to_caller[-3:]
         assert 1 == sum("did not happen" in asked for asked in caller.script.asked)
+        if kind == "realtime":
+            assert caller.script.realtime is not None
+            assert caller.script.realtime.errors
+
+
+async def test_a_model_that_hangs_is_spoken_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that takes the bad news and then says nothing does not keep the caller waiting."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING, refuses_after=3)
+        caller = await asking_caller(sandbox)
+        await caller.sees("transfer-ringing")
+        monkeypatch.setattr(models, "FIRST_TOKEN_SECONDS", 1_000.0)
+        heard = await caller.hears("I could not connect you")
+
+        finished = next(at for status, at in caller.statuses if status == "transfer-failed")
+        assert heard.began - finished < POLL_INTERVAL + FIRST_ANSWER_TIMEOUT + FIRST_WORD_TIMEOUT + 1.0
+
+
+async def test_a_caller_who_never_stops_talking_is_connected_in_the_end() -> None:
+    """A caller who breaks in again and again is still connected after two minutes, as they had asked."""
+    long = " ".join(["of course I will connect you in a moment"] * 4)
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        caller = await asking_caller(sandbox, model=[TO_BILLING, *[long] * 100])
+        agent = caller.agent
+        while Phase.FORWARDING not in agent.phases:
+            await caller.say("wait a moment please")
+            await asyncio.sleep(3)
+
+        assert BILLING == await caller.talking_to()
+        assert TALK_TIMEOUT < agent.at(Phase.FORWARDING) < TALK_TIMEOUT + 15
+
+
+async def test_a_leg_that_is_reported_over_while_its_caller_is_there() -> None:
+    """A forwarded leg that the platform calls ended, with the caller still in the room, is a failure that is told."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING, answers_after=None)
+        caller = await asking_caller(sandbox)
+        await caller.sees("transfer-ringing")
+        sandbox.fault("GET", "", body='{"data": {"id": "call-1", "status": "ended"}}')
+        await caller.hears(SORRY)
+
+        finished = next(event for event in caller.agent.events if event.phase is Phase.FINISHED)
+        assert Outcome.FAILED is finished.outcome
+        assert finished.detail.endswith("but the caller is in the room")
+
+
+async def test_a_caller_who_calls_again_in_the_same_room() -> None:
+    """When somebody on a phone comes after the caller has left, it is their leg that is forwarded."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        caller = await sandbox.call(SupportAgent, room_options={"auto_end_session": False})
+        first = caller.agent._call().leg_id
+        await caller.hang_up()
+        await caller.agent._call().caller_left()
+
+        assert Outcome.CALLER_LEFT is (await caller.agent.transfer("billing")).outcome
+        assert "closed" == (await caller.agent.transfer_call("billing"))["status"]
+
+        again = await sandbox._cloud.run(
+            lambda network: network.connect_call(
+                number="+14155550188", direction="inbound", room_id=caller.room_id, name="Caller"
+            )
+        )
+        while caller.agent._call().caller is not Presence.HERE:
+            await caller.something_happens_within(1)
+        result = await caller.agent.transfer("billing")
+
+        assert (True, again.id) == (result.connected, result.leg_id)
+        assert first != again.id
+        assert BILLING == again.talking_to
+
+
+async def test_a_caller_who_hangs_up_long_after_nobody_answered() -> None:
+    """A hang-up after a transfer that was given up contradicts nothing."""
+    async with Sandbox(unknowns=Unknowns(carrier_gives_up_after=1_000)) as sandbox:
+        sandbox.person(BILLING, answers_after=900)
+        caller = await asking_caller(sandbox)
+        agent = caller.agent
+        await caller.hears(SORRY)
+        await caller.hang_up()
+        await caller.over.wait()
+
+        assert [Outcome.NO_ANSWER] == agent.outcomes
+        assert Phase.CONTRADICTED not in agent.phases
+
+
+async def test_a_newer_request_replaces_one_that_is_not_confirmed() -> None:
+    """Before the caller has finished, the last destination the model chose is the one that counts."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPPORT)
+        caller = await asking_caller(
+            sandbox, model=[TO_BILLING, TO_SUPPORT, "Connecting you."], ears=Ears(preemptive=True, final_after=1.5)
+        )
+
+        assert SUPPORT == await caller.talking_to()
+        assert [Outcome.CANCELLED, Outcome.CONNECTED] == caller.agent.outcomes
+
+
+async def test_two_platforms_in_one_call() -> None:
+    """Agents with platforms of their own each have a call, and both are closed with the session."""
+    async with Sandbox() as sandbox:
+        caller = await sandbox.call(SupportAgent)
+        second = SupportAgent(platform=VideoSDKPlatform(token=lambda: "another"))
+        second.session = caller.session
+        assert second._call() is not caller.agent._call()
+        call, session = second._call(), caller.session
+        await session.close()
+
+        assert () == call.transcript()
+        with pytest.raises(CallOver):
+            Transfers.of(session).call(VideoSDKPlatform(), session)
+        await caller.talking_to()
+        assert 0 == sandbox.open_connections
 
 
 @pytest.mark.parametrize("kind", ["cascade", "realtime"])
@@ -486,6 +603,36 @@ async def test_a_finished_sentence_takes_it_back_although_it_was_answered_early(
 
         assert "agent" == await caller.talking_to()
         assert [Outcome.CALLER_RETURNED] == caller.agent.outcomes
+
+
+async def test_a_strategy_in_a_hurry_waits_for_the_caller_s_last_words() -> None:
+    """A strategy that does not wait for the sentence still waits until it is known whether the caller takes it back."""
+    asked = asyncio.Event()
+
+    async def hastily(call: Call) -> TransferResult:
+        await call.prepare()
+        await asked.wait()
+        await call.sentence_heard(timeout=0)
+        return await call.forward(Destination(BILLING))
+
+    def step(last: str) -> Any:
+        if "withdrawn" in last:
+            asked.set()
+            return "I am not connecting you."
+        return TO_BILLING if "invoice" in last else WITHDRAWS if "cancel" in last else CONNECTING
+
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        caller = await sandbox.call(
+            lambda: SupportAgent(Does(hastily)), model=[step] * 9, ears=Ears(preemptive=True, final_after=2.0)
+        )
+        await caller.say(ASKS)
+        await caller.hears("connecting")
+        await caller.say("no please cancel it")
+        await caller.agent.finished.wait()
+
+        assert [Outcome.CALLER_RETURNED] == caller.agent.outcomes
+        assert not any(request.path == TRANSFER for request in sandbox.requests)
 
 
 async def test_what_an_author_sets_meanwhile_stays() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calltransfer import DestinationError, Outcome
-from calltransfer.sandbox import LEG_STATES, FastForwardLoop, Fault, NothingToWaitFor, Sandbox, Script, Unknowns
+from calltransfer.sandbox import LEG_STATES, Calls, FastForwardLoop, Fault, NothingToWaitFor, Sandbox, Script, Unknowns
 from calltransfer.sandbox.pipelines import make_pipeline
 from calltransfer.sandbox.speech import decoded, encoded, seconds_to_say, words
 from tests.agents import ASKS, BILLING, GREETING, SORRY, TRANSFERS, SupportAgent, asking_caller
@@ -290,3 +290,15 @@ async def test_what_a_sandbox_is_told_is_checked() -> None:
             sandbox.person("5550123")
         assert BILLING == sandbox.person("+1 (415) 555-0123").number
         assert "GET" == sandbox.fault("get", "").method
+
+
+async def test_a_script_that_calls_what_the_agent_does_not_have(caplog: pytest.LogCaptureFixture) -> None:
+    """A script is a list, and one that calls a tool the agent does not have says so."""
+    with pytest.raises(TypeError, match="a list of steps"):
+        Script("One moment.")
+    async with Sandbox() as sandbox:
+        caller = await sandbox.call(SupportAgent, kind="realtime", model=[Calls("look_up"), "One moment."])
+        await caller.say(ASKS)
+        await caller.talking_to()
+
+    assert "the script calls 'look_up', and the agent has no such tool" in caplog.text
