@@ -627,7 +627,9 @@ async def test_a_strategy_in_a_hurry_waits_for_the_caller_s_last_words() -> None
             lambda: SupportAgent(Does(hastily)), model=[step] * 9, ears=Ears(preemptive=True, final_after=2.0)
         )
         await caller.say(ASKS)
-        await caller.hears("connecting")
+        await caller.hears(CONNECTING)
+        while await caller.something_happens_within(1):
+            pass
         await caller.say("no please cancel it")
         await caller.agent.finished.wait()
 
