@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from videosdk.agents import Agent, build_gemini_schema, build_openai_schema, function_tool, get_tool_info
 
-from calltransfer import DirectTransfer, NoLiveCall, Outcome, Phase, Route, TransferMixin, Wording
+from calltransfer import ConfigurationWarning, DirectTransfer, NoLiveCall, Outcome, Phase, Route, TransferMixin, Wording
 from calltransfer.sandbox import KINDS, Calls, Sandbox
 from tests.agents import (
+    ASKS,
     BILLING,
     CONNECTING,
     REASON,
@@ -364,11 +365,19 @@ async def test_the_destination_is_read_from_the_environment_when_it_is_used(monk
         assert BILLING == await caller.talking_to()
 
 
-async def test_a_wrong_number_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A number in the environment that cannot be dialled is told of when the agent is built, and no digit of it shown."""
-    monkeypatch.setenv("VIDEOSDK_CALL_TRANSFER_TO", "4155550123")
-    with pytest.warns(UserWarning, match=r"VIDEOSDK_CALL_TRANSFER_TO cannot be used: it must begin with '\+' and"):
-        SupportAgent(DirectTransfer())
+@pytest.mark.parametrize("configured", ["4155550123", "112", "+19005550123", "sip:+19005550123@pbx.example.com"])
+async def test_a_wrong_number_in_the_environment(monkeypatch: pytest.MonkeyPatch, configured: str) -> None:
+    """A number in the environment that may not be dialled is told of when the agent is built; the model sees no digit."""
+    monkeypatch.setenv("VIDEOSDK_CALL_TRANSFER_TO", configured)
+    with pytest.warns(ConfigurationWarning, match="VIDEOSDK_CALL_TRANSFER_TO holds no number in international form"):
+        agent = SupportAgent(DirectTransfer())
+    async with Sandbox() as sandbox:
+        caller = await sandbox.call(lambda: agent, model=[TO_BILLING, "I cannot do that."])
+        await caller.say(ASKS)
+        await caller.hears("I cannot do that.")
+
+        assert "error" == caller.script.answers[0]["status"]
+        assert not any(character.isdigit() for character in caller.script.answers[0]["message"])
 
 
 async def test_fixed_sentences() -> None:

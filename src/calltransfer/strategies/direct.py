@@ -5,16 +5,10 @@ from collections.abc import Sequence
 
 import attrs
 
-from calltransfer.call import (
-    FORWARD_TIMEOUT,
-    SENTENCE_TIMEOUT,
-    Call,
-    TransferRequest,
-)
+from calltransfer.call import FORWARD_TIMEOUT, SENTENCE_TIMEOUT, Call, TransferRequest
 from calltransfer.destination import Destination
 from calltransfer.errors import CallOver, ConfigurationError, DestinationError, NoLiveCall, PlatformError
 from calltransfer.events import TransferResult
-from calltransfer.masking import masked_address
 from calltransfer.outcome import Outcome
 from calltransfer.strategies.target import FIND_TIMEOUT, Target, checked_target, find_destination
 
@@ -88,15 +82,11 @@ class DirectTransfer:
         if self.to is not None:
             return ()
         try:
-            return (
-                ()
-                if _from_environment()
-                else (f"{TRANSFER_TO_VARIABLE} is not set; set it, or give DirectTransfer a destination",)
-            )
-        except DestinationError as error:
-            # The model is told of it, and sees no number, not even a masked one.
-            shown = repr(masked_address(os.environ[TRANSFER_TO_VARIABLE].strip()))
-            return (f"{TRANSFER_TO_VARIABLE} cannot be used: {str(error).replace(shown, 'it')}",)
+            found = _from_environment()
+        except DestinationError:
+            # The model is told of this, and must not see any part of a number, as the error's own words may show it.
+            return (f"{TRANSFER_TO_VARIABLE} holds no number in international form or SIP URI that may be dialled",)
+        return () if found else (f"{TRANSFER_TO_VARIABLE} is not set; set it, or give DirectTransfer a destination",)
 
     async def _destination(self, call: Call, request: TransferRequest) -> Destination | None:
         if self.to is None:
