@@ -48,14 +48,8 @@ async def find_destination(to: Target, call: Call, request: TransferRequest) -> 
         DestinationError: a callable found an address that is not one, or not an allowed one.
         TimeoutError: a callable took longer than `FIND_TIMEOUT`.
     """
-    if callable(to):
-        found = to(call, request)
-        if inspect.isawaitable(found):
-            async with asyncio.timeout(FIND_TIMEOUT):
-                found = await found
-        to_now = found
-    else:
-        to_now = to
-    if to_now is None or isinstance(to_now, Destination):
-        return to_now
-    return Destination(to_now)
+    found = to(call, request) if callable(to) else to
+    if inspect.isawaitable(found):
+        async with asyncio.timeout(FIND_TIMEOUT):
+            found = await found
+    return found if found is None or isinstance(found, Destination) else Destination(found)
