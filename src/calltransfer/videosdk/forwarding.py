@@ -58,7 +58,7 @@ class Forward:
                 asking = group.create_task(self._ask(destination, play_dialtone))
                 while (verdict := self._following.verdict(now())) is None:
                     await self._something_happens(asking)
-                    await self._read_or(asking)
+                    await self._read_beside(asking)
                 asking.cancel()
                 return verdict
         except TimeoutError:
@@ -97,16 +97,16 @@ class Forward:
         finally:
             leaving.cancel()
 
-    async def _read_or(self, asking: "asyncio.Task[None]") -> None:
+    async def _read_beside(self, asking: "asyncio.Task[None]") -> None:
         """Reads, and reads again where the answer to the request came meanwhile: it decides what a reading means."""
         if not asking.done():
-            reading = asyncio.ensure_future(self._read())
-            try:
+            async with asyncio.TaskGroup() as group:
+                reading = group.create_task(self._read())
                 await asyncio.wait([reading, asking], return_when=asyncio.FIRST_COMPLETED)
-                if reading.done():
-                    return
-            finally:
+                was_read = reading.done()
                 reading.cancel()
+            if was_read:
+                return
         await self._read()
 
     async def _read(self) -> None:
