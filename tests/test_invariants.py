@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import time
 from typing import Any
 
 import pytest
+import requests
 from videosdk.agents import DTMFHandler, function_tool
 
 from calltransfer import Call, Outcome, Phase, TransferRequest, TransferResult, VideoSDKPlatform
@@ -674,3 +676,24 @@ async def test_the_caller_is_who_is_on_the_phone() -> None:
         assert result.connected
         assert BILLING == await caller.talking_to()
         assert not caller.over.is_set()
+
+
+async def test_live_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of ours blocks the event loop: no blocking request, and no sleep of a thread's, as the SDK's own has."""
+    blocking: list[str] = []
+
+    def request(_session: Any, method: str, url: str, **_: Any) -> Any:
+        blocking.append(f"{method} {url}")
+        raise requests.ConnectionError("refused")
+
+    monkeypatch.setattr(requests.Session, "request", request)
+    monkeypatch.setattr(time, "sleep", lambda seconds: blocking.append(f"sleep {seconds}"))
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        caller = await asking_caller(sandbox)
+        assert BILLING == await caller.talking_to()
+        assert [] == blocking
+
+        other = await sandbox.call(SupportAgent)
+        await other.session.call_transfer(BILLING)
+        assert blocking
