@@ -1,0 +1,162 @@
+"""What a caller hears while the target is being consulted. Values and words; no I/O but the reading of a music file.
+
+A hold is a short program: it plays and speaks until it is cancelled, which happens the moment the caller is off hold.
+"""
+
+import functools
+import wave
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import attrs
+
+from calltransfer.errors import ConfigurationError
+
+SAMPLE_RATE: Final = 24_000
+"""Samples a second of hold audio: what the agent's own audio track takes (mono, 16 bit)."""
+
+_KEYS = frozenset("0123456789*#")
+
+
+class HeldCaller(ABC):
+    """The caller on hold, as a hold sees them: somebody to play and speak to, who is not heard."""
+
+    @abstractmethod
+    async def play(self, audio: bytes, *, seconds: float) -> None:
+        """Plays `audio` (PCM, 24 kHz, mono, 16 bit) for `seconds`, over and over, and from where it stopped before."""
+
+    @abstractmethod
+    async def say(self, text: str) -> None:
+        """Has the agent say `text`; returns when it has been heard."""
+
+
+class Hold(Protocol):
+    """What a caller hears on hold, and how they get back.
+
+    Anything with these is a hold:
+
+        class Quotations:
+            return_key = "*"
+            at_once = True
+            async def entertain(self, caller):
+                while True:
+                    await caller.say(next(quotations))
+    """
+
+    @property
+    def return_key(self) -> str | None:
+        """The key with which the caller goes back to the agent; None: there is none."""
+
+    @property
+    def at_once(self) -> bool:
+        """Whether the caller is on hold from the start, and not only once the target has said yes."""
+
+    async def entertain(self, caller: HeldCaller) -> None:
+        """Plays and speaks until it is cancelled."""
+
+
+def _checked_key(_: Any, attribute: "attrs.Attribute[Any]", value: str | None) -> None:
+    if value is not None and value not in _KEYS:
+        raise ConfigurationError(f"{attribute.name}= is one key, 0 to 9, '*' or '#', or None, not {value!r}")
+
+
+def _above_zero(_: Any, attribute: "attrs.Attribute[float]", value: float) -> None:
+    if not isinstance(value, int | float) or not value > 0:
+        raise ConfigurationError(f"{attribute.name}= is in seconds, above 0, not {value!r}")
+
+
+def _sentences(value: str | Sequence[str]) -> tuple[str, ...]:
+    sentences = (value,) if isinstance(value, str) else tuple(value)
+    if not all(isinstance(sentence, str) and sentence.strip() for sentence in sentences):
+        raise ConfigurationError("reassurance= takes sentences, none of them empty")
+    return sentences
+
+
+@attrs.frozen(kw_only=True)
+class HoldMusic:
+    """Music, and at intervals a sentence that says that somebody is still there.
+
+    Attributes:
+        file: A WAV file, 24 kHz, mono, 16 bit; by default the loop that comes with calltransfer.
+        reassurance: What is said at intervals, in turn; empty: nothing. In the language of the call.
+        every: Seconds of music between two sentences. Callers who hear nothing new for half a minute hang up or speak.
+        return_key: The key with which the caller goes back to the agent; None: there is none.
+
+    Raises:
+        ConfigurationError: a value is wrong, or the file is none that can be played.
+    """
+
+    file: str | Path | None = None
+    reassurance: tuple[str, ...] = attrs.field(
+        default=("Thank you for holding. I am still connecting you. To come back to me, press star.",),
+        converter=_sentences,
+    )
+    every: float = attrs.field(default=20.0, validator=_above_zero)
+    return_key: str | None = attrs.field(default="*", validator=_checked_key)
+
+    def __attrs_post_init__(self) -> None:
+        music(self.file)
+
+    @property
+    def at_once(self) -> bool:
+        """The caller is on hold from the start."""
+        return True
+
+    async def entertain(self, caller: HeldCaller) -> None:
+        """Plays the music, and between two stretches of it says a sentence."""
+        said = 0
+        while True:
+            await caller.play(music(self.file), seconds=self.every)
+            if self.reassurance:
+                await caller.say(self.reassurance[said % len(self.reassurance)])
+                said += 1
+
+
+@attrs.frozen
+class StayWithCaller:
+    """The agent keeps talking with the caller until the target has said yes; what is said meanwhile is in the briefing.
+
+    Attributes:
+        then: What the caller hears from then on, while they are being connected.
+    """
+
+    then: Hold = attrs.field(factory=HoldMusic)
+
+    @property
+    def return_key(self) -> str | None:
+        """That of `then`."""
+        return self.then.return_key
+
+    @property
+    def at_once(self) -> bool:
+        """The caller is not on hold until the target has said yes."""
+        return False
+
+    async def entertain(self, caller: HeldCaller) -> None:
+        """As `then`."""
+        await self.then.entertain(caller)
+
+
+@functools.lru_cache(maxsize=16)
+def music(file: str | Path | None = None) -> bytes:
+    """The samples of a WAV file, or of the loop that comes with calltransfer.
+
+    Raises:
+        ConfigurationError: it cannot be read, or has another format.
+    """
+    source = resources.files("calltransfer") / "assets" / "hold.wav" if file is None else Path(file)
+    try:
+        with source.open("rb") as opened, wave.open(opened) as recording:
+            found = (recording.getframerate(), recording.getnchannels(), recording.getsampwidth())
+            samples: bytes = recording.readframes(recording.getnframes())
+    except (OSError, EOFError, wave.Error) as error:
+        raise ConfigurationError(f"file={str(file)!r} cannot be played: {error}") from None
+    if found != (SAMPLE_RATE, 1, 2) or not samples:
+        raise ConfigurationError(
+            f"file={str(file)!r} has {found[0]} Hz, {found[1]} channels, {8 * found[2]} bit; hold music is a WAV file of "
+            f"{SAMPLE_RATE} Hz, 1 channel, 16 bit, such as: ffmpeg -i music.mp3 -ar {SAMPLE_RATE} -ac 1 hold.wav"
+        )
+    return samples
