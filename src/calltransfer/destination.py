@@ -2,8 +2,11 @@
 
 import functools
 import ipaddress
+import json
 import re
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import unquote
 
 import attrs
@@ -26,6 +29,9 @@ _SIP = re.compile(
     r"(?P<parameters>(?:;[\w\-.!~*'+%]+(?:=[\w\-.!~*'+%\[\]:/&$]+)?)*)",
     re.IGNORECASE | re.ASCII,
 )
+_EXTENSION = re.compile(r"[0-9*#wW,]{1,32}")
+_HEADER = re.compile(r"(?:[Xx]-[\w-]{1,62}|[Uu]ser-[Tt]o-[Uu]ser)", re.ASCII)
+_LONGEST_NAME = 64
 _NUMBER_AS_USER = re.compile(r"\+?[\d\-.()]+")
 
 
@@ -41,18 +47,41 @@ class Destination:
         address: The number in E.164 or the SIP URI. Private: `str()` and `repr()` show it masked.
         allow_premium: Whether a premium-rate number may be dialled.
         allow_emergency: Whether an emergency number ("112") may be dialled.
+        caller_id: The number the target sees, instead of the platform's; one the account may send.
+        extension: Keys pressed for the target once they answer: digits, "*", "#", and "w" for half a second's pause.
+        headers: SIP headers for the target's line: names that begin with "X-", and "User-To-User".
+        metadata: Data that the platform keeps with the call.
+        display_name: What the target is called in the room.
+
+    The last five are for targets that are dialled, not for callers who are forwarded; VideoSDK honours `extension` and
+    `headers` only with a gateway, and refuses here what it would ignore there.
 
     Raises:
-        DestinationError: `address` is not a valid international number or SIP URI, or not an allowed one.
+        DestinationError: `address` is not a valid international number or SIP URI, or not an allowed one; or one of
+            the others is none that can be used.
     """
 
     address: str
     allow_premium: bool = attrs.field(default=False, kw_only=True, eq=False)
     allow_emergency: bool = attrs.field(default=False, kw_only=True, eq=False)
+    caller_id: str | None = attrs.field(default=None, kw_only=True, eq=False)
+    extension: str | None = attrs.field(default=None, kw_only=True, eq=False)
+    headers: Mapping[str, str] = attrs.field(factory=dict, kw_only=True, eq=False)
+    metadata: Mapping[str, Any] = attrs.field(factory=dict, kw_only=True, eq=False)
+    display_name: str | None = attrs.field(default=None, kw_only=True, eq=False)
 
     def __attrs_post_init__(self) -> None:
         normalised = _normalised(self.address, self.allow_premium, self.allow_emergency)
         object.__setattr__(self, "address", normalised)
+        if self.caller_id is not None:
+            object.__setattr__(self, "caller_id", checked_caller_id(self.caller_id))
+        _check_dialling(self)
+
+    @property
+    def only_dialled(self) -> tuple[str, ...]:
+        """The names of what is set here and means something only for a target that is dialled."""
+        names = ("caller_id", "extension", "headers", "metadata", "display_name")
+        return tuple(name for name in names if getattr(self, name))
 
     @property
     def is_sip(self) -> bool:
@@ -64,6 +93,39 @@ class Destination:
 
     def __repr__(self) -> str:
         return f"Destination({masked_address(self.address)!r})"
+
+
+def checked_caller_id(number: object) -> str:
+    """Returns the number that a target is to see, in E.164.
+
+    Raises:
+        DestinationError: it is none.
+    """
+    if not isinstance(number, str):
+        raise DestinationError(f"caller_id= is a phone number in international form, not {type(number).__name__}")
+    try:
+        return _number(number.strip(" "), True, False)
+    except DestinationError as error:
+        raise DestinationError(f"caller_id=: {error}") from None
+
+
+def _check_dialling(destination: Destination) -> None:
+    extension, name = destination.extension, destination.display_name
+    if extension is not None and not (isinstance(extension, str) and _EXTENSION.fullmatch(extension)):
+        raise DestinationError("extension= is 1 to 32 keys: digits, '*', '#', and 'w' or ',' for a pause")
+    for header, value in destination.headers.items():
+        if not isinstance(header, str) or not _HEADER.fullmatch(header):
+            raise DestinationError(f"headers= takes names such as 'X-Ticket' or 'User-To-User', not {header!r}")
+        if not isinstance(value, str) or not value.isprintable():
+            raise DestinationError(f"headers=: the value of {header} must be text without line breaks")
+    try:
+        json.dumps(dict(destination.metadata))
+    except (TypeError, ValueError):
+        raise DestinationError("metadata= must be data that JSON can hold") from None
+    if name is not None and not (
+        isinstance(name, str) and name.isprintable() and 0 < len(name.strip()) <= _LONGEST_NAME
+    ):
+        raise DestinationError(f"display_name= is a name of 1 to {_LONGEST_NAME} characters, without line breaks")
 
 
 def _normalised(address: object, allow_premium: bool, allow_emergency: bool) -> str:

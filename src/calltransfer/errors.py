@@ -6,6 +6,8 @@ found when the agent is built, and for the platform's answers, which a strategy 
     CallTransferError
     ├── ConfigurationError (also a ValueError)
     │   └── DestinationError
+    ├── NoTextModel
+    ├── NoConsultation
     ├── NoLiveCall
     │   └── CallOver
     └── PlatformError
@@ -34,6 +36,14 @@ class DestinationError(ConfigurationError):
 
 class ConfigurationWarning(UserWarning):
     """Something that will keep a transfer from working, and may still be put right before it is used."""
+
+
+class NoTextModel(CallTransferError):
+    """There is no language model that could be asked: the agent has a realtime one, or none."""
+
+
+class NoConsultation(CallTransferError):
+    """Nobody can be consulted: the platform cannot do it, or is not set up for it; the message says what is missing."""
 
 
 class NoLiveCall(CallTransferError):

@@ -21,6 +21,34 @@ class Phase(StrEnum):
     """The caller broke into the agent's sentence; nothing they can notice happens before they are answered."""
     SENTENCE_HEARD = "sentence_heard"
     """The agent's sentence is over; what comes next can be noticed by the caller."""
+    SUMMARY_STARTED = "summary_started"
+    """The summary for the target is being made."""
+    SUMMARY_READY = "summary_ready"
+    """There is a summary."""
+    CONSULTATION_OPENED = "consultation_opened"
+    """The room in which the target is consulted has been made."""
+    DIALLED = "dialled"
+    """The platform has been asked to call the target."""
+    ON_HOLD = "on_hold"
+    """The agent does not hear the caller any more, and the caller hears the hold."""
+    OFF_HOLD = "off_hold"
+    """The caller is with the agent again."""
+    ANSWERED = "answered"
+    """The target has answered, says the platform."""
+    BRIEFING = "briefing"
+    """The target is being told what it is about."""
+    DECIDED = "decided"
+    """The target has said yes or no, or is none that could: a machine, or somebody silent."""
+    CONNECTING = "connecting"
+    """Caller and target are being brought into one room. It cannot be called back from here on."""
+    ROLLED_BACK = "rolled_back"
+    """They could not be brought together; the caller is with the agent again, or gone."""
+    RELEASED = "released"
+    """What was dialled has ended, and its room is empty."""
+    NOT_RELEASED = "not_released"
+    """The platform did not end what was dialled; the limits set when dialling bound it."""
+    RETURNED = "returned"
+    """The target left within seconds of being connected, and the caller is with the agent again."""
     FORWARDING = "forwarding"
     """The platform has been asked to forward the call. It cannot be called back from here on."""
     RINGING = "ringing"
@@ -63,6 +91,27 @@ class TransferEvent:
 
 
 @attrs.frozen(kw_only=True)
+class ConsultationIds:
+    """What the platform calls the parts of a consultation; None where it did not come to that.
+
+    Attributes:
+        room_id: The room in which the target was consulted.
+        session_id: That room's session.
+        leg_id: The target's leg.
+        agent_participant_id: The agent in that room.
+        target_participant_id: The target in it.
+        caller_participant_id: The caller in it, where they were moved there.
+    """
+
+    room_id: str | None = None
+    session_id: str | None = None
+    leg_id: str | None = None
+    agent_participant_id: str | None = None
+    target_participant_id: str | None = None
+    caller_participant_id: str | None = None
+
+
+@attrs.frozen(kw_only=True)
 class TransferResult:
     """How a transfer ended.
 
@@ -76,6 +125,7 @@ class TransferResult:
         summary: What the target was told; empty when nobody was told anything.
         leg_id: The platform's id of the caller's leg.
         room_id: The room the caller was in.
+        consultation: The parts of the consultation; None when there was none.
         timeline: Every event of the transfer up to its end, in order.
     """
 
@@ -83,9 +133,10 @@ class TransferResult:
     destination: Destination | None = None
     detail: str = attrs.field(default="", converter=str)
     status: str | None = None
-    summary: str = ""
+    summary: str = attrs.field(default="", repr=False)
     leg_id: str | None = None
     room_id: str | None = None
+    consultation: ConsultationIds | None = None
     timeline: tuple[TransferEvent, ...] = ()
 
     @property

@@ -14,7 +14,9 @@ logger = logging.getLogger("calltransfer")
 
 EventListener = Callable[[TransferEvent], None]
 
-_UNWANTED_PHASES = frozenset({Phase.CONTRADICTED, Phase.NOT_TOLD, Phase.HELD_BACK})
+_UNWANTED_PHASES = frozenset(
+    {Phase.CONTRADICTED, Phase.NOT_TOLD, Phase.HELD_BACK, Phase.NOT_RELEASED, Phase.ROLLED_BACK, Phase.RETURNED}
+)
 _UNWANTED_OUTCOMES = frozenset({Outcome.FAILED, Outcome.REFUSED})
 
 
