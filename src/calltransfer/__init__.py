@@ -2,15 +2,18 @@
 
 from typing import TYPE_CHECKING, Any
 
+from calltransfer.briefing import Answer, Briefing, Gate, Utterance
 from calltransfer.call import (
     Call,
     CallWrapper,
+    Consultation,
     Platform,
     Presence,
+    Response,
+    Summary,
     TransferRequest,
     TransferStrategy,
     Turn,
-    Utterance,
 )
 from calltransfer.destination import Destination
 from calltransfer.errors import (
@@ -20,8 +23,10 @@ from calltransfer.errors import (
     ConfigurationError,
     ConfigurationWarning,
     DestinationError,
+    NoConsultation,
     NoLiveCall,
     NotAuthorised,
+    NoTextModel,
     NotFound,
     NoToken,
     PlatformError,
@@ -30,9 +35,12 @@ from calltransfer.errors import (
     RequestRefused,
     ServerFault,
 )
-from calltransfer.events import Phase, TransferEvent, TransferResult
+from calltransfer.events import ConsultationIds, Phase, TransferEvent, TransferResult
+from calltransfer.hold import HeldCaller, Hold, HoldMusic, StayWithCaller
 from calltransfer.outcome import Outcome
 from calltransfer.strategies.direct import DirectTransfer
+from calltransfer.strategies.warm import WarmTransfer
+from calltransfer.summary import ExtractiveSummary, LLMSummary
 from calltransfer.wording import ToolAnswer, Wording
 
 if TYPE_CHECKING:
@@ -43,17 +51,29 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Answer",
     "AnswerLost",
+    "Briefing",
     "Call",
     "CallOver",
     "CallTransferError",
     "CallWrapper",
     "ConfigurationError",
     "ConfigurationWarning",
+    "Consultation",
+    "ConsultationIds",
     "Destination",
     "DestinationError",
     "DirectTransfer",
+    "ExtractiveSummary",
+    "Gate",
+    "HeldCaller",
+    "Hold",
+    "HoldMusic",
+    "LLMSummary",
+    "NoConsultation",
     "NoLiveCall",
+    "NoTextModel",
     "NoToken",
     "NotAuthorised",
     "NotFound",
@@ -65,9 +85,12 @@ __all__ = [
     "Presence",
     "RateLimited",
     "RequestRefused",
+    "Response",
     "Route",
     "Sandbox",
     "ServerFault",
+    "StayWithCaller",
+    "Summary",
     "ToolAnswer",
     "TransferEvent",
     "TransferMixin",
@@ -77,6 +100,7 @@ __all__ = [
     "Turn",
     "Utterance",
     "VideoSDKPlatform",
+    "WarmTransfer",
     "Wording",
     "__version__",
 ]

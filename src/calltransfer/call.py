@@ -6,16 +6,22 @@ added later does not break who implements them; `TransferStrategy` is a protocol
 is a strategy.
 """
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from enum import Enum
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import attrs
 from typing_extensions import override
 
+from calltransfer.briefing import Briefing, Utterance
 from calltransfer.destination import Destination
-from calltransfer.events import Phase, TransferResult
+from calltransfer.errors import NoConsultation, NoTextModel
+from calltransfer.events import ConsultationIds, Phase, TransferResult
+from calltransfer.hold import Hold
+from calltransfer.outcome import Outcome
 
 SENTENCE_TIMEOUT = 5.0
 """Seconds that what the caller can notice waits for the agent's sentence: one sentence takes two to four."""
@@ -23,6 +29,16 @@ SENTENCE_TIMEOUT = 5.0
 FORWARD_TIMEOUT = 40.0
 """Seconds a forwarded call is followed: a ring of 25 to 30 s, when voicemail picks up, and the carrier's own time."""
 
+RING_TIMEOUT = 25.0
+"""Seconds a target's phone rings: voicemail picks up after 25 to 30 s."""
+
+DECISION_TIMEOUT = 30.0
+"""Seconds a target has to decide, from the end of the question; a question of theirs begins them anew."""
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds for caller and target to be seen in one room, with audio."""
+
+Move = Literal["caller", "target"]
 
 ProgressListener = Callable[[Phase, str, str | None], None]
 
@@ -40,19 +56,6 @@ class TransferRequest:
     route: str
     reason: str = attrs.field(default="", repr=False)
     attempt: int = 1
-
-
-@attrs.frozen
-class Utterance:
-    """Something that was said on the call.
-
-    Attributes:
-        speaker: Who said it.
-        text: What they said.
-    """
-
-    speaker: Literal["caller", "agent"]
-    text: str
 
 
 class Presence(Enum):
@@ -158,6 +161,58 @@ class Call(ABC):
         Never raises for what the platform answers. Prepares the call first if that has not been done.
         """
 
+    async def complete(self, instructions: str, text: str, *, llm: Any | None = None) -> str:
+        """Asks a language model once, apart from the conversation; returns its answer.
+
+        Args:
+            instructions: What it is to do.
+            text: What it is to do it with: data.
+            llm: The model; by default the agent's own.
+
+        Raises:
+            NoTextModel: there is none that takes text.
+        """
+        raise NoTextModel("this platform gives no access to a language model")
+
+    def on_hold(self, hold: Hold, *, at_once: bool = True) -> AbstractAsyncContextManager[None]:
+        """Puts the caller on hold: the agent does not hear them, and they hear `hold`.
+
+        Leaving the block takes them off hold, for whatever reason it is left, unless they have been handed over. On
+        hold within a hold, and with `at_once` False, nothing happens.
+
+        Raises:
+            NoConsultation: the platform cannot.
+        """
+        raise NoConsultation(f"{type(self).__name__} cannot put a caller on hold")
+
+    def consult(
+        self,
+        destination: Destination,
+        request: TransferRequest,
+        *,
+        summary: "Summary",
+        briefing: Briefing,
+        ring_timeout: float = RING_TIMEOUT,
+        decision_timeout: float = DECISION_TIMEOUT,
+    ) -> AbstractAsyncContextManager["Consultation"]:
+        """Calls the target into a room of its own and tells them what it is about; see `Consultation`.
+
+        Room, agent, dial and summary begin side by side when the block is entered; the caller notices nothing. Leaving
+        the block ends what was not handed over, beside whatever comes next: `released()` waits for that.
+
+        Raises:
+            NoConsultation: the platform cannot, or is not set up for it.
+        """
+        raise NoConsultation(f"{type(self).__name__} cannot consult a target")
+
+    async def released(self) -> None:
+        """Returns when every leg that was dialled and not handed over has ended, and every room made is empty."""
+        return
+
+    async def caller_returned(self) -> None:
+        """Returns when the caller on hold has pressed the key that brings them back to the agent."""
+        await asyncio.get_running_loop().create_future()
+
     @abstractmethod
     async def caller_left(self) -> None:
         """Returns when the caller has hung up: not when they left because they were forwarded."""
@@ -171,8 +226,12 @@ class Call(ABC):
         """Says `text` to the caller as it is; where there is no voice for it, asks the model to."""
 
     @abstractmethod
-    async def handed_over(self) -> None:
-        """Called once the caller is connected elsewhere: the agent falls silent."""
+    async def handed_over(self) -> bool:
+        """Called once the caller is connected: the agent falls silent, and watches over the call where it stays in it.
+
+        Returns:
+            True when the target left within seconds, and the caller is back with the agent.
+        """
 
     @abstractmethod
     def before_close(self, closing: Callable[[], Awaitable[None]]) -> None:
@@ -185,6 +244,61 @@ class Call(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Lets go of everything that belongs to this call. Safe to call twice."""
+
+
+@attrs.frozen
+class Response:
+    """What came of a step of a consultation.
+
+    Attributes:
+        outcome: How the transfer ends with it; None: it goes on.
+        detail: Why, in one line for a log.
+        status: The platform's own word for it, where there is one.
+    """
+
+    outcome: Outcome | None = None
+    detail: str = ""
+    status: str | None = None
+
+
+class Consultation(ABC):
+    """The private call between the agent and the target. Its steps are values: nothing here raises for how they end."""
+
+    @property
+    @abstractmethod
+    def summary(self) -> str:
+        """What the target is told; empty until it is known."""
+
+    @property
+    @abstractmethod
+    def ids(self) -> ConsultationIds:
+        """What the platform calls its parts, as far as they are known."""
+
+    @abstractmethod
+    async def answered(self) -> Response:
+        """Waits until the target has answered, or until it is known that they will not."""
+
+    @abstractmethod
+    async def decision(self) -> Response:
+        """Waits until the target has said yes, or until it is known that they will not; silence is a no."""
+
+    @abstractmethod
+    async def connect(
+        self, move: Move = "caller", *, timeout: float = CONNECT_TIMEOUT, stay: bool = True
+    ) -> TransferResult:
+        """Brings caller and target into one room.
+
+        Returns `CONNECTED` only when both are seen there, with audio. Otherwise the caller is with the agent again.
+
+        Args:
+            move: Who is moved: the caller into the consultation's room, or the target into the caller's.
+            timeout: Seconds for both to be seen.
+            stay: Whether the agent stays, deaf and silent, until one of the two leaves, and then ends the other's leg.
+        """
+
+    @abstractmethod
+    def result(self, response: Response) -> TransferResult:
+        """How the transfer ended, with everything that is known about it."""
 
 
 class CallWrapper(Call):
@@ -251,6 +365,42 @@ class CallWrapper(Call):
         return await self.wrapped.forward(destination, timeout=timeout, play_dialtone=play_dialtone)
 
     @override
+    async def complete(self, instructions: str, text: str, *, llm: Any | None = None) -> str:
+        return await self.wrapped.complete(instructions, text, llm=llm)
+
+    @override
+    def on_hold(self, hold: Hold, *, at_once: bool = True) -> AbstractAsyncContextManager[None]:
+        return self.wrapped.on_hold(hold, at_once=at_once)
+
+    @override
+    def consult(
+        self,
+        destination: Destination,
+        request: TransferRequest,
+        *,
+        summary: "Summary",
+        briefing: Briefing,
+        ring_timeout: float = RING_TIMEOUT,
+        decision_timeout: float = DECISION_TIMEOUT,
+    ) -> AbstractAsyncContextManager[Consultation]:
+        return self.wrapped.consult(
+            destination,
+            request,
+            summary=summary,
+            briefing=briefing,
+            ring_timeout=ring_timeout,
+            decision_timeout=decision_timeout,
+        )
+
+    @override
+    async def released(self) -> None:
+        await self.wrapped.released()
+
+    @override
+    async def caller_returned(self) -> None:
+        await self.wrapped.caller_returned()
+
+    @override
     async def caller_left(self) -> None:
         await self.wrapped.caller_left()
 
@@ -263,8 +413,8 @@ class CallWrapper(Call):
         return await self.wrapped.say(text)
 
     @override
-    async def handed_over(self) -> None:
-        await self.wrapped.handed_over()
+    async def handed_over(self) -> bool:
+        return await self.wrapped.handed_over()
 
     @override
     def before_close(self, closing: Callable[[], Awaitable[None]]) -> None:
@@ -289,6 +439,21 @@ class Platform(ABC):
         Raises:
             NoLiveCall: the session has no room that a phone could be in.
         """
+
+    def dialling_problems(self, destination: Destination | None) -> Sequence[str]:
+        """Why a target could not be dialled as the platform is set up, a sentence each; empty if all is well.
+
+        Args:
+            destination: Whom it is about; None when that is found at call time.
+        """
+        return ()
+
+
+class Summary(Protocol):
+    """How the target's summary is made. It is given as long as it takes, beside the ring, and must bound itself."""
+
+    async def summarise(self, call: Call, request: TransferRequest) -> str:
+        """Returns what the caller needs, in about thirty spoken words."""
 
 
 class TransferStrategy(Protocol):
@@ -318,3 +483,11 @@ class SelfChecking(Protocol):
 
     def problems(self) -> Sequence[str]:
         """What is wrong with the set-up as it is now: a sentence each, nothing private in it, empty if all is well."""
+
+
+@runtime_checkable
+class CheckedByPlatform(Protocol):
+    """A strategy that can say whether a platform is set up for it."""
+
+    def problems_on(self, platform: Platform) -> Sequence[str]:
+        """What is missing on `platform`: a sentence each, nothing private in it, empty if all is well."""

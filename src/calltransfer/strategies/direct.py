@@ -10,23 +10,9 @@ from calltransfer.destination import Destination
 from calltransfer.errors import CallOver, ConfigurationError, DestinationError, NoLiveCall, PlatformError
 from calltransfer.events import TransferResult
 from calltransfer.outcome import Outcome
-from calltransfer.strategies.target import FIND_TIMEOUT, Target, checked_target, find_destination
+from calltransfer.strategies.target import FIND_TIMEOUT, Target, checked_target, find_destination, seconds, yes_or_no
 
 TRANSFER_TO_VARIABLE = "VIDEOSDK_CALL_TRANSFER_TO"
-
-_LONGEST_WAIT = 240.0
-
-
-def _seconds(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-    if not isinstance(value, int | float) or not 0 < value <= _LONGEST_WAIT:
-        raise ConfigurationError(
-            f"{attribute.name}= is in seconds, above 0 and at most {_LONGEST_WAIT:g}, not {value!r}"
-        )
-
-
-def _yes_or_no(_: object, attribute: "attrs.Attribute[bool]", value: bool) -> None:
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"{attribute.name}= is True or False, not {value!r}")
 
 
 @attrs.frozen
@@ -54,9 +40,16 @@ class DirectTransfer:
     """
 
     to: Target | None = attrs.field(default=None, converter=checked_target)
-    timeout: float = attrs.field(default=FORWARD_TIMEOUT, kw_only=True, validator=_seconds)
-    sentence_timeout: float = attrs.field(default=SENTENCE_TIMEOUT, kw_only=True, validator=_seconds)
-    play_dialtone: bool = attrs.field(default=False, kw_only=True, validator=_yes_or_no)
+    timeout: float = attrs.field(default=FORWARD_TIMEOUT, kw_only=True, validator=seconds)
+    sentence_timeout: float = attrs.field(default=SENTENCE_TIMEOUT, kw_only=True, validator=seconds)
+    play_dialtone: bool = attrs.field(default=False, kw_only=True, validator=yes_or_no)
+
+    def __attrs_post_init__(self) -> None:
+        if isinstance(self.to, Destination) and self.to.only_dialled:
+            raise ConfigurationError(
+                f"to=: a call that is forwarded cannot carry {', '.join(self.to.only_dialled)}; only a target that is "
+                "dialled can, as WarmTransfer does"
+            )
 
     async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
         """Forwards the caller; see the class."""

@@ -4,12 +4,16 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 
+import attrs
+
 from calltransfer.call import Call, TransferRequest
 from calltransfer.destination import Destination
 from calltransfer.errors import ConfigurationError, DestinationError
 
 FIND_TIMEOUT = 5.0
 """Seconds a callable may take to find a destination: it runs while the agent's sentence is being spoken."""
+
+_LONGEST_WAIT = 240.0
 
 Found = Destination | str | None
 Target = Destination | str | Callable[[Call, TransferRequest], Found | Awaitable[Found]]
@@ -53,3 +57,17 @@ async def find_destination(to: Target, call: Call, request: TransferRequest) -> 
         async with asyncio.timeout(FIND_TIMEOUT):
             found = await found
     return found if found is None or isinstance(found, Destination) else Destination(found)
+
+
+def seconds(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
+    """Validates a number of seconds."""
+    if not isinstance(value, int | float) or not 0 < value <= _LONGEST_WAIT:
+        raise ConfigurationError(
+            f"{attribute.name}= is in seconds, above 0 and at most {_LONGEST_WAIT:g}, not {value!r}"
+        )
+
+
+def yes_or_no(_: object, attribute: "attrs.Attribute[bool]", value: bool) -> None:
+    """Validates a choice of two."""
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{attribute.name}= is True or False, not {value!r}")

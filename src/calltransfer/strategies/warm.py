@@ -1,0 +1,148 @@
+"""The warm transfer: a human is told what it is about, and says yes, before the caller is connected."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+
+from calltransfer.briefing import Briefing
+from calltransfer.call import (
+    CONNECT_TIMEOUT,
+    DECISION_TIMEOUT,
+    RING_TIMEOUT,
+    SENTENCE_TIMEOUT,
+    Call,
+    Consultation,
+    Move,
+    Platform,
+    Summary,
+    TransferRequest,
+)
+from calltransfer.destination import Destination
+from calltransfer.errors import (
+    CallOver,
+    ConfigurationError,
+    DestinationError,
+    NoConsultation,
+    NoLiveCall,
+    PlatformError,
+)
+from calltransfer.events import TransferResult
+from calltransfer.hold import Hold, HoldMusic
+from calltransfer.outcome import Outcome
+from calltransfer.strategies.target import FIND_TIMEOUT, Target, checked_target, find_destination, seconds, yes_or_no
+from calltransfer.summary import LLMSummary
+
+
+def _has(method: str, example: str) -> Callable[[Any, "attrs.Attribute[Any]", Any], None]:
+    def check(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        if isinstance(value, type) or not callable(getattr(value, method, None)):
+            shown = value.__name__ if isinstance(value, type) else type(value).__name__
+            raise ConfigurationError(f"{attribute.name}= takes an object such as {example}, not {shown}")
+
+    return check
+
+
+def _one_of_the_two(_: object, attribute: "attrs.Attribute[Move]", value: Move) -> None:
+    if value not in {"caller", "target"}:
+        raise ConfigurationError(f"{attribute.name}= is 'caller' or 'target', not {value!r}")
+
+
+@attrs.frozen
+class WarmTransfer:
+    """Passes the caller to a human who has been told what it is about, and has said yes (RFC 5589).
+
+    While the agent's sentence is still being spoken, the target's phone begins to ring in a room of its own. The caller
+    is put on hold after the sentence. The target hears a greeting, a summary and a question; they may ask about the
+    call first, and answer by voice or key. On a yes, caller and target are brought into one room, and that both are
+    there is proven. On every other end the target is released, and the agent speaks to the caller at once.
+
+    No decision is a no: nobody is connected to a human who has not agreed, to a voicemail, or to an empty room.
+
+    Every stage is an object of its own. To replace one, subclass it and change one method:
+
+        class Short(Briefing):
+            def opening(self, summary):
+                return f"{summary} Yes or no?"
+
+        WarmTransfer(to="+14155550199", briefing=Short())
+
+    Attributes:
+        to: As for `DirectTransfer`: a number, a SIP URI, a `Destination`, or a callable that finds one at call time.
+        hold: What the caller hears: `HoldMusic()`; or `StayWithCaller()`, and the agent keeps talking with them until
+            the target has said yes.
+        summary: What the target is told: `LLMSummary()`, or anything with its method.
+        briefing: How they are told, what they are asked, and how an answer is understood.
+        move: Who is moved: "caller" into the consultation's room (the platform's documented way); or "target" into the
+            caller's, so that the caller's leg is never touched and its recording stays in one piece.
+        ring_timeout: Seconds the target's phone rings; at most 240.
+        decision_timeout: Seconds for the decision, from the end of the question; a question of theirs begins them anew,
+            within four times as many. At most 240.
+        connect_timeout: Seconds until both have been seen in one room; then it is rolled back. At most 240.
+        sentence_timeout: Seconds to wait for the agent's sentence; at most 240.
+        stay: Whether the agent stays in the room, deaf and silent, until one of the two leaves, and then ends the other
+            leg; a target who leaves within ten seconds brings the caller back. False: it leaves at once, and its worker
+            is free.
+
+    Raises:
+        ConfigurationError: a value is wrong, at construction.
+    """
+
+    to: Target = attrs.field(converter=checked_target)
+    hold: Hold = attrs.field(factory=HoldMusic, kw_only=True, validator=_has("entertain", "HoldMusic()"))
+    summary: Summary = attrs.field(factory=LLMSummary, kw_only=True, validator=_has("summarise", "LLMSummary()"))
+    briefing: Briefing = attrs.field(factory=Briefing, kw_only=True, validator=attrs.validators.instance_of(Briefing))
+    move: Move = attrs.field(default="caller", kw_only=True, validator=_one_of_the_two)
+    ring_timeout: float = attrs.field(default=RING_TIMEOUT, kw_only=True, validator=seconds)
+    decision_timeout: float = attrs.field(default=DECISION_TIMEOUT, kw_only=True, validator=seconds)
+    connect_timeout: float = attrs.field(default=CONNECT_TIMEOUT, kw_only=True, validator=seconds)
+    sentence_timeout: float = attrs.field(default=SENTENCE_TIMEOUT, kw_only=True, validator=seconds)
+    stay: bool = attrs.field(default=True, kw_only=True, validator=yes_or_no)
+
+    def __attrs_post_init__(self) -> None:
+        if self.to is None:
+            raise ConfigurationError("WarmTransfer needs to=, such as WarmTransfer(to='+14155550199')")
+
+    async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
+        """Consults the target and connects the caller; see the class."""
+        try:
+            destination = await find_destination(self.to, call, request)
+        except DestinationError as error:
+            return TransferResult(outcome=Outcome.REFUSED, detail=str(error))
+        except TimeoutError:
+            return TransferResult(outcome=Outcome.FAILED, detail=f"to= found no destination within {FIND_TIMEOUT:g} s")
+        if destination is None:
+            return TransferResult(outcome=Outcome.REFUSED, detail="there is no destination now")
+        try:
+            return await self._consult(call, request, destination)
+        except CallOver as error:
+            return TransferResult(outcome=Outcome.CALLER_LEFT, destination=destination, detail=str(error))
+        except (NoConsultation, NoLiveCall, PlatformError) as error:
+            return TransferResult(outcome=Outcome.FAILED, destination=destination, detail=str(error))
+
+    async def _consult(self, call: Call, request: TransferRequest, destination: Destination) -> TransferResult:
+        async with call.consult(
+            destination,
+            request,
+            summary=self.summary,
+            briefing=self.briefing,
+            ring_timeout=self.ring_timeout,
+            decision_timeout=self.decision_timeout,
+        ) as consultation:
+            await call.sentence_heard(timeout=self.sentence_timeout)
+            async with call.on_hold(self.hold, at_once=self.hold.at_once):
+                answer = await consultation.answered()
+                if answer.outcome is not None:
+                    return consultation.result(answer)
+                decision = await consultation.decision()
+                if decision.outcome is not None:
+                    return consultation.result(decision)
+                return await self._connect(call, consultation)
+
+    async def _connect(self, call: Call, consultation: Consultation) -> TransferResult:
+        async with call.on_hold(self.hold):
+            return await consultation.connect(self.move, timeout=self.connect_timeout, stay=self.stay)
+
+    def problems_on(self, platform: Platform) -> Sequence[str]:
+        """What is missing on `platform` to dial the target."""
+        return platform.dialling_problems(self.to if isinstance(self.to, Destination) else None)
