@@ -5,21 +5,34 @@ that is installed, and says by name what a new version of it has changed.
 """
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 import attrs
-from videosdk.agents import AgentSession, JobContext
+from videosdk import Participant, PubSubSubscribeConfig
+from videosdk.agents import Agent, AgentSession, JobContext, TTSAudioCache
 from videosdk.agents.content_generation import ContentGeneration
 from videosdk.agents.dtmf_handler import DTMFHandler
-from videosdk.agents.job import RoomOptions, get_current_job_context
+from videosdk.agents.job import (
+    RoomOptions,
+    _enter_session_scope,
+    _set_current_job_context,
+    get_current_job_context,
+)
 from videosdk.agents.llm.chat_context import ChatContext, ChatMessage, ChatRole
+from videosdk.agents.metrics import get_metrics_agent_id, set_metrics_agent_id
 from videosdk.agents.pipeline import Pipeline
 from videosdk.agents.pipeline_orchestrator import PipelineOrchestrator
+from videosdk.agents.room._input_stream import InputStreamManager
+from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 from videosdk.agents.room.room import VideoSDKHandler
 from videosdk.agents.utils import RealtimeMode, generate_videosdk_token
 from videosdk.agents.utterance_handle import UtteranceHandle
+from videosdk.pubsub import PubSub
+
+from calltransfer.errors import NoConsultation, NoTextModel
 
 CONTRACT: Final[tuple[tuple[type, str, str], ...]] = (
     (AgentSession, "_job_context", "the job of a session, outside the job's own context too"),
@@ -28,17 +41,34 @@ CONTRACT: Final[tuple[tuple[type, str, str], ...]] = (
     (AgentSession, "_closed", "a closed session must not get its wake-up callback back"),
     (AgentSession, "_reset_wake_up_timer", "arms the wake-up timer again after it was held back"),
     (AgentSession, "_cancel_wake_up_timer", "nobody is to be woken in an empty room"),
+    (AgentSession, "_accept_user_input", "stays off where a target is in the room before the session has started"),
+    (AgentSession, "_background_audio_player", "an author's own background audio makes room for the hold's"),
+    (AgentSession, "_override_thinking", "an author's own background audio is begun again as it was"),
     (AgentSession, "current_utterance", "the turn under way, and whether it was interrupted"),
     (AgentSession, "hangup", "held back while the caller is being forwarded"),
     (AgentSession, "on_wake_up", "held back while the caller is being forwarded"),
     (AgentSession, "dtmf_handler", "held back while the caller is being forwarded"),
     (UtteranceHandle, "_done_fut", "awaiting a handle cancels it when the wait is cancelled"),
     (JobContext, "_shutdown_callbacks", "the first one is the session's own close; ours must run before it"),
+    (Agent, "_instructions", "the one system message is replaced when the summary is known"),
+    (InputStreamManager, "pipeline", "where an agent's hearing can be taken away, whatever its pipeline"),
+    (CustomAudioStreamTrack, "add_new_bytes", "hold music goes into it; an agent who is silent puts nothing in"),
+    (CustomAudioStreamTrack, "_accepting_audio", "off after an interruption, until somebody speaks"),
+    (PubSub, "_PubSub__topic_cb", "one topic has one callback: ours is chained, not put in its place"),
+    (RoomOptions, "_resolved_observability", "whether the call is recorded, however the author said so"),
     (JobContext, "videosdk_auth", "the token the agent joined this room with"),
     (RoomOptions, "signaling_base_url", "the platform's host, where it is not the public one"),
     (ContentGeneration, "_tool_output_fallback_text", "what the SDK says when a model stays silent after a tool"),
     (DTMFHandler, "_callback", "set_callback() has no counterpart that reads it"),
     (Pipeline, "orchestrator", "the cascade's turns"),
+    (Pipeline, "_realtime_model", "rebuilt for the consultation; what it has understood"),
+    (Pipeline, "eou_config", "how long to wait after a target's last word: not at all"),
+    (Pipeline, "interrupt_config", "a target's one word is an answer"),
+    (
+        PipelineOrchestrator,
+        "speech_understanding",
+        "a plain yes is decided from the words, before a model has its turn",
+    ),
     (Pipeline, "speech_generation", "the voice of a realtime model that has a TTS of its own"),
     (PipelineOrchestrator, "content_generation", "where the words after a silent model come from"),
     (PipelineOrchestrator, "speech_generation", "whether there is a voice to say a fixed sentence with"),
@@ -51,6 +81,16 @@ CONTRACT: Final[tuple[tuple[type, str, str], ...]] = (
     (VideoSDKHandler, "session_timeout_seconds", "when an empty room ends"),
     (VideoSDKHandler, "recorded_participants", "a recorded caller's leave ends the session at once"),
     (VideoSDKHandler, "participants_data", "hangup() ends the call of everybody in it, also of those handed over"),
+    (VideoSDKHandler, "audio_track", "the agent's voice in the room"),
+    (VideoSDKHandler, "input_stream_manager", "the agent's ears in the room"),
+    (
+        VideoSDKHandler,
+        "_is_agent_participant",
+        "takes a target named 'Support Agent' for an agent, and does not listen",
+    ),
+    (VideoSDKHandler, "_start_track_recording_kind", "a caller who was moved is recorded where they are now"),
+    (VideoSDKHandler, "_track_recordings_kinds_by_participant", "what is recorded of whom"),
+    (VideoSDKHandler, "_end_session", "an agent that leaves its room ends its session"),
     (VideoSDKHandler, "_transfer_in_progress", "keeps a recorded caller's leave from ending the session"),
     (VideoSDKHandler, "_cancel_session_end_task", "stops an end that is already scheduled"),
     (VideoSDKHandler, "_session_end_task", "an end that was already scheduled is scheduled again"),
@@ -258,10 +298,16 @@ def _text(message: ChatMessage) -> str:
 
 
 @contextmanager
-def held_back(session: AgentSession, room: VideoSDKHandler, report: Callable[[str], None]) -> Iterator[None]:
-    """Holds back what would speak to the caller or end their call while they are being forwarded.
+def held_back(
+    session: AgentSession,
+    room: VideoSDKHandler,
+    report: Callable[[str], None],
+    pressed: Callable[[str], bool] = lambda _key: False,
+) -> Iterator[None]:
+    """Holds back what would speak to the caller or end their call while they are on hold or being forwarded.
 
-    Wake-up callback, keypad handler, hang-up and the room's auto-end; all are as before afterwards.
+    Wake-up callback, keypad handler, hang-up and the room's auto-end; all are as before afterwards. `pressed` is told
+    of each key first, and returns whether it was meant for it.
     """
     on_wake_up, session.on_wake_up = session.on_wake_up, None
     keypad = session.dtmf_handler
@@ -271,8 +317,9 @@ def held_back(session: AgentSession, room: VideoSDKHandler, report: Callable[[st
     async def hangup(reason: str = "manual_hangup") -> None:
         report(f"hang-up ({reason})")
 
-    def key_pressed(_digit: Any) -> None:
-        report("keypad")
+    def key_pressed(digit: Any) -> None:
+        if not pressed(str(digit)):
+            report("keypad")
 
     session.hangup = hangup
     if keypad is not None:
@@ -348,3 +395,318 @@ def host_of(session: AgentSession) -> str | None:
 def minted_token(api_key: str, secret: str, seconds: int) -> str:
     """A token signed with the account's secret."""
     return str(generate_videosdk_token(api_key, secret, ttl_seconds=seconds))
+
+
+class _Silenced:
+    """In the place of a pipeline: what is heard reaches it as silence, so that nothing stale is there afterwards."""
+
+    def __init__(self, pipeline: Any) -> None:
+        self.pipeline = pipeline
+
+    async def on_audio_delta(self, pcm: bytes) -> None:
+        """Passes on as much silence: a recogniser that gets nothing at all keeps the last words back."""
+        await self.pipeline.on_audio_delta(bytes(len(pcm)))
+
+    async def on_video_delta(self, _frame: Any) -> None:
+        """Passes nothing on."""
+
+
+def deafen(room: VideoSDKHandler) -> Callable[[], None]:
+    """Takes the agent's hearing away in `room`, whatever its pipeline; returns what gives it back."""
+    ears = room.input_stream_manager
+    if isinstance(ears.pipeline, _Silenced):
+        return lambda: None
+    silenced = ears.pipeline = _Silenced(ears.pipeline)
+
+    def hear() -> None:
+        if ears.pipeline is silenced:
+            ears.pipeline = silenced.pipeline
+
+    return hear
+
+
+async def _discard(_pcm: bytes) -> None:
+    return
+
+
+def mute(room: VideoSDKHandler) -> Callable[[], None]:
+    """Has nothing of the agent be heard in `room` from now on, whoever makes it speak; returns what undoes it."""
+    track = room.audio_track
+    names = [name for name in ("add_new_bytes", "add_background_bytes") if hasattr(track, name)]
+    before = {name: vars(track).get(name) for name in names}
+    if _discard in before.values():
+        return lambda: None
+    # Not interrupt(): what it fades out would still be heard by who comes into the room now.
+    for buffer in ("frame_buffer", "audio_data_buffer", "background_audio_buffer"):
+        if hasattr(track, buffer):
+            getattr(track, buffer).clear()
+    for name in names:
+        setattr(track, name, _discard)
+
+    def speak() -> None:
+        for name, method in before.items():
+            delattr(track, name)
+            if method is not None:
+                setattr(track, name, method)
+
+    return speak
+
+
+def mixes(room: VideoSDKHandler) -> bool:
+    """Whether the room can play music under the agent's voice."""
+    return hasattr(room.audio_track, "add_background_bytes")
+
+
+async def play(room: VideoSDKHandler, pcm: bytes) -> None:
+    """Puts PCM into the agent's audio: as background where the room can mix."""
+    track = room.audio_track
+    if track is None:
+        return
+    if mixes(room):
+        await track.add_background_bytes(pcm)
+        return
+    if not track._accepting_audio:
+        track.enable_audio_input(manual_control=True)
+    await track.add_new_bytes(pcm)
+
+
+async def pause_background_audio(session: AgentSession) -> Callable[[], Awaitable[None]]:
+    """Stops what an author plays in the background; returns what begins it again."""
+    player, override = session._background_audio_player, session._override_thinking
+    playing = player is not None and player.is_playing
+    if playing:
+        await session.stop_background_audio()
+
+    async def resume() -> None:
+        if playing and not closed(session):
+            await session.play_background_audio(player.config, override)
+
+    return resume
+
+
+_KEYS = "DTMF_EVENT"
+
+
+async def follow_keys(room: VideoSDKHandler, pressed: Callable[[str], None]) -> Callable[[], None]:
+    """Has `pressed` told of each key pressed in `room`, and nobody else; returns what undoes it."""
+    pubsub = room.meeting.pubsub
+    topics = pubsub._PubSub__topic_cb
+    before = topics.get(_KEYS)
+
+    def on_message(message: Any) -> None:
+        payload = message.get("payload") if isinstance(message, dict) else None
+        key = payload.get("number") if isinstance(payload, dict) else None
+        if key is not None:
+            pressed(str(key))
+
+    if before is None:
+        await room.subscribe_to_pubsub(PubSubSubscribeConfig(topic=_KEYS, cb=on_message))
+    else:
+        topics[_KEYS] = on_message
+
+    def undo() -> None:
+        if topics.get(_KEYS) is on_message:
+            if before is None:
+                pubsub.unsubscribe(_KEYS)
+            else:
+                topics[_KEYS] = before
+
+    return undo
+
+
+async def complete(session: AgentSession, instructions: str, text: str, llm: Any | None) -> str:
+    """Asks a language model once, apart from the conversation.
+
+    Raises:
+        NoTextModel: there is none.
+    """
+    if llm is None:
+        pipeline = session.pipeline
+        realtime = pipeline is None or pipeline._realtime_model is not None
+        llm = None if realtime else pipeline.llm
+    if llm is None:
+        raise NoTextModel("the agent has no language model that takes text")
+    context = ChatContext.empty()
+    context.add_message(role=ChatRole.SYSTEM, content=instructions)
+    context.add_message(role=ChatRole.USER, content=text)
+    return "".join([chunk.content async for chunk in llm.chat(context) if chunk is not None and chunk.content])
+
+
+# The second session: the agent in the consultation's room
+
+
+def enter_second_job(session: AgentSession, *, room_id: str, participant_id: str) -> JobContext:
+    """Makes a job for another room, in a scope of its own; only in a task made for it, whose context this changes.
+
+    In the live agent's own context a new pipeline would take the place of its pipeline, and the agent would go deaf.
+    """
+    job = job_of(session)
+    if job is None or job.room_options is None:
+        raise NoConsultation("the agent's job is over")
+    options = job.room_options
+    recording = options._resolved_observability().recording
+    agent_id = get_metrics_agent_id()
+    second = JobContext(
+        room_options=RoomOptions(
+            room_id=room_id,
+            auth_token=job.videosdk_auth,
+            name="Consultation",
+            agent_participant_id=participant_id,
+            playground=False,
+            auto_end_session=False,
+            no_participant_timeout_seconds=None,
+            record_all_participants=True,
+            stop_recording_on_leave=options.stop_recording_on_leave,
+            signaling_base_url=options.signaling_base_url,
+            **({"recording": True, "recording_options": recording} if recording is not None else {}),
+        ),
+        loop=asyncio.get_running_loop(),
+    )
+    _set_current_job_context(second)
+    _enter_session_scope()
+    set_metrics_agent_id(agent_id)
+    return second
+
+
+def why_not_rebuilt(session: AgentSession) -> str | None:
+    """Why the agent's components could not be made anew without arguments; None if they can, as far as can be told."""
+    pipeline = session.pipeline
+    if pipeline is None or pipeline._realtime_model is not None:
+        return None  # a realtime model is rebuilt with its model and its config, or bare; that shows when it is tried
+    for component in (pipeline.stt, pipeline.llm, pipeline.tts, pipeline.vad, pipeline.turn_detector):
+        try:
+            inspect.signature(type(component)).bind()
+        except TypeError as error:
+            return f"{type(component).__name__}() {error}"
+        except ValueError:
+            continue  # no signature to look at
+    return None
+
+
+def rebuilt_pipeline(session: AgentSession) -> Pipeline:
+    """A pipeline like the agent's, of new components; they are never shared between two sessions."""
+    pipeline = session.pipeline
+    model = pipeline._realtime_model
+    if model is not None:
+        settings = {
+            name: getattr(model, name) for name in ("model", "config") if getattr(model, name, None) is not None
+        }
+        try:
+            return Pipeline(llm=type(model)(**settings))
+        except TypeError:
+            return Pipeline(llm=type(model)())
+    parts = {name: getattr(pipeline, name) for name in ("stt", "llm", "tts", "vad", "turn_detector")}
+    return Pipeline(**{name: type(part)() for name, part in parts.items() if part is not None})
+
+
+def second_session(agent: Agent, pipeline: Pipeline) -> AgentSession:
+    """The session of the consultation: it waits for nothing after a word, and one word may interrupt it."""
+    pipeline.eou_config.min_max_speech_wait_timeout = [0.0, 0.0]
+    pipeline.interrupt_config.interrupt_min_words = 1
+    return AgentSession(agent=agent, pipeline=pipeline)
+
+
+def listen(session: AgentSession, heard: Callable[[str], bool]) -> None:
+    """Has the session listen, and `heard` told of everything it understands, before its model is.
+
+    `heard` returns whether that has been dealt with. Only after the start, which makes the recogniser's side anew; and
+    the session does not listen by itself when somebody was in the room before it.
+    """
+    session._accept_user_input = True
+    pipeline = session.pipeline
+    orchestrator = pipeline.orchestrator
+    understanding = orchestrator.speech_understanding if orchestrator is not None else None
+    if understanding is not None:
+        on_final = list(understanding._handlers.get("transcript_final", []))
+
+        def transcript_final(data: Any) -> None:
+            if not heard(str(data.get("text", ""))):
+                for handler in on_final:
+                    understanding._invoke(handler, (data,))
+
+        understanding._handlers["transcript_final"] = [transcript_final]
+    elif pipeline._realtime_model is not None:
+
+        def transcription(data: Any) -> None:
+            if isinstance(data, dict) and data.get("role") == "user" and data.get("is_final", True):
+                heard(str(data.get("text", "")))
+
+        pipeline._realtime_model.on("realtime_model_transcription", transcription)
+
+
+def hear_everybody(room: VideoSDKHandler) -> None:
+    """Has the agent hear everybody in `room`, whatever they are called.
+
+    The SDK takes whoever has "agent" in their name for one, and does not listen to them.
+    """
+    taken_for_agent = room._is_agent_participant
+
+    def is_agent(participant: Participant) -> bool:
+        local = room.meeting.local_participant if room.meeting is not None else None
+        return local is not None and participant.id == local.id
+
+    room._is_agent_participant = is_agent
+    for participant in list(room.meeting.participants.values()):
+        if taken_for_agent(participant) and not is_agent(participant):
+            room.on_participant_joined(participant)
+            for stream in participant.streams.values():
+                if stream.kind == "audio":
+                    room.audio_listener_tasks[stream.id] = asyncio.create_task(room.add_audio_listener(stream))
+
+
+def instruct(agent: Agent, instructions: str) -> None:
+    """Puts other instructions into the agent's one system message; a second one is dropped by some models' formats."""
+    agent._instructions = instructions
+    for item in agent.chat_context.items:
+        if isinstance(item, ChatMessage) and item.role is ChatRole.SYSTEM:
+            item.content = [instructions]
+            return
+
+
+async def prepared_speech(session: AgentSession, text: str) -> bytes | None:
+    """`text` as PCM, spoken by the session's voice; None where it has none that can be asked for it."""
+    voice = session.pipeline.tts
+    if voice is None or session.pipeline.config.is_realtime:
+        return None
+    return bytes(await TTSAudioCache(voice).fetch(text))
+
+
+async def say_once(session: AgentSession, text: str, *, interruptible: bool, audio: bytes | None = None) -> None:
+    """Says `text`, which nobody may break into unless `interruptible`; with `audio`, that is what is heard."""
+    await session.say(text, interruptible=interruptible, audio_data=audio)
+
+
+def is_recorded(room: VideoSDKHandler) -> bool:
+    """Whether what happens in `room` is recorded."""
+    return bool(room.recording)
+
+
+async def stop_recording(room: VideoSDKHandler, participant_id: str) -> None:
+    """Closes a participant's recording; after they have left the room, nothing could."""
+    manager = room.recording_manager
+    if room.record_audio is None:
+        await manager.stop_participant_recording(participant_id)
+    else:
+        for kind in sorted(room._track_recordings_kinds_by_participant.pop(participant_id, None) or {"audio"}):
+            await manager.stop_track_recording(participant_id, kind)
+    room.recorded_participants.discard(participant_id)
+
+
+async def start_recording(room: VideoSDKHandler, participant_id: str) -> bool:
+    """Begins a participant's recording; False while the platform does not take them for joined."""
+    if participant_id not in room.recorded_participants or room.record_audio is not None:
+        await room._start_track_recording_kind(participant_id, "audio")
+    recorded = "audio" in room._track_recordings_kinds_by_participant.get(participant_id, set())
+    if recorded:
+        room.recorded_participants.add(participant_id)
+    return recorded
+
+
+def expect_leaving(room: VideoSDKHandler) -> None:
+    """Keeps the leave of a recorded participant from ending the room's session."""
+    room._transfer_in_progress = True
+
+
+async def end_session(room: VideoSDKHandler, reason: str) -> None:
+    """Ends the session of `room`, as the SDK does when its last participant has left."""
+    await room._end_session(reason)

@@ -121,6 +121,57 @@ class VideoSDKAPI:
             body["playDialtone"] = True
         await self._request("POST", "/v2/sip/call/transfer", body=body, timeout=ACT_TIMEOUT, repeatable=False)
 
+    async def create_room(self) -> str:
+        """Makes a room; returns its id.
+
+        Raises:
+            PlatformError: it was refused, or its answer was lost; a room nobody is in harms nobody.
+        """
+        answer = await self._request("POST", "/v2/rooms", body={}, timeout=ACT_TIMEOUT, repeatable=True)
+        room_id = _string(answer.get("roomId"))
+        if not room_id:
+            raise AnswerLost("the platform's answer holds no room")
+        return room_id
+
+    async def dial(self, dialling: Mapping[str, Any]) -> str:
+        """Calls somebody into a room; returns the id of their leg. It rings after this, not before.
+
+        Raises:
+            PlatformError: it was refused, or (`may_have_acted`) it is not known whether it was.
+        """
+        answer = await self._request("POST", "/v2/sip/call", body=dialling, timeout=ACT_TIMEOUT, repeatable=False)
+        leg = parsed_leg(answer.get("data", answer))
+        if leg is None:
+            raise AnswerLost("the platform's answer to a dial holds no call")
+        return leg.id
+
+    async def switch_room(self, leg_id: str, *, room_id: str, participant_id: str, token: str | None) -> None:
+        """Asks for a leg to be moved into another room. Returning means only that the platform said it will.
+
+        Raises:
+            PlatformError: it was refused, or (`may_have_acted`) it is not known whether it was.
+        """
+        body = {"callId": leg_id, "roomId": room_id, "participantId": participant_id}
+        if token is not None:
+            body["token"] = token
+        await self._request("POST", "/v2/sip/call/switch-room", body=body, timeout=ACT_TIMEOUT, repeatable=False)
+
+    async def end(self, leg_id: str) -> None:
+        """Ends a leg, ringing or answered. Ending it twice changes nothing, so it is tried again.
+
+        Raises:
+            PlatformError: it was refused, or the platform could not be reached.
+        """
+        await self._request("POST", "/v2/sip/call/end", body={"callId": leg_id}, timeout=READ_TIMEOUT, repeatable=True)
+
+    async def end_session(self, room_id: str) -> None:
+        """Ends everything in a room.
+
+        Raises:
+            PlatformError: it was refused, or the platform could not be reached.
+        """
+        await self._request("POST", "/v2/sessions/end", body={"roomId": room_id}, timeout=READ_TIMEOUT, repeatable=True)
+
     async def _get(self, path: str, query: Mapping[str, str], timeout: float) -> dict[str, Any]:
         return await self._request("GET", path, query=query, timeout=timeout, repeatable=True)
 

@@ -1,71 +1,91 @@
 """A live call on VideoSDK: the caller's leg, the agent's session, and the room both are in."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Literal
 
 from typing_extensions import override
-from videosdk import MeetingEventHandler, Participant
 from videosdk.agents import AgentSession
 
-from calltransfer.call import FORWARD_TIMEOUT, SENTENCE_TIMEOUT, Call, Presence, ProgressListener, Turn, Utterance
+from calltransfer.briefing import Briefing, Utterance
+from calltransfer.call import (
+    DECISION_TIMEOUT,
+    FORWARD_TIMEOUT,
+    RING_TIMEOUT,
+    SENTENCE_TIMEOUT,
+    Call,
+    Consultation,
+    Move,
+    Presence,
+    ProgressListener,
+    Response,
+    Summary,
+    TransferRequest,
+    Turn,
+)
 from calltransfer.destination import Destination
 from calltransfer.errors import CallOver, NoLiveCall, PlatformError
 from calltransfer.events import Phase, TransferResult
+from calltransfer.hold import Hold
 from calltransfer.masking import masked_text
 from calltransfer.outcome import Outcome
 from calltransfer.videosdk import _sdk
 from calltransfer.videosdk.api import VideoSDKAPI
+from calltransfer.videosdk.caller import CallerInRoom
+from calltransfer.videosdk.consultation import Plan, VideoSDKConsultation
 from calltransfer.videosdk.conversation import Conversation, ConversationTurn
-from calltransfer.videosdk.following import SETTLE_TIMEOUT, Leg, Verdict
+from calltransfer.videosdk.following import SETTLE_TIMEOUT, Verdict
 from calltransfer.videosdk.forwarding import Forward
-from calltransfer.videosdk.leg import CallerLeg
+from calltransfer.videosdk.handover import Handover
+from calltransfer.videosdk.holding import on_hold
+from calltransfer.videosdk.setup import ConsultationSetup
+
+logger = logging.getLogger("calltransfer.videosdk")
+
+CLOSE_TIMEOUT = 15.0
+"""Seconds that a closing call waits for what is being released: a last sentence, and the end of a leg."""
 
 
 class VideoSDKCall(Call):
     """The live call of one session."""
 
-    def __init__(self, session: AgentSession, room: Any, api: VideoSDKAPI) -> None:
+    def __init__(self, session: AgentSession, room: Any, api: VideoSDKAPI, setup: ConsultationSetup) -> None:
         self._session = session
         self._room = room
-        self._room_id: str = room.meeting_id
         self._api = api
+        self._setup = setup
         self._conversation = Conversation(session)
-        self._participant: Participant | None = None
-        self._leg: CallerLeg | None = None
-        self._earlier_legs: list[CallerLeg] = []
-        self._left = asyncio.Event()
+        self._caller = CallerInRoom(room, api, self._parted)
         self._forward: Forward | None = None
         self._unsettled: tuple[Forward, ProgressListener | None] | None = None
         self._late_reading: asyncio.Task[None] | None = None
+        self._handover: Handover | None = None
+        self._held = False
+        self._returned = asyncio.Event()
+        self._releasing: set[asyncio.Task[None]] = set()
         self._told: set[str] = set()
-        self._listener = _RoomListener(self._joined, self._parted)
-        room.meeting.add_event_listener(self._listener)
-        for participant in list(room.meeting.participants.values()):
-            self._joined(participant)
 
     @property
     @override
     def room_id(self) -> str:
-        return self._room_id
+        return self._caller.room_id
 
     @property
     @override
     def leg_id(self) -> str | None:
-        return self._leg.known.id if self._leg is not None and self._leg.known is not None else None
+        return self._caller.leg_id
 
     @property
     @override
     def caller(self) -> Presence:
-        if self._participant is None:
-            return Presence.NEVER
-        return Presence.GONE if self._left.is_set() else Presence.HERE
+        return self._caller.presence
 
     @property
     @override
     def direction(self) -> Literal["inbound", "outbound"] | None:
-        known: Any = _metadata(self._participant).get("callType")
-        return known if known in {"inbound", "outbound"} else None
+        return self._caller.direction
 
     @override
     def transcript(self) -> Sequence[Utterance]:
@@ -86,18 +106,93 @@ class VideoSDKCall(Call):
 
     @override
     async def prepare(self) -> None:
-        if self._leg is None:
-            raise NoLiveCall("nobody on a phone is on this call")
-        try:
-            await self._leg.prepare()
-        except NoLiveCall:
-            if await self._leaves_soon():
-                raise CallOver("the caller has hung up") from None
-            raise
+        await self._caller.prepare()
 
     @override
     async def sentence_heard(self, *, timeout: float = SENTENCE_TIMEOUT) -> None:
         await self.turn().sentence_heard(timeout=timeout)
+
+    @override
+    async def complete(self, instructions: str, text: str, *, llm: Any | None = None) -> str:
+        return await _sdk.complete(self._session, instructions, text, llm)
+
+    @override
+    @asynccontextmanager
+    async def on_hold(self, hold: Hold, *, at_once: bool = True) -> AsyncIterator[None]:
+        if self._held or not at_once:
+            yield
+            return
+        self._held = True
+        self._returned.clear()
+        self.report(Phase.ON_HOLD)
+        try:
+            async with on_hold(
+                hold,
+                session=self._session,
+                room=self._room,
+                conversation=self._conversation,
+                held_back=lambda what: self.report(Phase.HELD_BACK, what),
+                returned=self._returned.set,
+                handed_over=self._keeper,
+            ):
+                yield
+        finally:
+            self._held = False
+            if self._keeper() is None:
+                self.report(Phase.OFF_HOLD)
+
+    @override
+    @asynccontextmanager
+    async def consult(
+        self,
+        destination: Destination,
+        request: TransferRequest,
+        *,
+        summary: Summary,
+        briefing: Briefing,
+        ring_timeout: float = RING_TIMEOUT,
+        decision_timeout: float = DECISION_TIMEOUT,
+    ) -> AsyncIterator[Consultation]:
+        await self._caller.known_leg()
+        consultation = VideoSDKConsultation(
+            Plan(
+                destination=destination,
+                dialling=self._setup.dialling(destination, ring_timeout),
+                briefing=briefing,
+                reason=request.reason,
+                transcript=lambda: list(self.transcript()),
+                summarise=lambda: summary.summarise(self, request),
+                ring_timeout=ring_timeout,
+                decision_timeout=decision_timeout,
+            ),
+            session=self._session,
+            api=self._api,
+            pipeline=self._setup.pipeline_of(self._session),
+            # Its own transfer's: what is released later must not be told to the next one.
+            report=self.listener or _nobody,
+            connect=self._connect,
+            known=lambda: {"leg_id": self.leg_id, "room_id": self.room_id},
+        )
+        try:
+            async with asyncio.TaskGroup() as group:
+                running = group.create_task(consultation.run(), name="consultation")
+                try:
+                    yield consultation
+                finally:
+                    running.cancel()
+        finally:
+            if self._keeper() is None:
+                gone = self.caller is Presence.GONE
+                self._own(consultation.release(briefing.caller_left if gone else briefing.failed), "releasing a target")
+
+    @override
+    async def released(self) -> None:
+        if self._releasing:
+            await asyncio.wait(self._releasing)
+
+    @override
+    async def caller_returned(self) -> None:
+        await self._returned.wait()
 
     @override
     async def forward(
@@ -108,7 +203,7 @@ class VideoSDKCall(Call):
         play_dialtone: bool = False,
     ) -> TransferResult:
         try:
-            leg = await self._known_leg()
+            leg = await self._caller.known_leg()
         except CallOver as error:
             return self._result(Verdict(Outcome.CALLER_LEFT, None, str(error)), destination)
         except (NoLiveCall, PlatformError) as error:
@@ -133,17 +228,17 @@ class VideoSDKCall(Call):
                     _sdk.forget_phones(self._room)
         finally:
             self._forward = None
-            if self._leg is not None and self._leg.known is leg:
-                self._leg.known = forward.last_reading
+            if self._caller.leg is not None and self._caller.leg.known is leg:
+                self._caller.leg.known = forward.last_reading
         if verdict.outcome is Outcome.CALLER_LEFT and earlier is not None:
             self._read_late_end(*earlier)
-        if verdict.outcome is Outcome.CALLER_LEFT and not await self._leaves_soon():
+        if verdict.outcome is Outcome.CALLER_LEFT and not await self._caller.leaves_soon():
             verdict = Verdict(Outcome.FAILED, verdict.status, f"{verdict.detail}, but the caller is in the room")
         return self._result(verdict, destination)
 
     @override
     async def caller_left(self) -> None:
-        await self._left.wait()
+        await self._caller.left.wait()
 
     @override
     async def tell_model(self, text: str) -> bool:
@@ -159,11 +254,14 @@ class VideoSDKCall(Call):
         )
 
     @override
-    async def handed_over(self) -> None:
-        caller = {self._participant.id} if self._participant is not None else set()
+    async def handed_over(self) -> bool:
+        if self._handover is not None:
+            return await self._handover.watch()
+        caller = {self._caller.participant_id}
         alone = self._room.meeting is None or set(self._room.meeting.participants) <= caller
         if alone and not _sdk.closed(self._session):
             _sdk.silence(self._session)
+        return False
 
     @override
     def before_close(self, closing: Callable[[], Awaitable[None]]) -> None:
@@ -176,49 +274,48 @@ class VideoSDKCall(Call):
     @override
     async def close(self) -> None:
         self._conversation.close()
-        if self._room.meeting is not None and self._listener in self._room.meeting.listeners:
-            self._room.meeting.remove_event_listener(self._listener)
+        if self._handover is not None and self._handover.done:
+            await self._handover.close()
+        if self._releasing:
+            await asyncio.wait(self._releasing, timeout=CLOSE_TIMEOUT)
         if self._late_reading is not None:
             await asyncio.wait([self._late_reading], timeout=SETTLE_TIMEOUT)
             self._late_reading.cancel()
             await asyncio.gather(self._late_reading, return_exceptions=True)
-        for leg in [*self._earlier_legs, *([self._leg] if self._leg is not None else [])]:
-            await leg.close()
+        for task in list(self._releasing):
+            task.cancel()
+        await asyncio.gather(*self._releasing, return_exceptions=True)
+        await self._caller.close()
         await self._api.close()
 
-    async def _known_leg(self) -> Leg:
-        if self._left.is_set():
-            raise CallOver("the caller has hung up")
-        if self._leg is None or self._leg.known is None:
-            await self.prepare()
-        if self._leg is None or self._leg.known is None:
-            raise NoLiveCall("the caller's leg is not known")
-        return self._leg.known
-
-    async def _leaves_soon(self) -> bool:
-        """Whether the caller leaves the room, now that the platform says that their leg is over."""
-        try:
-            async with asyncio.timeout(SETTLE_TIMEOUT):
-                await self._left.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    def _joined(self, participant: Participant) -> None:
-        if not _metadata(participant).get("sipUser") or self.caller is Presence.HERE:
-            return
-        self._participant = participant
-        self._left.clear()
-        if self._leg is not None:
-            self._earlier_legs.append(self._leg)
-        self._leg = CallerLeg(
-            self._api, room_id=self._room_id, session_id=self._room.meeting.session_id, direction=self.direction
+    async def _connect(self, consultation: VideoSDKConsultation, move: Move, timeout: float, stay: bool) -> Response:
+        handover = Handover(
+            self._caller,
+            consultation,
+            session=self._session,
+            room=self._room,
+            conversation=self._conversation,
+            api=self._api,
+            token=self._setup.token,
+            report=consultation.report,
+            own=self._own,
         )
+        response = await handover.connect(move, timeout, stay)
+        if response.outcome is None:
+            self._handover = handover
+        return response
 
-    def _parted(self, participant: Participant) -> None:
-        is_caller = self._participant is not None and participant.id == self._participant.id
-        if is_caller:
-            self._left.set()
+    def _keeper(self) -> AsyncExitStack | None:
+        """What holds on to the agent's silence and the room's life while caller and target talk."""
+        return self._handover.keeper if self._handover is not None and self._handover.done else None
+
+    def _own(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Makes a task of `work`: released() awaits it, close() ends it."""
+        task = asyncio.create_task(work, name=name)
+        self._releasing.add(task)
+        task.add_done_callback(self._releasing.discard)
+
+    def _parted(self, is_caller: bool) -> None:
         if self._forward is not None:
             self._forward.someone_left(caller=is_caller)
         elif is_caller and self._unsettled is not None:
@@ -240,8 +337,8 @@ class VideoSDKCall(Call):
                 listener(Phase.CONTRADICTED, "the target got the caller after all", status)
 
     async def _keep_warm(self) -> None:
-        if self._leg is not None:
-            await self._leg.keep_warm()
+        if self._caller.leg is not None:
+            await self._caller.leg.keep_warm()
 
     def _result(self, verdict: Verdict, destination: Destination) -> TransferResult:
         return TransferResult(
@@ -250,30 +347,13 @@ class VideoSDKCall(Call):
             detail=masked_text(verdict.detail),
             status=verdict.status,
             leg_id=self.leg_id,
-            room_id=self._room_id,
+            room_id=self.room_id,
         )
-
-
-class _RoomListener(MeetingEventHandler):
-    def __init__(self, joined: Callable[[Participant], None], parted: Callable[[Participant], None]) -> None:
-        super().__init__()
-        self._joined = joined
-        self._parted = parted
-
-    @override
-    def on_participant_joined(self, participant: Participant) -> None:
-        self._joined(participant)
-
-    @override
-    def on_participant_left(self, participant: Participant) -> None:
-        self._parted(participant)
-
-
-def _metadata(participant: Participant | None) -> dict[str, Any]:
-    """What the platform says of a participant; it may say anything."""
-    metadata = participant.meta_data if participant is not None else None
-    return metadata if isinstance(metadata, dict) else {}
 
 
 def _is_note_of_sdk(text: str) -> bool:
     return text.startswith("[Used ") and text.endswith("response interrupted]")
+
+
+def _nobody(_phase: Phase, _detail: str, _status: str | None) -> None:
+    return

@@ -64,6 +64,17 @@ STATUSES: Mapping[str, Meaning] = {
 """The platform's statuses (its server SDK lists them). One that is not here is taken for a live leg's, and logged."""
 
 
+UNANSWERED: Mapping[str, Outcome] = {
+    "rejected": Outcome.BUSY,
+    "not-answered": Outcome.NO_ANSWER,
+    "missed": Outcome.NO_ANSWER,
+}
+"""How a leg that was dialled ends without an answer, as far as the platform tells; every other end is `FAILED`.
+
+"rejected" is a busy line and a call declined on the phone alike; the platform has one word for both.
+"""
+
+
 @attrs.frozen
 class Leg:
     """One reading of a leg.

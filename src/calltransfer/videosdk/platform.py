@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -10,10 +10,12 @@ import jwt
 from typing_extensions import override
 
 from calltransfer.call import Call, Platform
+from calltransfer.destination import Destination, checked_caller_id
 from calltransfer.errors import ConfigurationError, NoLiveCall
 from calltransfer.videosdk import _sdk
 from calltransfer.videosdk.api import BASE_URL, VideoSDKAPI
 from calltransfer.videosdk.call import VideoSDKCall
+from calltransfer.videosdk.setup import ConsultationSetup
 
 _MINTED_FOR: Final = 3600
 _SPARE: Final = 60
@@ -27,6 +29,14 @@ class VideoSDKPlatform(Platform):
         token: A token, or a callable (async too) that returns a fresh one for each request. By default the one the
             agent joined its room with; when that has expired, one signed with VIDEOSDK_API_KEY and
             VIDEOSDK_SECRET_KEY.
+        caller_id: The number that targets see who are dialled; one that the account may send. By default
+            VIDEOSDK_CALLER_ID. A `Destination` may have its own.
+        routing_rule: The outbound routing rule by which targets are dialled ("rr_..."); by default
+            VIDEOSDK_ROUTING_RULE.
+        gateway: The outbound gateway through which they are dialled instead ("gw_..."); by default VIDEOSDK_GATEWAY.
+            Only a gateway carries a destination's extension and headers.
+        pipeline: Makes the pipeline of a consultation, called there and nowhere else; by default the components of the
+            agent's own are made anew, from their classes and without arguments, as the SDK does.
 
     Raises:
         ConfigurationError: a value is wrong.
@@ -37,6 +47,10 @@ class VideoSDKPlatform(Platform):
         *,
         base_url: str | None = None,
         token: str | Callable[[], str | Awaitable[str]] | None = None,
+        caller_id: str | None = None,
+        routing_rule: str | None = None,
+        gateway: str | None = None,
+        pipeline: Callable[[], Any] | None = None,
     ) -> None:
         if base_url is not None:
             parts = urlsplit(base_url)
@@ -44,8 +58,26 @@ class VideoSDKPlatform(Platform):
                 raise ConfigurationError(f"base_url= must be an address such as {BASE_URL!r}, not {base_url!r}")
         if token is not None and not callable(token) and not (isinstance(token, str) and token):
             raise ConfigurationError("token= must be a non-empty string or a callable that returns one")
+        if routing_rule is not None and gateway is not None:
+            raise ConfigurationError("routing_rule= and gateway=: a target is dialled by one or the other")
+        for name, value in (("routing_rule", routing_rule), ("gateway", gateway)):
+            if value is not None and not (isinstance(value, str) and value.strip()):
+                raise ConfigurationError(
+                    f"{name}= is an id of the platform's, such as 'rr_...' or 'gw_...', not {value!r}"
+                )
+        if pipeline is not None and not callable(pipeline):
+            raise ConfigurationError(
+                "pipeline= takes a function that makes a Pipeline, such as pipeline=make_pipeline: each consultation "
+                f"needs one of its own; not {type(pipeline).__name__}"
+            )
         self._base_url = base_url
         self._token = token
+        self._setup = ConsultationSetup(
+            caller_id=checked_caller_id(caller_id) if caller_id is not None else None,
+            routing_rule=routing_rule,
+            gateway=gateway,
+            pipeline=pipeline,
+        )
 
     def __repr__(self) -> str:
         return f"VideoSDKPlatform(base_url={self._base_url!r})"
@@ -54,10 +86,10 @@ class VideoSDKPlatform(Platform):
         """Two that are set up alike are the same platform, so that agents that share a call share what is known of it."""
         if not isinstance(other, VideoSDKPlatform):
             return NotImplemented
-        return (self._base_url, self._token) == (other._base_url, other._token)
+        return (self._base_url, self._token, self._setup) == (other._base_url, other._token, other._setup)
 
     def __hash__(self) -> int:
-        return hash((self._base_url, self._token))
+        return hash((self._base_url, self._token, self._setup))
 
     @override
     def call_of(self, session: Any) -> Call:
@@ -65,7 +97,11 @@ class VideoSDKPlatform(Platform):
         if room is None or _sdk.closed(session):
             raise NoLiveCall("the agent is in no VideoSDK room")
         api = VideoSDKAPI(base_url=self._address(session), token=self._token_source(session))
-        return VideoSDKCall(session, room, api)
+        return VideoSDKCall(session, room, api, self._setup)
+
+    @override
+    def dialling_problems(self, destination: Destination | None) -> Sequence[str]:
+        return self._setup.problems(destination)
 
     def _address(self, session: Any) -> str:
         host = self._base_url or _sdk.host_of(session) or BASE_URL

@@ -1,0 +1,407 @@
+"""The consultation on VideoSDK: a room of its own, the target in it, and what is said there.
+
+Room, agent, dial and summary begin side by side; the ring hides them all:
+
+    room ─┬─ agent joins ── greeting prepared ─┐
+          └─ dial ── rings ── answered ────────┴─ greeting ── summary, question ── decision
+    summary ───────────────────────────────────────────────────┘
+"""
+
+import asyncio
+import contextvars
+import logging
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+from typing_extensions import override
+
+from calltransfer.briefing import Answer, Briefing, Gate, Utterance
+from calltransfer.call import Consultation, Move, Response
+from calltransfer.destination import Destination
+from calltransfer.errors import NoConsultation, PlatformError
+from calltransfer.events import ConsultationIds, Phase, TransferResult
+from calltransfer.masking import masked_text
+from calltransfer.outcome import Outcome
+from calltransfer.videosdk.api import VideoSDKAPI
+from calltransfer.videosdk.consultant import JOIN_TIMEOUT, Consultant
+from calltransfer.videosdk.dialled import DialledLeg
+from calltransfer.videosdk.switching import Room
+
+logger = logging.getLogger("calltransfer.videosdk")
+
+APPEAR_TIMEOUT = 5.0
+"""Seconds for a target whose leg is answered to be in the room."""
+
+FAREWELL_TIMEOUT = 8.0
+"""Seconds for a last sentence to a target; then the leg is ended all the same."""
+
+_GREETING_OF_MACHINE = 15.0
+_PAUSE_OF_MACHINE = 1.5
+
+_PATIENCE = 4
+"""How many times the decision's timeout a target who asks questions has in all."""
+
+Report = Callable[[Phase, str, str | None], None]
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """What a consultation is to be.
+
+    Attributes:
+        destination: Whom to call.
+        dialling: What the platform needs for it, but the room and the participant.
+        briefing: What is said, and how an answer is understood.
+        reason: Why the caller is being passed on.
+        transcript: What was said on the call, now.
+        summarise: Makes the summary; bounds itself, and always gives one.
+        ring_timeout: Seconds to ring.
+        decision_timeout: Seconds to decide.
+    """
+
+    destination: Destination
+    dialling: Mapping[str, Any]
+    briefing: Briefing
+    reason: str
+    transcript: Callable[[], list[Utterance]]
+    summarise: Callable[[], Any]
+    ring_timeout: float
+    decision_timeout: float
+
+
+class VideoSDKConsultation(Consultation):
+    """One consultation.
+
+    Args:
+        plan: What it is to be.
+        session: The live agent's session.
+        api: The platform.
+        pipeline: Makes the consultation's pipeline.
+        report: Told what happens.
+        connect: Brings caller and target together.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        session: Any,
+        api: VideoSDKAPI,
+        pipeline: Callable[[], Any] | None,
+        report: Report,
+        connect: Callable[["VideoSDKConsultation", Move, float, bool], Any],
+        known: Callable[[], Mapping[str, Any]],
+    ) -> None:
+        self.plan = plan
+        self.target_id: str | None = None
+        self.caller_id_there: str | None = None
+        self.leg: DialledLeg | None = None
+        self.moving = False
+        self.consultant = Consultant(
+            session,
+            pipeline=pipeline,
+            instructions=plan.briefing.instructions(plan.transcript(), plan.reason, None),
+            heard=self._heard,
+            pressed=self._pressed,
+            answered=self._model_answered,
+        )
+        self._api = api
+        self.report = report
+        self._connect = connect
+        self._known = known
+        self._context = contextvars.copy_context()
+        self._room_id: str | None = None
+        self._session_id: str | None = None
+        self._summary = ""
+        self._summarised_up_to = 0
+        loop = asyncio.get_running_loop()
+        self._summarised: asyncio.Future[str] = loop.create_future()
+        self._joined: asyncio.Future[None] = loop.create_future()
+        self._answered: asyncio.Future[Response] = loop.create_future()
+        self._decided: asyncio.Future[Response] = loop.create_future()
+        self._preparing: asyncio.Task[None] | None = None
+        self._greeted = False
+        self._asked_again = asyncio.Event()
+
+    @property
+    @override
+    def summary(self) -> str:
+        return self._summary
+
+    @property
+    @override
+    def ids(self) -> ConsultationIds:
+        self._session_id = self.consultant.session_id or self._session_id
+        return ConsultationIds(
+            room_id=self._room_id,
+            session_id=self._session_id,
+            leg_id=self.leg.id if self.leg is not None else None,
+            agent_participant_id=self.consultant.participant_id or None,
+            target_participant_id=self.target_id,
+            caller_participant_id=self.caller_id_there,
+        )
+
+    @property
+    def room(self) -> Room | None:
+        """The room, as somewhere a leg can be moved into."""
+        attendance = self.consultant.attendance
+        if self._room_id is None or attendance is None:
+            return None
+        return Room(self._room_id, attendance, lambda _participant: None)
+
+    @property
+    def _said_by_caller(self) -> int:
+        return sum(utterance.speaker == "caller" for utterance in self.plan.transcript())
+
+    @property
+    def target_is_there(self) -> bool:
+        """Whether the target is in the room."""
+        attendance = self.consultant.attendance
+        return attendance is not None and attendance.has(self.target_id)
+
+    @override
+    async def answered(self) -> Response:
+        return await asyncio.shield(self._answered)
+
+    @override
+    async def decision(self) -> Response:
+        return await asyncio.shield(self._decided)
+
+    @override
+    async def connect(self, move: Move = "caller", *, timeout: float = 10.0, stay: bool = True) -> TransferResult:
+        return self.result(await self._connect(self, move, timeout, stay))
+
+    @override
+    def result(self, response: Response) -> TransferResult:
+        return TransferResult(
+            outcome=response.outcome or Outcome.CONNECTED,
+            destination=self.plan.destination,
+            detail=masked_text(response.detail),
+            status=response.status,
+            summary=self._summary if self._greeted else "",
+            consultation=self.ids,
+            **self._known(),
+        )
+
+    async def run(self) -> None:
+        """Everything that goes on beside the caller; ends by being cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._summarise(), name="summary")
+            try:
+                self._room_id = await self._api.create_room()
+            except PlatformError as error:
+                self._end(Response(Outcome.FAILED, f"no room could be made: {error}"))
+                return
+            self.report(Phase.CONSULTATION_OPENED, "", None)
+            group.create_task(self._join(self._room_id), name="the consultation's agent")
+            group.create_task(self._call(self._room_id), name="the target's call")
+
+    async def release(self, farewell: str) -> None:
+        """Ends what was begun: a last sentence to a target who is there, their leg, the room."""
+        await self._part(farewell)
+        ended = self.leg is None or await self.leg.end()
+        self.report(
+            Phase.RELEASED if ended else Phase.NOT_RELEASED,
+            "" if ended else "the target's call could not be ended; the platform's own limits will",
+            None,
+        )
+        await self.consultant.close()
+
+    async def _part(self, farewell: str) -> None:
+        left = self._answered.done() and self._answered.result().outcome is not None
+        if left or not self.target_is_there or not self.consultant.open:
+            return
+        decided = self._decided.result() if self._decided.done() else None
+        last = farewell_for(decided, self.plan.briefing, farewell)
+        if decided is not None and decided.outcome is Outcome.VOICEMAIL and last:
+            await self.consultant.quiet_line(silence=_PAUSE_OF_MACHINE, timeout=_GREETING_OF_MACHINE)
+        self.consultant.interrupt()
+        self.consultant.deafen()
+        try:
+            async with asyncio.timeout(FAREWELL_TIMEOUT):
+                await self.consultant.say(last, interruptible=False)
+        except TimeoutError:
+            logger.info("the last sentence to a target took too long")
+
+    async def _summarise(self) -> None:
+        self.report(Phase.SUMMARY_STARTED, "", None)
+        self._summarised_up_to = self._said_by_caller
+        self._summary = await self.plan.summarise()
+        self.report(Phase.SUMMARY_READY, "", None)
+        if not self._summarised.done():
+            self._summarised.set_result(self._summary)
+        self._brief_model()
+
+    async def _join(self, room_id: str) -> None:
+        try:
+            await self.consultant.join(room_id, f"consultation-{uuid.uuid4().hex[:12]}")
+        except NoConsultation as error:
+            self._end(Response(Outcome.FAILED, str(error)))
+            return
+        attendance = self.consultant.attendance
+        if attendance is None:
+            return
+        self._brief_model()
+        self._joined.set_result(None)
+        async with asyncio.TaskGroup() as group:
+            self._preparing = group.create_task(self.consultant.prepare(self.plan.briefing.greeting))
+            while True:
+                await attendance.change()
+                if self.leg is not None:
+                    self.leg.look()
+
+    def _brief_model(self) -> None:
+        plan = self.plan
+        self.consultant.instruct(plan.briefing.instructions(plan.transcript(), plan.reason, self._summary or None))
+
+    async def _call(self, room_id: str) -> None:
+        participant_id = f"target-{uuid.uuid4().hex[:12]}"
+        self.leg = DialledLeg(self._api, room_id=room_id, rings=lambda status: self.report(Phase.RINGING, "", status))
+        participant = {**self.plan.dialling.get("participant", {}), "id": participant_id}
+        try:
+            await self.leg.dial({**self.plan.dialling, "destinationRoomId": room_id, "participant": participant})
+        except PlatformError as error:
+            self._end(Response(Outcome.FAILED, f"the target could not be dialled: {error}"))
+            return
+        self.report(Phase.DIALLED, "", None)
+        answer = await self.leg.answered(self.plan.ring_timeout)
+        if answer.outcome is not None:
+            self._end(answer)
+            return
+        self.report(Phase.ANSWERED, "", answer.status)
+        if not self._answered.done():
+            self._answered.set_result(answer)
+        await self._consult(participant_id)
+
+    async def _consult(self, participant_id: str) -> None:
+        try:
+            async with asyncio.timeout(JOIN_TIMEOUT):
+                await asyncio.shield(self._joined)
+        except TimeoutError:
+            self._end(Response(Outcome.FAILED, "the target answered before there was an agent to speak to them"))
+            return
+        attendance = self.consultant.attendance
+        if attendance is None or not await attendance.until(lambda: bool(attendance.phones), APPEAR_TIMEOUT):
+            self._end(Response(Outcome.FAILED, "the target answered and did not come into the room"))
+            return
+        here = [participant.id for participant in attendance.phones]
+        self.target_id = participant_id if participant_id in here else here[0]
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch_target(), name="whether the target stays")
+            await self._brief()
+
+    async def _watch_target(self) -> None:
+        attendance = self.consultant.attendance
+        while attendance is not None:
+            await attendance.until(lambda: not self.target_is_there, None)
+            if self.moving:
+                return
+            if not self.target_is_there:
+                self._end(Response(Outcome.TARGET_LEFT, "they hung up before the caller was connected"))
+                return
+
+    async def _brief(self) -> None:
+        briefing = self.plan.briefing
+        self.report(Phase.BRIEFING, "", None)
+        if self._preparing is not None:
+            self._preparing.cancel()  # what is not ready now is spoken as it comes
+            await asyncio.gather(self._preparing, return_exceptions=True)
+        # Nobody may break into the greeting: whoever picks up says "hello?" or "yes?", and neither is an answer to it.
+        async with asyncio.TaskGroup() as group:
+            if self._summarised.done() and self._said_by_caller > self._summarised_up_to:
+                group.create_task(self._summarise(), name="summary of what has been said since")
+            said = await self.consultant.say(briefing.greeting, interruptible=False)
+        self._greeted = True
+        await asyncio.shield(self._summarised)
+        if self._decided.done():
+            return
+        said = await self.consultant.say(briefing.opening(self._summary), interruptible=True) or said
+        if not said:
+            self._end(Response(Outcome.FAILED, "the target could not be spoken to"))
+        elif briefing.gate is Gate.ANNOUNCE_ONLY:
+            self._decide(Answer.ACCEPTED)
+        else:
+            await self._wait_for_decision()
+
+    async def _wait_for_decision(self) -> None:
+        now = asyncio.get_running_loop().time
+        timeout = self.plan.decision_timeout
+        last = now() + _PATIENCE * timeout
+        while not self._decided.done():
+            self._asked_again.clear()
+            try:
+                async with asyncio.timeout_at(min(now() + timeout, last)):
+                    await self._asked_again.wait()
+            except TimeoutError:
+                self.report(Phase.DECIDED, "no decision", None)
+                self._end(Response(Outcome.UNDECIDED, f"no decision within {timeout:g} s"))
+
+    # What the target says, presses, or has the model understand; called in the consultation's context
+
+    def _heard(self, text: str) -> bool:
+        if self._decided.done():
+            return True
+        answer = self.plan.briefing.understood(text)
+        if answer is Answer.MACHINE:
+            self._decide_there(answer)
+            return True
+        if not self._greeted:
+            return True
+        if answer is None:
+            self._asked_again.set()
+            self._brief_model()
+            return False
+        self._decide_there(answer)
+        return True
+
+    def _pressed(self, key: str) -> None:
+        answer = self.plan.briefing.pressed(key)
+        if answer is not None and self._answered.done():
+            self._decide_there(answer)
+
+    def _model_answered(self, answer: Answer) -> None:
+        accepted_by_voice = answer is Answer.ACCEPTED and self.plan.briefing.gate is Gate.KEYS_ONLY
+        if self._greeted and not accepted_by_voice:
+            self._decide_there(answer)
+
+    def _decide_there(self, answer: Answer) -> None:
+        # An author's listener must not find itself in the consultation's job.
+        self._context.copy().run(self._decide, answer)
+
+    def _decide(self, answer: Answer) -> None:
+        if self._decided.done():
+            return
+        self.report(Phase.DECIDED, answer.value, None)
+        self._decided.set_result(_RESPONSES[answer])
+        self._asked_again.set()
+        self.consultant.interrupt()
+        if answer is not Answer.MACHINE:  # whose greeting is waited for to leave a message
+            self.consultant.deafen()
+
+    def _end(self, response: Response) -> None:
+        """How it ends, whichever step is waited for."""
+        for step in (self._answered, self._decided):
+            if not step.done():
+                step.set_result(response)
+        self._asked_again.set()
+
+
+_RESPONSES: Mapping[Answer, Response] = {
+    Answer.ACCEPTED: Response(),
+    Answer.DECLINED: Response(Outcome.DECLINED, "the target said no"),
+    Answer.MACHINE: Response(Outcome.VOICEMAIL, "a machine answered"),
+}
+
+
+def farewell_for(decided: Response | None, briefing: Briefing, otherwise: str) -> str:
+    """The last sentence to a target: what they said decides it, and else what happened."""
+    outcome = decided.outcome if decided is not None else None
+    if outcome is Outcome.DECLINED:
+        return briefing.declined
+    if outcome is Outcome.UNDECIDED:
+        return briefing.undecided
+    if outcome is Outcome.VOICEMAIL:
+        return briefing.voicemail_message or ""
+    return otherwise

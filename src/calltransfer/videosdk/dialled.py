@@ -1,0 +1,178 @@
+"""The target's leg: dialled, followed until it is answered or over, and ended for certain."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from calltransfer.call import Response
+from calltransfer.errors import AnswerLost, NotFound, PlatformError
+from calltransfer.outcome import Outcome
+from calltransfer.videosdk.api import VideoSDKAPI
+from calltransfer.videosdk.following import STATUSES, UNANSWERED, Leg, Meaning
+
+logger = logging.getLogger("calltransfer.videosdk")
+
+POLL_INTERVAL = 0.5
+"""Seconds between readings of a leg that rings; somebody coming into the room makes for one at once."""
+
+FIND_TIMEOUT = 5.0
+"""Seconds to find a leg whose dial was answered by nothing: the platform lists it among the calls of its room."""
+
+END_TIMEOUT = 10.0
+"""Seconds for a leg to be seen ended."""
+
+_LOOK_AGAIN = 0.3
+
+
+class DialledLeg:
+    """One leg that we dial.
+
+    Args:
+        api: The platform.
+        room_id: The room it is dialled into; nobody else is dialled into that.
+        rings: Called when the platform reports that it rings, with its word for it.
+    """
+
+    def __init__(self, api: VideoSDKAPI, *, room_id: str, rings: Callable[[str], None]) -> None:
+        self.id: str | None = None
+        self._api = api
+        self._room_id = room_id
+        self._rings = rings
+        self._asking: asyncio.Task[str] | None = None
+        self._rang = False
+        self._worth_a_reading = asyncio.Event()
+
+    def look(self) -> None:
+        """Something happened in the room: worth a reading."""
+        self._worth_a_reading.set()
+
+    async def dial(self, dialling: Mapping[str, Any]) -> None:
+        """Dials, and knows the leg afterwards.
+
+        Raises:
+            PlatformError: it was refused, or no leg can be found.
+        """
+        # Owned by this object: a request that may have been received must be known to the end, and end() awaits it.
+        self._asking = asyncio.create_task(self._api.dial(dialling), name="dialling the target")
+        try:
+            self.id = await asyncio.shield(self._asking)
+        except PlatformError as error:
+            if not error.may_have_acted:
+                raise
+            logger.warning("the answer to a dial was lost; its leg is looked for: %s", error)
+            self.id = await self._found()
+
+    async def answered(self, ring_timeout: float) -> Response:
+        """Waits until it is answered, or over, or has rung for `ring_timeout` seconds."""
+        until = asyncio.get_running_loop().time() + ring_timeout
+        while True:
+            leg = await self._reading()
+            response = self._response(leg) if leg is not None else None
+            if response is not None:
+                return response
+            left = until - asyncio.get_running_loop().time()
+            if left <= 0:
+                return Response(
+                    Outcome.NO_ANSWER, f"nobody answered within {ring_timeout:g} s", leg.status if leg else None
+                )
+            await self._something_happens(min(POLL_INTERVAL, left))
+
+    async def is_over(self) -> bool:
+        """Whether the platform says that it has ended."""
+        leg = await self._reading()
+        return leg is not None and leg.over
+
+    async def end(self) -> bool:
+        """Ends it, and sees to it that it has ended; returns False when it has not within `END_TIMEOUT` seconds.
+
+        An end that is refused is tried again; then everything in its room is ended.
+        """
+        try:
+            async with asyncio.timeout(END_TIMEOUT):
+                if not await self._known():
+                    return True
+                for attempt in range(3):
+                    if attempt:
+                        await asyncio.sleep(_LOOK_AGAIN)
+                    if await self._ended(self._api.end(self.id or "")):
+                        return True
+                return await self._ended(self._api.end_session(self._room_id))
+        except TimeoutError:
+            return False
+
+    async def _ended(self, request: Any) -> bool:
+        try:
+            await request
+        except PlatformError as error:
+            logger.info("a leg was not ended: %s", error)
+        return await self._gone()
+
+    async def _gone(self) -> bool:
+        try:
+            return (await self._api.leg(self.id or "")).over
+        except NotFound:
+            return True
+        except PlatformError:
+            return False
+
+    async def _known(self) -> bool:
+        """Whether there is a leg, now that a request which was still under way is over."""
+        if self.id is None and self._asking is not None:
+            try:
+                self.id = await asyncio.shield(self._asking)
+            except PlatformError as error:
+                if error.may_have_acted:
+                    self.id = await self._listed()
+        return self.id is not None
+
+    async def _found(self) -> str:
+        try:
+            async with asyncio.timeout(FIND_TIMEOUT):
+                while True:
+                    leg_id = await self._listed()
+                    if leg_id is not None:
+                        return leg_id
+                    await asyncio.sleep(_LOOK_AGAIN)
+        except TimeoutError:
+            raise AnswerLost("the answer to the dial was lost, and the platform lists no call in its room") from None
+
+    async def _listed(self) -> str | None:
+        try:
+            async for leg in self._api.legs(room_id=self._room_id):
+                if not leg.over and leg.direction != "inbound":
+                    return leg.id
+        except PlatformError as error:
+            logger.info("the calls of a room could not be listed: %s", error)
+        return None
+
+    async def _reading(self) -> Leg | None:
+        self._worth_a_reading.clear()
+        try:
+            leg = await self._api.leg(self.id or "", timeout=2.0)
+        except PlatformError as error:
+            logger.info("a leg that was dialled could not be read: %s", error)
+            return None
+        if "ringing" in {leg.status, *leg.log} and not self._rang:
+            self._rang = True
+            self._rings("ringing")
+        return leg
+
+    @staticmethod
+    def _response(leg: Leg) -> Response | None:
+        # A status that is not known may mean anything: it is no answer.
+        if STATUSES.get(leg.status) is Meaning.LIVE and not leg.ended:
+            return Response(status=leg.status)
+        if not leg.over:
+            return None
+        if "answered" in leg.log:
+            return Response(Outcome.TARGET_LEFT, "they hung up as soon as they had answered", leg.status)
+        outcome = UNANSWERED.get(leg.status, Outcome.FAILED)
+        return Response(outcome, f"the call to them ended unanswered: {leg.status}", leg.status)
+
+    async def _something_happens(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._worth_a_reading.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,310 @@
+"""Brings caller and target together, and watches over them afterwards.
+
+Until both have been seen in one room the caller can be taken back; after it, a leg is ended only when the other one has.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack, ExitStack, suppress
+from typing import Any
+
+from calltransfer.call import Move, Response
+from calltransfer.errors import PlatformError
+from calltransfer.events import Phase
+from calltransfer.outcome import Outcome
+from calltransfer.videosdk import _sdk
+from calltransfer.videosdk.api import VideoSDKAPI
+from calltransfer.videosdk.attendance import Attendance
+from calltransfer.videosdk.caller import CallerInRoom
+from calltransfer.videosdk.consultation import Report, VideoSDKConsultation
+from calltransfer.videosdk.conversation import Conversation
+from calltransfer.videosdk.switching import Room, Switch
+
+logger = logging.getLogger("calltransfer.videosdk")
+
+RETURN_WINDOW = 10.0
+"""Seconds after the connection within which a target who leaves brings the caller back to the agent."""
+
+BACK_TIMEOUT = 5.0
+"""Seconds for a caller to be back in the agent's room, each time that it is tried."""
+
+UNDER_WAY_TIMEOUT = 2.0
+"""Seconds for a switch that is not wanted any more to show whether it happens."""
+
+RECORDING_TIMEOUT = 20.0
+"""Seconds that the platform may take a caller who was moved for not yet joined."""
+
+_STOP_RECORDING_TIMEOUT = 3.0
+_TIMES_BACK = 3
+_RECORD_AGAIN = 1.0
+_END_AGAIN = 3
+
+
+class Handover:
+    """One attempt to connect a caller with a target, and what comes after it.
+
+    Args:
+        caller: The caller, in the agent's room.
+        consultation: The target, in theirs.
+        session: The agent's session.
+        room: The agent's room, as the SDK has it.
+        conversation: Who speaks in it.
+        api: The platform.
+        token: Makes a token for one participant of one room.
+        report: Told what happens.
+        own: Makes a task that the call ends and awaits.
+    """
+
+    def __init__(
+        self,
+        caller: CallerInRoom,
+        consultation: VideoSDKConsultation,
+        *,
+        session: Any,
+        room: Any,
+        conversation: Conversation,
+        api: VideoSDKAPI,
+        token: Callable[[str, str], str | None],
+        report: Report,
+        own: Callable[[Coroutine[Any, Any, None], str], None],
+    ) -> None:
+        self.keeper = AsyncExitStack()
+        self.done = False
+        self._caller = caller
+        self._consultation = consultation
+        self._session = session
+        self._room = room
+        self._conversation = conversation
+        self._api = api
+        self._token = token
+        self._report = report
+        self._own = own
+        self._unmute: Callable[[], None] | None = None
+        self._leg_id = caller.leg_id or ""
+        self._attendance: Attendance | None = None
+        self._ids: tuple[str | None, str | None] = (None, None)
+        self._move: Move = "caller"
+        self._stay = True
+        self._since = 0.0
+
+    @property
+    def _home(self) -> Room:
+        room_id = self._caller.room_id
+        return Room(room_id, self._caller.attendance, lambda participant: self._token(room_id, participant))
+
+    async def connect(self, move: Move, timeout: float, stay: bool) -> Response:
+        """Brings them together; returns how that ended, with the caller at the agent unless it worked."""
+        self._move, self._stay = move, stay
+        self._report(Phase.CONNECTING, move, None)
+        self._consultation.moving = True
+        self._consultation.consultant.fall_silent()
+        response = await (self._bring_caller(timeout) if move == "caller" else self._bring_target(timeout))
+        self._consultation.moving = False
+        if response.outcome is None:
+            self._hand_over()
+        else:
+            self._consultation.consultant.speak_again()
+            self._report(Phase.ROLLED_BACK, response.detail, response.status)
+        return response
+
+    async def watch(self) -> bool:
+        """Stays with them until one of the two leaves, and ends the other's leg then.
+
+        Returns True when the target left within seconds, and the caller is with the agent again.
+        """
+        attendance, (caller_id, target_id) = self._attendance, self._ids
+        if attendance is None:
+            return False
+        await self._introduce()
+        if not self._stay:
+            await self.close()
+            await _sdk.end_session(self._room, "handed over")
+            return False
+        async with asyncio.TaskGroup() as group:
+            recording = group.create_task(self._record(caller_id))
+            if self._move == "target":
+                group.create_task(self._consultation.consultant.close())
+            await attendance.until(lambda: not (attendance.has(caller_id) and attendance.has(target_id)), None)
+            recording.cancel()
+        early = asyncio.get_running_loop().time() - self._since < RETURN_WINDOW
+        if attendance.has(caller_id) and early and await self._take_back():
+            return True
+        await self._end_the_other(caller_left=not attendance.has(caller_id))
+        await self.close()
+        return False
+
+    async def close(self) -> None:
+        """Leaves: deaf and silent to the last, and no leg is ended by an agent who goes."""
+        self._fall_silent()
+        await self._consultation.consultant.close()
+        await self.keeper.aclose()
+        if not _sdk.closed(self._session):
+            _sdk.silence(self._session)
+            _sdk.deafen(self._room)
+
+    # Connecting
+
+    async def _bring_caller(self, timeout: float) -> Response:
+        there = self._consultation.room
+        if there is None:
+            return Response(Outcome.FAILED, "there is no room to bring the caller into")
+        room = Room(there.id, there.attendance, lambda participant: self._token(there.id, participant))
+        with ExitStack() as stack:
+            stack.enter_context(self._caller.being_moved())
+            await self._stop_recording()
+            switch = Switch(self._api, leg_id=self._leg_id, room=room, role="caller")
+            response = await switch.done(timeout=timeout, over=Outcome.CALLER_LEFT, together=self._target_is_there)
+            if response.outcome is None:
+                self._consultation.caller_id_there = switch.participant_id
+                self._attendance = room.attendance
+                self._ids = (switch.participant_id, self._consultation.target_id)
+                self.keeper.callback(stack.pop_all().close)
+            elif response.outcome is not Outcome.CALLER_LEFT:
+                response = await self._undo(switch, room.attendance, response)
+        return response
+
+    async def _bring_target(self, timeout: float) -> Response:
+        leg = self._consultation.leg
+        switch = Switch(self._api, leg_id=(leg and leg.id) or "", room=self._home, role="target")
+        response = await switch.done(
+            timeout=timeout,
+            over=Outcome.TARGET_LEFT,
+            together=self._caller_is_there,
+            arrived=self._fall_silent,  # the target is to hear no hold audio
+        )
+        if response.outcome is None:
+            self._consultation.target_id = switch.participant_id
+            self._attendance = self._caller.attendance
+            self._ids = (self._caller.participant_id, switch.participant_id)
+        else:
+            self._speak_again()
+        return response
+
+    def _target_is_there(self) -> Response | None:
+        there = self._consultation.room
+        if there is None or not there.attendance.has(self._consultation.target_id):
+            return Response(Outcome.TARGET_LEFT, "they hung up while the caller was being connected")
+        return Response() if there.attendance.can_be_heard(self._consultation.target_id) else None
+
+    def _caller_is_there(self) -> Response | None:
+        if not self._caller.is_here:
+            return Response(Outcome.CALLER_LEFT, "the caller hung up while they were being connected")
+        return Response() if self._caller.attendance.can_be_heard(self._caller.participant_id) else None
+
+    async def _undo(self, switch: Switch, there: Attendance, response: Response) -> Response:
+        """Has the caller with the agent again, wherever the switch has left them."""
+        if self._caller.is_here and switch.may_come_true:
+            await there.until(lambda: switch.participant_id is not None or not self._caller.is_here, UNDER_WAY_TIMEOUT)
+        if self._caller.is_here:
+            if switch.may_come_true:
+                self._caller.fetch_back = self._fetch_late
+            return response
+        return await self._bring_back(response)
+
+    async def _bring_back(self, response: Response) -> Response:
+        for _ in range(_TIMES_BACK):
+            back = Switch(self._api, leg_id=self._leg_id, room=self._home, role="caller")
+            result = await back.done(timeout=BACK_TIMEOUT, over=Outcome.CALLER_LEFT, together=Response)
+            if result.outcome is None:
+                return response
+            if result.outcome is Outcome.CALLER_LEFT:
+                return result
+        # They are in the consultation's room, or in none. Better a call that ends with a word than one in silence.
+        logger.error("a caller could not be brought back to the agent; their call is ended")
+        self._consultation.consultant.speak_again()
+        await self._consultation.consultant.say(self._consultation.plan.briefing.failed, interruptible=False)
+        await self._end(self._leg_id)
+        return Response(Outcome.CALLER_LEFT, "they could not be brought back to the agent, and the call was ended")
+
+    def _fetch_late(self) -> None:
+        """A switch that was given up has happened after all: the caller is in a room that is being left."""
+        self._caller.fetch_back = None
+        self._own(self._fetch(), "bringing back a caller who was moved late")
+
+    async def _fetch(self) -> None:
+        with self._caller.being_moved():
+            await self._bring_back(Response())
+
+    # Afterwards
+
+    def _hand_over(self) -> None:
+        self.done = True
+        self._since = asyncio.get_running_loop().time()
+        _sdk.forget_phones(self._room)
+        _sdk.silence(self._session)
+        self._fall_silent()
+
+    def _fall_silent(self) -> None:
+        if self._unmute is None:
+            self._unmute = _sdk.mute(self._room)
+
+    def _speak_again(self) -> None:
+        if self._unmute is not None:
+            self._unmute()
+            self._unmute = None
+
+    async def _introduce(self) -> None:
+        sentence = self._consultation.plan.briefing.introduction
+        if not sentence:
+            return
+        if self._move == "caller":
+            consultant = self._consultation.consultant
+            consultant.speak_again()
+            await consultant.say(sentence, interruptible=False)
+            consultant.fall_silent()
+        else:
+            self._speak_again()
+            await self._conversation.speak(lambda: _sdk.say(self._session, sentence), insist=False)
+            self._fall_silent()
+
+    async def _record(self, caller_id: str | None) -> None:
+        """Goes on recording a caller who was moved; the platform takes them for not yet joined at first."""
+        room = self._consultation.consultant.room
+        if self._move != "caller" or caller_id is None or room is None or not _sdk.is_recorded(room):
+            return
+        try:
+            async with asyncio.timeout(RECORDING_TIMEOUT):
+                while True:
+                    if await _sdk.start_recording(room, caller_id):
+                        return
+                    await asyncio.sleep(_RECORD_AGAIN)
+        except TimeoutError:
+            logger.warning("the caller who was moved could not be recorded")
+
+    async def _stop_recording(self) -> None:
+        caller_id = self._caller.participant_id
+        if not _sdk.is_recorded(self._room) or caller_id is None:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_RECORDING_TIMEOUT):
+                await _sdk.stop_recording(self._room, caller_id)
+
+    async def _take_back(self) -> bool:
+        """The target left within seconds: the caller is brought back to the agent."""
+        if self._move == "caller":
+            back = await self._bring_back(Response())
+            if back.outcome is not None:
+                return False
+        self.done = False
+        self._report(Phase.RETURNED, "the target hung up within seconds of being connected", None)
+        await self.keeper.aclose()
+        self._speak_again()
+        await self._consultation.release("")
+        return True
+
+    async def _end_the_other(self, *, caller_left: bool) -> None:
+        leg = self._consultation.leg
+        if caller_left and leg is not None:
+            await leg.end()
+        else:
+            await self._end(self._leg_id)
+
+    async def _end(self, leg_id: str) -> None:
+        for _ in range(_END_AGAIN):
+            try:
+                await self._api.end(leg_id)
+            except PlatformError as error:
+                logger.warning("the leg of a caller whom nobody talks to was not ended: %s", error)
+            else:
+                return

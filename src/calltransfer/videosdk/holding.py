@@ -1,0 +1,125 @@
+"""A caller on hold on VideoSDK: not heard by the agent, and never in silence."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from typing_extensions import override
+from videosdk.agents import AgentSession
+
+from calltransfer.hold import SAMPLE_RATE, HeldCaller, Hold, HoldMusic
+from calltransfer.timeline import described
+from calltransfer.videosdk import _sdk
+from calltransfer.videosdk.conversation import Conversation
+
+logger = logging.getLogger("calltransfer.videosdk")
+
+_CHUNK = 0.1
+_LEAD = 0.2
+"""Seconds of music in the track ahead of what is heard: enough for a loop that is late, little to wait for a voice."""
+
+_KEYS_TIMEOUT = 2.0
+
+
+class LineOnHold(HeldCaller):
+    """Plays and speaks to the caller through the agent's own audio."""
+
+    def __init__(self, session: AgentSession, room: Any, conversation: Conversation) -> None:
+        self._session = session
+        self._room = room
+        self._conversation = conversation
+        self._at = 0
+
+    @override
+    async def play(self, audio: bytes, *, seconds: float) -> None:
+        now = asyncio.get_running_loop().time
+        size = int(SAMPLE_RATE * _CHUNK) * 2
+        began, pushed = now(), 0.0
+        while pushed < seconds:
+            if self._conversation.agent == "speaking" and not _sdk.mixes(self._room):
+                # Somebody has the agent speak: in the same track music would cut its words to pieces.
+                await self._conversation.until(lambda: self._conversation.agent != "speaking", seconds)
+                began = now() - pushed
+            at = self._at % len(audio)
+            await _sdk.play(self._room, (audio[at : at + size] + audio[: max(0, at + size - len(audio))])[:size])
+            self._at = at + size
+            pushed += _CHUNK
+            await asyncio.sleep(max(0.0, began + pushed - _LEAD - now()))
+
+    @override
+    async def say(self, text: str) -> None:
+        await self._conversation.speak(lambda: _sdk.say(self._session, text), insist=False)
+
+
+@asynccontextmanager
+async def on_hold(
+    hold: Hold,
+    *,
+    session: AgentSession,
+    room: Any,
+    conversation: Conversation,
+    held_back: Callable[[str], None],
+    returned: Callable[[], None],
+    handed_over: Callable[[], AsyncExitStack | None],
+) -> AsyncIterator[None]:
+    """Puts the caller on hold for as long as the block lasts.
+
+    Args:
+        hold: What they hear.
+        session: The agent's session.
+        room: The room both are in.
+        conversation: Who speaks in it.
+        held_back: Told of what would have spoken to the caller or ended their call.
+        returned: Called when they press the key that brings them back.
+        handed_over: What keeps the agent deaf and the room alive after the block: None when it is not to be kept.
+    """
+
+    def pressed(key: str) -> bool:
+        if key != hold.return_key:
+            return False
+        returned()
+        return True
+
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_sdk.held_back(session, room, held_back, pressed))
+        stack.callback(_sdk.deafen(room))
+        if session.dtmf_handler is None and hold.return_key is not None:
+            stack.callback(await _keys(room, pressed))
+        resume = await _sdk.pause_background_audio(session)
+        stack.push_async_callback(resume)
+        entertaining = asyncio.create_task(
+            _entertain(hold, LineOnHold(session, room, conversation)), name="what the caller hears on hold"
+        )
+        try:
+            yield
+        finally:
+            entertaining.cancel()
+            await asyncio.gather(entertaining, return_exceptions=True)
+            keeper = handed_over()
+            if keeper is not None:
+                keeper.push_async_exit(stack.pop_all())
+
+
+async def _entertain(hold: Hold, line: HeldCaller) -> None:
+    try:
+        await hold.entertain(line)
+    except Exception as error:
+        # A hold of an author's that breaks must not end the transfer it only accompanies, nor leave silence.
+        logger.error("%s raised %s", type(hold).__name__, described(error))  # noqa: TRY400
+    await HoldMusic(reassurance=()).entertain(line)
+
+
+async def _keys(room: Any, pressed: Callable[[str], bool]) -> Callable[[], None]:
+    """Follows the keys where the author's agent does not; without them the caller waits for the end of the hold."""
+
+    def on_key(key: str) -> None:
+        pressed(key)
+
+    try:
+        async with asyncio.timeout(_KEYS_TIMEOUT):
+            return await _sdk.follow_keys(room, on_key)
+    except Exception as error:
+        logger.warning("the caller's keys cannot be followed: %s", described(error))
+        return lambda: None

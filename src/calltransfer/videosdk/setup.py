@@ -1,0 +1,144 @@
+"""What VideoSDK needs to dial a target and to consult them: checked when the agent is built, used when they are called."""
+
+import math
+import os
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import attrs
+import jwt
+
+from calltransfer.destination import Destination
+from calltransfer.errors import NoConsultation
+from calltransfer.videosdk import _sdk
+
+CALLER_ID_VARIABLE: Final = "VIDEOSDK_CALLER_ID"
+ROUTING_RULE_VARIABLE: Final = "VIDEOSDK_ROUTING_RULE"
+GATEWAY_VARIABLE: Final = "VIDEOSDK_GATEWAY"
+
+_SPARE_RING: Final = 5
+"""Seconds that the platform lets a phone ring longer than we do: ours ends first, its own when we no longer can."""
+
+_LONGEST_CALL: Final = 4 * 3600
+"""Seconds after which the platform ends a call that nobody else has ended."""
+
+_TOKEN_FOR: Final = 600
+
+
+@attrs.frozen(kw_only=True)
+class ConsultationSetup:
+    """How targets are dialled and consulted on one platform.
+
+    Attributes:
+        caller_id: The number they see; without one VIDEOSDK_CALLER_ID.
+        routing_rule: The platform's rule they are dialled by; without one, and without a gateway, VIDEOSDK_ROUTING_RULE.
+        gateway: The gateway they are dialled through instead; without one VIDEOSDK_GATEWAY.
+        pipeline: Makes the pipeline of a consultation; without one the agent's components are made anew.
+    """
+
+    caller_id: str | None = None
+    routing_rule: str | None = None
+    gateway: str | None = None
+    pipeline: Callable[[], Any] | None = None
+
+    def problems(self, destination: Destination | None) -> list[str]:
+        """Why a target could not be dialled, a sentence each, with nothing private in it."""
+        found = []
+        if not self._caller_id(destination):
+            found.append(f"the platform needs caller_id=, or {CALLER_ID_VARIABLE}, to dial a target")
+        if not self._line:
+            found.append(
+                f"the platform needs routing_rule= or gateway=, or {ROUTING_RULE_VARIABLE} or {GATEWAY_VARIABLE}, "
+                "to dial a target"
+            )
+        if destination is not None:
+            found += self._not_carried(destination)
+        return found
+
+    def dialling(self, destination: Destination, ring_timeout: float) -> dict[str, Any]:
+        """What the platform is asked for, but the room and the participant's id.
+
+        Raises:
+            NoConsultation: something is missing, or could not be carried.
+        """
+        problems = self.problems(destination)
+        if problems:
+            raise NoConsultation("; ".join(problems))
+        asked: dict[str, Any] = {
+            "sipCallTo": destination.address,
+            "sipCallFrom": self._caller_id(destination),
+            **self._line,
+            "participant": {"name": destination.display_name} if destination.display_name else {},
+            "waitUntilAnswered": True,
+            "ringingTimeout": math.ceil(ring_timeout) + _SPARE_RING,
+            "maxCallDuration": _LONGEST_CALL,
+        }
+        if destination.metadata:
+            asked["metadata"] = dict(destination.metadata)
+        if destination.extension:
+            asked["dtmf"] = destination.extension
+        if destination.headers:
+            asked["headers"] = dict(destination.headers)
+        return asked
+
+    def pipeline_of(self, session: Any) -> Callable[[], Any] | None:
+        """What makes the consultation's pipeline; None: the components of `session` are made anew.
+
+        Raises:
+            NoConsultation: they cannot be.
+        """
+        if self.pipeline is None:
+            why = _sdk.why_not_rebuilt(session)
+            if why is not None:
+                raise NoConsultation(
+                    f"the consultation needs pipeline=, because the agent's cannot be made anew: {why}"
+                )
+        return self.pipeline
+
+    @staticmethod
+    def token(room_id: str, participant_id: str) -> str | None:
+        """A token good for one participant of one room, and ten minutes; None without the account's secret.
+
+        The agent's own token is never sent along instead: it opens every room.
+        """
+        api_key, secret = os.environ.get("VIDEOSDK_API_KEY"), os.environ.get("VIDEOSDK_SECRET_KEY")
+        if not api_key or not secret:
+            return None
+        now = int(time.time())
+        claims = {
+            "apikey": api_key,
+            "permissions": ["allow_join"],
+            "version": 2,
+            "roomId": room_id,
+            "participantId": participant_id,
+            "iat": now,
+            "exp": now + _TOKEN_FOR,
+        }
+        return jwt.encode(claims, secret, algorithm="HS256")
+
+    @property
+    def _line(self) -> dict[str, str]:
+        if self.gateway:
+            return {"gatewayId": self.gateway}
+        if self.routing_rule:
+            return {"routingRuleId": self.routing_rule}
+        rule, gateway = os.environ.get(ROUTING_RULE_VARIABLE), os.environ.get(GATEWAY_VARIABLE)
+        return {"routingRuleId": rule} if rule else {"gatewayId": gateway} if gateway else {}
+
+    def _caller_id(self, destination: Destination | None) -> str | None:
+        own = destination.caller_id if destination is not None else None
+        return own or self.caller_id or os.environ.get(CALLER_ID_VARIABLE)
+
+    def _not_carried(self, destination: Destination) -> list[str]:
+        found = []
+        if destination.is_sip:
+            found.append("the platform dials phone numbers, not SIP URIs; DirectTransfer forwards to those")
+        if "routingRuleId" in self._line:
+            ignored = [name for name in ("extension", "headers") if getattr(destination, name)]
+            if ignored:
+                found.append(
+                    f"{' and '.join(ignored)} of a destination {'is' if len(ignored) == 1 else 'are'} ignored by the "
+                    "platform when it dials by a routing rule; set them in the rule, or dial through gateway="
+                )
+        return found

@@ -1,0 +1,170 @@
+"""Moves a leg from one room into another, and believes it only when they are seen there.
+
+The platform answers a switch before it happens (`switch-room-initiated`, then `-completed` or `-failed`), so its answer
+proves nothing; nor does a leave, which may be a hang-up. The proof is who is in the room, with audio.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections import Counter
+from collections.abc import Callable
+
+import attrs
+
+from calltransfer.call import Response
+from calltransfer.errors import PlatformError
+from calltransfer.outcome import Outcome
+from calltransfer.videosdk.api import VideoSDKAPI
+from calltransfer.videosdk.attendance import Attendance
+from calltransfer.videosdk.following import Leg
+
+logger = logging.getLogger("calltransfer.videosdk")
+
+POLL_INTERVAL = 0.5
+"""Seconds between readings of a leg that is being moved; somebody coming or leaving makes for one at once."""
+
+
+@attrs.frozen
+class Room:
+    """A room that a leg can be moved into.
+
+    Attributes:
+        id: The platform's id of it.
+        attendance: Who is in it.
+        token: Makes a token for one participant of it; None where none can be signed for it alone.
+    """
+
+    id: str
+    attendance: Attendance
+    token: Callable[[str], str | None]
+
+
+class Switch:
+    """Moves one leg into one room.
+
+    Args:
+        api: The platform.
+        leg_id: The leg.
+        room: Where it is to be.
+        role: Who it is: begins the participant's id.
+    """
+
+    def __init__(self, api: VideoSDKAPI, *, leg_id: str, room: Room, role: str) -> None:
+        self._api = api
+        self._leg_id = leg_id
+        self._room = room
+        self._asked_id = f"{role}-{uuid.uuid4().hex[:12]}"
+        self._there_before = {participant.id for participant in room.attendance.phones}
+        self._before: Leg | None = None
+        self._refused: str | None = None
+
+    @property
+    def participant_id(self) -> str | None:
+        """Who they are in the room; None while they are not there."""
+        here = [participant.id for participant in self._room.attendance.phones]
+        if self._asked_id in here:
+            return self._asked_id
+        return next((known for known in here if known not in self._there_before), None)
+
+    @property
+    def may_come_true(self) -> bool:
+        """Whether they may still be moved, although it was given up."""
+        return self._refused is None and self.participant_id is None
+
+    async def done(
+        self,
+        *,
+        timeout: float,
+        over: Outcome,
+        together: Callable[[], Response | None],
+        arrived: Callable[[], None] = lambda: None,
+    ) -> Response:
+        """Asks for it, and waits until they are in the room, with audio.
+
+        Args:
+            timeout: Seconds for all of it.
+            over: How it ends when the leg that is moved is over.
+            together: Whether whom they are to meet is there too: how it ends if not, None while they cannot be heard.
+            arrived: Called as soon as they are in the room.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                async with asyncio.TaskGroup() as group:
+                    asking = group.create_task(self._ask())
+                    reading = group.create_task(self._read_on(over))
+                    try:
+                        return await self._seen(reading, together, arrived)
+                    finally:
+                        asking.cancel()
+                        reading.cancel()
+        except TimeoutError:
+            return Response(Outcome.FAILED, f"they were not seen in one room within {timeout:g} s")
+
+    async def _seen(
+        self,
+        reading: "asyncio.Task[Response]",
+        together: Callable[[], Response | None],
+        arrived: Callable[[], None],
+    ) -> Response:
+        attendance = self._room.attendance
+        reading.add_done_callback(attendance.wake)
+        was_there = False
+        while (end := self._end(reading, together)) is None:
+            await attendance.change()
+            if self.participant_id is not None and not was_there:
+                was_there = True
+                arrived()
+        return end
+
+    def _end(self, reading: "asyncio.Task[Response]", together: Callable[[], Response | None]) -> Response | None:
+        """How it ends; None while that is not known."""
+        if self.participant_id is None and self._refused is not None:
+            return Response(Outcome.FAILED, self._refused)
+        if self.participant_id is None and reading.done():
+            return reading.result()
+        other = together()
+        if other is None or other.outcome is not None:
+            return other
+        return other if self._room.attendance.can_be_heard(self.participant_id) else None
+
+    async def _ask(self) -> None:
+        try:
+            await self._api.switch_room(
+                self._leg_id,
+                room_id=self._room.id,
+                participant_id=self._asked_id,
+                token=self._room.token(self._asked_id),
+            )
+        except PlatformError as error:
+            if error.may_have_acted:
+                logger.warning("the answer to a switch was lost; the room will show: %s", error)
+                return
+            self._refused = str(error)
+            self._room.attendance.wake()  # whoever waits there waits for this too
+
+    async def _read_on(self, over: Outcome) -> Response:
+        """Reads the leg until it has failed to move, or is over."""
+        while True:
+            leg = await self._read()
+            if leg is not None and leg.over:
+                return Response(over, "they hung up while they were being connected", leg.status)
+            if leg is not None and self._failed(leg):
+                return Response(Outcome.FAILED, "the platform did not move the call", "switch-room-failed")
+            await asyncio.sleep(POLL_INTERVAL)
+
+    def _failed(self, leg: Leg) -> bool:
+        """Whether a failure is new: a leg that was moved in vain before still says so."""
+        before = self._before or leg
+        new = Counter(leg.log) - Counter(before.log)
+        return "switch-room-failed" in new or (leg.status == "switch-room-failed" != before.status)
+
+    async def _read(self) -> Leg | None:
+        try:
+            leg = await self._api.leg(self._leg_id, timeout=2.0)
+        except PlatformError as error:
+            logger.info("a leg that is being moved could not be read: %s", error)
+            return None
+        if self._before is None:
+            self._before = leg
+        return leg
