@@ -641,12 +641,12 @@ async def test_clean_at_the_end_of_the_call() -> None:
         caller = await asking_caller(sandbox)
         await caller.hears(SORRY)
         call, session, meeting = caller.agent._call(), caller.session, caller.job.room.meeting
-        assert call._listener in meeting.listeners
+        assert call._caller._listener in meeting.listeners
         await caller.talking_to()
         await caller.hang_up()
         await caller.over.wait()
 
-        assert call._listener not in meeting.listeners
+        assert call._caller._listener not in meeting.listeners
         assert not any("calltransfer" in handler.__module__ for hs in session._handlers.values() for handler in hs)
         assert call._api._session is None
         assert 0 == sandbox.open_connections

@@ -13,7 +13,7 @@ import attrs
 from typing_extensions import Unpack
 from videosdk.agents import Agent, function_tool, get_tool_info, is_function_tool
 
-from calltransfer.call import Call, Platform, SelfChecking, TransferStrategy
+from calltransfer.call import Call, CheckedByPlatform, Platform, SelfChecking, TransferStrategy
 from calltransfer.destination import Destination
 from calltransfer.errors import CallOver, ConfigurationError, ConfigurationWarning, NoLiveCall
 from calltransfer.events import TransferEvent, TransferResult
@@ -176,7 +176,7 @@ class TransferMixin(_Agent):
         self.__routes = _checked_routes(transfers)
         self.__platform = VideoSDKPlatform() if platform is None else platform
         self.__wording = Wording() if wording is None else wording
-        _warn_of_problems(self.__routes)
+        _warn_of_problems(self.__routes, self.__platform)
         routes = "\n".join(f"- {route.name}: {route.when}" for route in self.__routes.values())
         # Before Agent's own construction, which collects every tool it finds on the instance, then and at each
         # update_tools(): so the tool is there once, and stays.
@@ -319,7 +319,7 @@ class TransferMixin(_Agent):
         route = self.__routes.get(destination) if isinstance(destination, str) else None
         if route is None:
             return _Answer("error", wording.unknown_destination, fields={"names": ", ".join(self.__routes)})
-        problems = _problems(route)
+        problems = _problems(route, self.__platform)
         if problems:
             fields = {"problem": "; ".join(problems)}
             return _Answer("error", wording.not_configured, route.name, fields)
@@ -383,13 +383,16 @@ def _refuse_other_tool_of_our_name(agent: type, tools: Sequence[Any]) -> None:
         raise ConfigurationError(f"{agent.__name__} has a tool of its own named {TOOL!r}; give it another name")
 
 
-def _problems(route: Route) -> Sequence[str]:
-    return route.strategy.problems() if isinstance(route.strategy, SelfChecking) else ()
+def _problems(route: Route, platform: Platform) -> Sequence[str]:
+    found = [*route.strategy.problems()] if isinstance(route.strategy, SelfChecking) else []
+    if isinstance(route.strategy, CheckedByPlatform):
+        found += route.strategy.problems_on(platform)
+    return found
 
 
-def _warn_of_problems(routes: dict[str, Route]) -> None:
+def _warn_of_problems(routes: dict[str, Route], platform: Platform) -> None:
     for route in routes.values():
-        for problem in _problems(route):
+        for problem in _problems(route, platform):
             warnings.warn(
                 f"Route {route.name!r} cannot be used as it is set up: {problem}",
                 ConfigurationWarning,

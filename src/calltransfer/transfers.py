@@ -4,10 +4,11 @@ A transfer is a task that the call owns: not the tool, which the SDK cancels whe
 which the SDK can swap in the middle of a call. Its life:
 
     started ─ confirmed ─ prepared ─ sentence heard ─ forwarding ─ ringing ─ finished ─ told
-                 │            │             │
-                 └────────────┴─────────────┴── withdrawn, replaced, caller left, session closed
+                 │            │             │     └── on hold ─ answered ─ decided ─ connecting ─ finished ─ told
+                 └────────────┴─────────────┴────────────┴──────────┴── withdrawn, replaced, returned by key,
+                                                                        caller left, session closed
 
-Up to `forwarding` it can be withdrawn; after that it can only be followed to its end.
+Up to `forwarding` or `connecting` it can be withdrawn; after that it can only be followed to its end.
 """
 
 import asyncio
@@ -49,11 +50,17 @@ _SAID_NOTHING_FOR = frozenset(
         Outcome.CONNECTED,
         Outcome.MESSAGE_TAKEN,
         Outcome.CALLER_LEFT,
-        Outcome.CALLER_RETURNED,
         Outcome.CANCELLED,
     }
 )
-"""Ends after which nobody has to be told: the caller is gone or served, or the model itself brought them about."""
+"""Ends after which nobody has to be told: the caller is gone or served."""
+
+_NO_WAY_BACK = {
+    Phase.FORWARDING: True,
+    Phase.CONNECTING: True,
+    Phase.ROLLED_BACK: False,
+}
+"""Phases from which on a transfer cannot be taken back, and those from which on it can be again."""
 
 _CLOSED = "the agent's session closed"
 
@@ -87,6 +94,19 @@ class Transfer:
             self.ended_from_outside = TransferResult(outcome=outcome, detail=detail)
             if self.attempt is not None:
                 self.attempt.cancel()
+
+    def progress(self, phase: Phase, detail: str = "", status: str | None = None) -> None:
+        """Something has happened to the call."""
+        if phase in _NO_WAY_BACK:
+            self.can_be_taken_back(not _NO_WAY_BACK[phase])
+        self.timeline.record(phase, detail, status)
+
+    def can_be_taken_back(self, possible: bool) -> None:
+        """Whether it still can be. While it cannot, the strategy has the deadlines of what it waits for."""
+        self.forwarded = not possible
+        if self.deadline is not None and not self.deadline.expired():
+            now = asyncio.get_running_loop().time()
+            self.deadline.reschedule(now + STRATEGY_TIMEOUT if possible else None)
 
     def finish(self, result: TransferResult) -> None:
         """Makes the outcome known, once: in the timeline, to listeners, and to whoever waits for `result`."""
@@ -126,21 +146,12 @@ class _TransferCall(CallWrapper):
         if not isinstance(destination, Destination):
             raise TypeError(f"forward() takes a Destination, not {type(destination).__name__}")
         transfer = self._transfer
-        transfer.forwarded = True
-        self._extend(None)
         self.report(Phase.FORWARDING)
         result = await super().forward(destination, timeout=timeout, play_dialtone=play_dialtone)
-        self._extend(STRATEGY_TIMEOUT)
-        if not result.connected:
-            transfer.forwarded = False  # another one can follow, or it can be taken back
-            if self.caller is Presence.GONE:
-                transfer.end(Outcome.CALLER_LEFT, result.detail)
+        transfer.can_be_taken_back(not result.connected)
+        if not result.connected and self.caller is Presence.GONE:
+            transfer.end(Outcome.CALLER_LEFT, result.detail)
         return result
-
-    def _extend(self, seconds: float | None) -> None:
-        deadline, now = self._transfer.deadline, asyncio.get_running_loop().time()
-        if deadline is not None and not deadline.expired():
-            deadline.reschedule(None if seconds is None else now + seconds)
 
 
 class Transfers:
@@ -229,7 +240,7 @@ class Transfers:
             tell_model=tell_model,
         )
         self._current = transfer
-        call.listener = transfer.timeline.record
+        call.listener = transfer.progress
         self._own(self._run(transfer, call), transfer)
         return transfer
 
@@ -297,6 +308,7 @@ class Transfers:
     def _take_back(self, transfer: Transfer) -> None:
         if self._current is transfer:
             self._current = None
+        transfer.tell_model = False  # which has brought it about
         transfer.end(Outcome.CALLER_RETURNED, "withdrawn")
 
     async def _withdraw_if_confirmed(self, transfer: Transfer, turn: Turn) -> None:
@@ -318,13 +330,19 @@ class Transfers:
             if self._current is transfer:
                 self._current = None
         self._handed_over = self._handed_over or result.connected
-        transfer.finish(
-            attrs.evolve(result, leg_id=result.leg_id or call.leg_id, room_id=result.room_id or call.room_id)
-        )
+        result = attrs.evolve(result, leg_id=result.leg_id or call.leg_id, room_id=result.room_id or call.room_id)
         if result.connected:
-            await call.handed_over()
-        elif result.outcome not in _SAID_NOTHING_FOR and call.caller is Presence.HERE:
-            await self._tell(transfer, call, result)
+            transfer.finish(result)
+            if await call.handed_over():
+                self._handed_over = False
+                await self._tell(transfer, call, Outcome.TARGET_LEFT)
+            return
+        async with asyncio.TaskGroup() as group:
+            # The caller is spoken to at once; what was dialled is ended beside it, and reported ended with the result.
+            if result.outcome not in _SAID_NOTHING_FOR and call.caller is Presence.HERE:
+                group.create_task(self._tell(transfer, call, result.outcome))
+            await call.released()
+            transfer.finish(result)
 
     async def _outcome(self, transfer: Transfer, call: Call) -> TransferResult:
         async with asyncio.TaskGroup() as group:
@@ -332,9 +350,13 @@ class Transfers:
             transfer.attempt = attempt
             if transfer.ended_from_outside is not None:
                 attempt.cancel()
-            hang_up = group.create_task(self._watch_for_hang_up(transfer, call))
+            watching = [
+                group.create_task(self._watch_for_hang_up(transfer, call)),
+                group.create_task(self._watch_for_return(transfer, call)),
+            ]
             await asyncio.wait([attempt])
-            hang_up.cancel()
+            for watch in watching:
+                watch.cancel()
         result = None if attempt.cancelled() else attempt.result()
         if result is not None and result.connected:
             return result
@@ -372,18 +394,23 @@ class Transfers:
         if not transfer.forwarded:
             transfer.end(Outcome.CALLER_LEFT, "the caller hung up")
 
-    async def _tell(self, transfer: Transfer, call: Call, result: TransferResult) -> None:
+    async def _watch_for_return(self, transfer: Transfer, call: Call) -> None:
+        await call.caller_returned()
+        if not transfer.forwarded:
+            transfer.end(Outcome.CALLER_RETURNED, "the caller pressed the key that brings them back")
+
+    async def _tell(self, transfer: Transfer, call: Call, outcome: Outcome) -> None:
         if not transfer.tell_model:
             return
         if not transfer.waited_for_sentence:
             # It ended before the agent had said that it was beginning; the bad news comes after that.
             await transfer.turn.sentence_heard(timeout=SENTENCE_TIMEOUT)
         wording = transfer.wording
-        sentence = wording.sentences.get(result.outcome)
+        sentence = wording.sentences.get(outcome)
         if sentence is not None:
             told = await call.say(sentence)
         else:
-            reason = wording.reason(result.outcome)
+            reason = wording.reason(outcome)
             told = await call.tell_model(
                 wording.not_connected.format(route=transfer.route, reason=reason)
             ) or await call.say(wording.apology)

@@ -32,6 +32,7 @@ _REASONS: Mapping[Outcome, str] = {
     Outcome.BUSY: "the line is busy",
     Outcome.VOICEMAIL: "only a voicemail answered",
     Outcome.TARGET_LEFT: "they hung up before the caller could be connected",
+    Outcome.CALLER_RETURNED: "the caller pressed a key to come back to you",
     Outcome.REFUSED: "there is nowhere to transfer to at the moment",
     Outcome.FAILED: "they could not be reached",
 }
