@@ -1,13 +1,16 @@
 """The phone world on this machine: everything but the agent, so that a transfer can be tried without a phone."""
 
-from calltransfer.sandbox.caller import Caller, Heard
+from calltransfer.sandbox.caller import Caller
 from calltransfer.sandbox.clock import FastForwardLoop, NothingToWaitFor
+from calltransfer.sandbox.hearing import Heard
+from calltransfer.sandbox.leg import LEG_STATES
 from calltransfer.sandbox.models import Calls, Ears, Script
-from calltransfer.sandbox.network import LEG_STATES, Unknowns
-from calltransfer.sandbox.people import Person
+from calltransfer.sandbox.people import HangsUp, Person, Presses, Says
+from calltransfer.sandbox.phone import Phone, Target
 from calltransfer.sandbox.pipelines import KINDS
 from calltransfer.sandbox.rest import Fault, Request
 from calltransfer.sandbox.sandbox import Sandbox
+from calltransfer.sandbox.unknowns import Trouble, Unknowns
 
 __all__ = [
     "KINDS",
@@ -17,11 +20,17 @@ __all__ = [
     "Ears",
     "FastForwardLoop",
     "Fault",
+    "HangsUp",
     "Heard",
     "NothingToWaitFor",
     "Person",
+    "Phone",
+    "Presses",
     "Request",
     "Sandbox",
+    "Says",
     "Script",
+    "Target",
+    "Trouble",
     "Unknowns",
 ]

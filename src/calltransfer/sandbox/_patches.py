@@ -1,17 +1,22 @@
 """Every private or undocumented name of the SDK that the sandbox replaces or uses, each with its reason.
 
 Two things have to be replaced for the real SDK to run without the cloud: the client of the media servers, and the
-addresses of the platform, which are constants. On fast-forwarded time, a third: the clocks.
+addresses of the platform, which are constants, or made with `https://` in front of whatever one gives. On
+fast-forwarded time, a third: the clocks.
 """
 
 import asyncio
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import aiohttp.connector
+import requests
+import videosdk.agents.background_audio as background_audio
+import videosdk.agents.job as job_module
 import videosdk.agents.room._recording_manager as recording_urls
 import videosdk.agents.room._sip_manager as sip_urls
 import videosdk.agents.room.output_stream as output_stream
@@ -23,6 +28,8 @@ from videosdk.agents.job import (
     _reset_current_job_context,
     _set_current_job_context,
 )
+
+from calltransfer.sandbox.speech import carries_words
 
 TOKEN = "sandbox-token"  # noqa: S105 # opens nothing
 
@@ -40,14 +47,22 @@ def replaced(room_client: Callable[..., Any], base_url: str, *, fast_forward: bo
             for name, value in list(vars(module).items()):
                 if name.isupper() and isinstance(value, str) and value.startswith(_HOST):
                     stack.enter_context(patch.object(module, name, base_url + value[len(_HOST) :]))
+        # `JobContext.create_room_static` puts `https://` in front of the base URL, the sandbox's `http://` included.
+        plain = SimpleNamespace(post=_post_without_tls, RequestException=requests.RequestException)
+        stack.enter_context(patch.object(job_module, "requests", plain))
         if fast_forward:
             stack.enter_context(patch.object(output_stream, "time", _loop_time))
+            stack.enter_context(patch.object(background_audio, "_time", SimpleNamespace(monotonic=_loop_time)))
             stack.enter_context(patch.object(aiohttp.connector, "monotonic", _loop_time))
         yield
 
 
 def _loop_time() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _post_without_tls(url: str, **options: Any) -> Any:
+    return requests.post(url.replace("https://http://", "http://", 1), **options)  # noqa: S113 # as the SDK does
 
 
 @contextmanager
@@ -83,9 +98,14 @@ class AudioOutput:
         self._track = track
         self._fast_forward = fast_forward
         self._woken = asyncio.Event()
+        if hasattr(track, "mix_audio"):
+            # A word is read from its frames bit by bit: with music added to it there would be nothing to be heard.
+            mix_audio = track.mix_audio
+            track.mix_audio = lambda speech, music: speech if carries_words(speech) else mix_audio(speech, music)
         if fast_forward:
-            for name in ("add_new_bytes", "resume"):
-                setattr(track, name, self._waking(getattr(track, name)))
+            for name in ("add_new_bytes", "add_background_bytes", "resume"):
+                if hasattr(track, name):
+                    setattr(track, name, self._waking(getattr(track, name)))
             mark_synthesis_complete = track.mark_synthesis_complete
 
             def mark_and_wake() -> None:

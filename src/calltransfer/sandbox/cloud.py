@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from calltransfer.sandbox.clock import PORT, FastForwardLoop
-from calltransfer.sandbox.network import Network, Unknowns
+from calltransfer.sandbox.network import Network
 from calltransfer.sandbox.rest import RestServer
+from calltransfer.sandbox.unknowns import Trouble, Unknowns
 
 HOST = "127.0.0.1"
 
@@ -20,8 +21,8 @@ T = TypeVar("T")
 class Cloud:
     """The network, the server, and the loop they live on."""
 
-    def __init__(self, unknowns: Unknowns) -> None:
-        self.network = Network(unknowns)
+    def __init__(self, unknowns: Unknowns, trouble: Trouble) -> None:
+        self.network = Network(unknowns, trouble)
         self.server = RestServer(self.network)
         self.fast_forward = isinstance(asyncio.get_running_loop(), FastForwardLoop)
         self.base_url = ""

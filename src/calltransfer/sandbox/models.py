@@ -4,6 +4,7 @@ They subclass what the SDK's plugins subclass, take a realistic time, and are dr
 """
 
 import asyncio
+import contextvars
 import itertools
 import json
 import logging
@@ -67,25 +68,43 @@ class Script:
     A step can also be a function of the last thing the model was told, that returns one of these. After a tool the SDK
     asks a model that says nothing once more: a model that stays silent takes two steps, `"", ""`.
 
+    Asked for a summary, it gives one and takes no step: that is a request that comes without `tools`, and whose whole
+    context is one system message and one user message.
+
     Args:
         steps: The steps.
         otherwise: What it says when the script is over.
+        summary: What it answers when it is asked for a summary, or a function of the text to be summarised.
+        summary_seconds: How many seconds that takes.
 
     Attributes:
         asked: What the model was given each time: the last message or tool result.
         answers: What each tool call returned, as the model got it.
+        system: The system messages it was given the last time.
+        summaries_asked: The system and the user message of each request for a summary.
         realtime: The realtime model that follows the script, where there is one.
     """
 
     realtime: "ScriptedRealtimeModel | None" = None
 
-    def __init__(self, steps: Iterable[Step] = (), *, otherwise: str = "Is there anything else?") -> None:
+    def __init__(
+        self,
+        steps: Iterable[Step] = (),
+        *,
+        otherwise: str = "Is there anything else?",
+        summary: str | Callable[[str], str] = "The caller has a question about their last invoice.",
+        summary_seconds: float = 0.3,
+    ) -> None:
         if isinstance(steps, str):
             raise TypeError("a script is a list of steps, such as ['One moment.'], not one string")
         self._steps = iter(steps)
         self._otherwise = otherwise
+        self._summary = summary
+        self._summary_seconds = summary_seconds
         self.asked: list[str] = []
         self.answers: list[Any] = []
+        self.system: list[str] = []
+        self.summaries_asked: list[tuple[str, str]] = []
 
     def next(self, last: str) -> list["str | Calls"]:
         """The next step, in parts."""
@@ -95,13 +114,32 @@ class Script:
             step = step(last)
         return [step] if isinstance(step, str | Calls) else list(step)
 
+    async def summarise(self, system: str, text: str) -> str:
+        """The summary of `text`, in its time."""
+        self.summaries_asked.append((system, text))
+        await asyncio.sleep(self._summary_seconds)
+        return self._summary(text) if callable(self._summary) else self._summary
+
+
+_script_of_rebuilt: contextvars.ContextVar[Script] = contextvars.ContextVar("script of rebuilt models")
+
+
+def rebuilt_models_follow(script: Script) -> None:
+    """Has models that are made without arguments, as the SDK makes a consultation's, follow `script` in this context."""
+    _script_of_rebuilt.set(script)
+
+
+def script_of_rebuilt() -> Script:
+    """What a model follows that is made without arguments."""
+    return _script_of_rebuilt.get(None) or Script()
+
 
 class ScriptedLLM(LLM):
-    """A language model that follows a script."""
+    """A language model that follows a script; without one, that of the call's consultation."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script | None = None) -> None:
         super().__init__()
-        self.script = script
+        self.script = script or script_of_rebuilt()
 
     async def chat(
         self,
@@ -111,10 +149,18 @@ class ScriptedLLM(LLM):
         **_: Any,
     ) -> AsyncIterator[LLMResponse]:
         """Says and does what is next in the script."""
+        roles = [item.role if isinstance(item, ChatMessage) else None for item in messages.items]
+        if tools is None and roles == [ChatRole.SYSTEM, ChatRole.USER]:
+            summary = await self.script.summarise(*map(_text, messages.items))
+            yield LLMResponse(content=summary, role=ChatRole.ASSISTANT)
+            return
+        self.script.system = [
+            _text(item) for item, role in zip(messages.items, roles, strict=True) if role is ChatRole.SYSTEM
+        ]
         self.script.answers = [
             json.loads(item.output) for item in messages.items if isinstance(item, FunctionCallOutput)
         ]
-        step = self.script.next(_last(messages))
+        step = self.script.next(_text(messages.items[-1]))
         await asyncio.sleep(FIRST_TOKEN_SECONDS)
         for part in step:
             if isinstance(part, str):
@@ -129,8 +175,7 @@ class ScriptedLLM(LLM):
         """Nothing to cancel."""
 
 
-def _last(messages: ChatContext) -> str:
-    item = messages.items[-1]
+def _text(item: Any) -> str:
     if isinstance(item, FunctionCallOutput):
         return str(item.output)
     if isinstance(item, ChatMessage):
@@ -205,8 +250,12 @@ class ScriptedVAD(VAD):
         self._on_frame = callback
 
     async def process_audio(self, audio_frames: bytes, **_: Any) -> None:
-        """Says when speech begins and ends."""
-        for word in spoken_in(audio_frames):
+        """Says when speech begins and ends: with its last word, or with a frame that carries none."""
+        spoken = spoken_in(audio_frames)
+        if self._speech and not spoken:
+            self._speech = False
+            await self._report(VADEventType.END_OF_SPEECH)
+        for word in spoken:
             if not self._speech:
                 self._speech = True
                 await self._report(VADEventType.START_OF_SPEECH)
@@ -244,27 +293,35 @@ class Ears:
 class ScriptedSTT(STT):
     """Recognises speech."""
 
-    def __init__(self, ears: Ears) -> None:
+    def __init__(self, ears: Ears | None = None) -> None:
         super().__init__(interim_results=True)
+        ears = ears or Ears()
         self.enable_preemptive_generation = ears.preemptive
         self._ears = ears
         self._words: list[str] = []
 
     async def process_audio(self, audio_frames: bytes, language: str | None = None, **_: Any) -> None:
-        """Recognises a word, or with the last one the utterance."""
-        for word in spoken_in(audio_frames):
+        """Recognises a word; with the last one, or with a frame that carries none, the utterance."""
+        spoken = spoken_in(audio_frames)
+        if self._words and not spoken:
+            await self._recognise()
+        for word in spoken:
             if word.index < 0 or not word.text:
                 continue
             resumed = self._ears.resumes and len(self._words) == self._ears.preflight_words
             self._words.append(word.text)
             await self._report(SpeechEventType.INTERIM, turn_resumed=resumed)
-            suspected = len(self._words) == self._ears.preflight_words or word.last
-            if self._ears.preemptive and suspected:
-                await self._report(SpeechEventType.PREFLIGHT)
             if word.last:
-                await asyncio.sleep(self._ears.final_after)
-                await self._report(SpeechEventType.FINAL)
-                self._words.clear()
+                await self._recognise()
+            elif self._ears.preemptive and len(self._words) == self._ears.preflight_words:
+                await self._report(SpeechEventType.PREFLIGHT)
+
+    async def _recognise(self) -> None:
+        if self._ears.preemptive:
+            await self._report(SpeechEventType.PREFLIGHT)
+        await asyncio.sleep(self._ears.final_after)
+        await self._report(SpeechEventType.FINAL)
+        self._words.clear()
 
     async def _report(self, event: SpeechEventType, **metadata: bool) -> None:
         if self._transcript_callback is not None:

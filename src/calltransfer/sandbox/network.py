@@ -1,4 +1,4 @@
-"""The phone network and the platform's rooms: legs, rooms, sessions, and how their states move.
+"""The phone network and the platform's rooms: legs, rooms, sessions, and what happens between them.
 
 Knows what the platform is documented to do. What its documentation leaves open is in `Unknowns`, each with the default
 chosen here, so that a test can choose otherwise.
@@ -6,69 +6,15 @@ chosen here, so that a test can choose otherwise.
 
 import asyncio
 import itertools
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+import math
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 import attrs
 
+from calltransfer.sandbox.leg import LEG_STATES, TRANSFERABLE, Leg
 from calltransfer.sandbox.people import Person
-
-LEG_STATES: Mapping[str, frozenset[str]] = {
-    "initiated": frozenset({"incoming", "ringing", "failed"}),
-    "incoming": frozenset({"verified", "missed"}),
-    "verified": frozenset({"answered", "rejected"}),
-    "ringing": frozenset({"answered", "not-answered", "rejected", "failed"}),
-    "answered": frozenset({"transfer-initiated", "ended"}),
-    "transfer-initiated": frozenset({"transfer-accepted", "transfer-failed", "ended"}),
-    "transfer-accepted": frozenset({"transferring", "transfer-failed", "ended"}),
-    "transferring": frozenset({"transfer-ringing", "transfer-failed", "ended"}),
-    "transfer-ringing": frozenset({"transferred", "transfer-failed", "ended"}),
-    "transfer-failed": frozenset({"answered", "transfer-initiated", "ended"}),
-    "transferred": frozenset({"ended"}),
-    "ended": frozenset(),
-    "missed": frozenset(),
-    "not-answered": frozenset(),
-    "rejected": frozenset(),
-    "failed": frozenset(),
-}
-"""Which status of a leg can follow which; the documentation's diagram is drawn from it."""
-
-TRANSFERABLE = frozenset({"answered", "transfer-failed"})
-BEING_FORWARDED = frozenset({"transfer-initiated", "transfer-accepted", "transferring", "transfer-ringing"})
-
-_DAY_ZERO = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@attrs.define(kw_only=True)
-class Unknowns:
-    """What the platform's documentation leaves open. A test sets them to learn whether anything depends on them.
-
-    Attributes:
-        status_after_failed_transfer: What the leg's status becomes after `transfer-failed`; None: it stays.
-        status_after_transfer: The same after `transferred`.
-        keeps_log: Whether a leg comes with the log of its statuses.
-        session_ends_with_transfer: Whether the agent's session is ended as well when its caller is transferred.
-        refused_transfer_status: The HTTP status for transferring a leg that is over or being transferred.
-        unknown_call_status: The HTTP status for a call that does not exist.
-        newest_first: Whether the newest call is listed first.
-        carrier_gives_up_after: Seconds the carrier lets a target's phone ring.
-        step: Seconds between two statuses of a transfer.
-        keep_alive: Seconds that the server keeps an idle connection.
-        audio_after: Seconds from an outbound leg's joining its room to its audio.
-    """
-
-    status_after_failed_transfer: str | None = "answered"
-    status_after_transfer: str | None = None
-    keeps_log: bool = True
-    session_ends_with_transfer: bool = False
-    refused_transfer_status: int = 400
-    unknown_call_status: int = 404
-    newest_first: bool = False
-    carrier_gives_up_after: float = 30.0
-    step: float = 0.1
-    keep_alive: float = 75.0
-    audio_after: float = 0.5
+from calltransfer.sandbox.unknowns import Trouble, Unknowns
 
 
 class RoomMember(Protocol):
@@ -88,64 +34,6 @@ class RoomMember(Protocol):
 
 
 @attrs.define(eq=False)
-class Leg:
-    """One call between the platform and one phone."""
-
-    id: str
-    direction: str
-    room_id: str
-    session_id: str | None
-    caller_number: str
-    called_number: str
-    clock: Callable[[], float]
-    status: str = "initiated"
-    log: list[tuple[str, float]] = attrs.field(factory=list)
-    started: float = 0.0
-    ended: float | None = None
-    participant_id: str | None = None
-    talking_to: str | None = None
-    moved: Callable[["Leg"], None] = lambda _leg: None
-
-    def move(self, status: str) -> None:
-        """Moves on to `status`; one that cannot follow is a bug of the sandbox."""
-        if status not in LEG_STATES[self.status]:
-            raise ValueError(f"a leg that is {self.status} cannot become {status}")
-        self.status = status
-        self.log.append((status, self.clock()))
-        if not LEG_STATES[status] or status == "transferred":
-            self.ended = self.clock()
-        self.moved(self)
-
-    @property
-    def over(self) -> bool:
-        """Whether nobody is on it any more."""
-        return self.ended is not None
-
-    def document(self, *, keeps_log: bool) -> dict[str, Any]:
-        """As the platform lists it, in both of its styles."""
-        return {
-            "callId": self.id,
-            "id": self.id,
-            "type": self.direction,
-            "status": self.status,
-            "roomId": self.room_id,
-            **({"sessionId": self.session_id} if self.session_id is not None else {}),
-            "gatewayId": "gw_sandbox",
-            "ruleId": "rr_sandbox",
-            "from": self.caller_number,
-            "to": self.called_number,
-            "sipCallFrom": self.caller_number,
-            "sipCallTo": self.called_number,
-            "metadata": {},
-            "start": _timestamp(self.started),
-            "end": _timestamp(self.ended) if self.ended is not None else None,
-            "timelog": [{"status": status.upper(), "timestamp": _timestamp(at)} for status, at in self.log]
-            if keeps_log
-            else [],
-        }
-
-
-@attrs.define(eq=False)
 class Room:
     """A room, and the session that begins with the first who is in it."""
 
@@ -153,6 +41,16 @@ class Room:
     session_id: str
     members: list[RoomMember] = attrs.field(factory=list)
     peers: dict[str, dict[str, Any]] = attrs.field(factory=dict)
+    disabled: bool = False
+
+    @property
+    def live(self) -> bool:
+        """Whether anybody is in it."""
+        return bool(self.members or self.peers) and not self.disabled
+
+    def has(self, participant_id: str) -> bool:
+        """Whether a participant, or an agent, of that id is in it."""
+        return participant_id in self.peers or any(member.peer_id == participant_id for member in self.members)
 
 
 class Refused(Exception):
@@ -163,20 +61,32 @@ class Refused(Exception):
         self.status = status
 
 
-class Network:
-    """Everything that is not the agent: lives on one loop, and is only touched there."""
+def _nobody_told(_leg: Leg, _person: Person | None) -> None:
+    """Nobody wants to know who is dialled."""
 
-    def __init__(self, unknowns: Unknowns) -> None:
+
+class Network:
+    """Everything that is not the agent: lives on one loop, and is only touched there.
+
+    Attributes:
+        recordings: Every recording that was started, stopped or merged: what, the room's id, the participant's id.
+        dialled: Told of every leg that the platform has dialled, and who is at that number.
+    """
+
+    def __init__(self, unknowns: Unknowns, trouble: Trouble) -> None:
         self.unknowns = unknowns
+        self.trouble = trouble
         self.rooms: dict[str, Room] = {}
         self.legs: dict[str, Leg] = {}
         self.people: dict[str, Person] = {}
+        self.recordings: list[tuple[str, str, str]] = []
+        self.dialled: Callable[[Leg, Person | None], None] = _nobody_told
         self._numbers = itertools.count(1)
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[str, set[asyncio.Task[None]]] = {}
 
     async def close(self) -> None:
         """Ends whatever is still under way."""
-        tasks = list(self._tasks.values())
+        tasks = [task for tasks in self._tasks.values() for task in tasks]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -198,6 +108,8 @@ class Network:
     def join(self, member: RoomMember) -> Room:
         """An agent comes into a room; it is told who is there already."""
         room = self.open_room(member.room_id)
+        if room.disabled:
+            raise Refused(400, "room is deactivated")
         room.members.append(member)
         for peer in room.peers.values():
             member.peer_joined(peer)
@@ -223,6 +135,18 @@ class Network:
             for member in list(room.members):
                 member.peer_left(peer_id)
 
+    def end_session(self, room_id: str) -> None:
+        """Removes everybody from a room: agents, participants, and the legs of those who are on a phone."""
+        room = self.rooms[room_id]
+        members, room.members = room.members, []
+        for member in members:
+            member.removed()
+        for leg in list(self.legs.values()):
+            if leg.room_id == room_id and leg.participant_id in room.peers:
+                self.hang_up(leg.id)
+        for peer_id in list(room.peers):
+            self.exit(room_id, peer_id)
+
     # Calls
 
     def connect_call(
@@ -236,75 +160,86 @@ class Network:
         moved: Callable[[Leg], None] = lambda _leg: None,
     ) -> Leg:
         """Somebody's phone is connected to a room; inbound, they called, outbound, they were called."""
-        room = self.open_room(room_id)
-        leg = Leg(
-            id=f"call-{next(self._numbers):04d}",
-            direction=direction,
-            room_id=room_id,
-            session_id=room.session_id if with_session_id else None,
+        leg = self._new_leg(
+            direction,
+            self.open_room(room_id),
             caller_number=number if direction == "inbound" else "+14155550100",
             called_number="+14155550100" if direction == "inbound" else number,
-            clock=self.now,
-            started=self.now(),
-            moved=moved,
         )
-        self.legs[leg.id] = leg
-        leg.log.append(("initiated", self.now()))
+        if not with_session_id:
+            leg.session_id = None
+        leg.name = name
+        leg.moved = moved
         for status in ("incoming", "verified") if direction == "inbound" else ("ringing",):
             leg.move(status)
-        leg.participant_id = f"sip-{leg.id}"
         leg.move("answered")
-        self.enter(
-            room_id,
-            {
-                "id": leg.participant_id,
-                "displayName": name,
-                "device": {},
-                "mode": "SEND_AND_RECV",
-                "metaData": {"sipUser": True, "callType": direction},
-                "audioAfter": self.unknowns.audio_after if direction == "outbound" else 0.0,
-            },
-        )
+        self._enter_room(leg)
         return leg
 
     def add_earlier_leg(self, room_id: str) -> None:
         """A call of the same room and session that is over."""
-        room = self.open_room(room_id)
-        leg = Leg(
-            id=f"call-{next(self._numbers):04d}",
-            direction="inbound",
-            room_id=room_id,
-            session_id=room.session_id,
-            caller_number="+14155550177",
-            called_number="+14155550100",
-            clock=self.now,
-            started=self.now() - 600,
-            status="answered",
+        leg = self._new_leg(
+            "inbound", self.open_room(room_id), caller_number="+14155550177", called_number="+14155550100"
         )
+        leg.started -= 600
+        leg.log.clear()
         leg.move("ended")
-        self.legs[leg.id] = leg
 
     def hang_up(self, leg_id: str) -> None:
         """The leg ends, whoever ended it."""
         leg = self.legs[leg_id]
-        task = self._tasks.pop(leg_id, None)
-        if task is not None:
+        for task in self._tasks.get(leg_id, set()) - {asyncio.current_task()}:
             task.cancel()
         if leg.status != "ended" and "ended" in LEG_STATES[leg.status]:
             leg.talking_to = None
             leg.move("ended")
         self._leave_room(leg)
 
+    def dial(self, order: Mapping[str, Any]) -> Leg:
+        """Starts to call a number into a room, as the body of a request asks for; what becomes of it shows later."""
+        if not order.get("sipCallTo") or not order.get("sipCallFrom"):
+            raise Refused(400, "sipCallTo and sipCallFrom are required")
+        if not order.get("routingRuleId") and not order.get("gatewayId"):
+            raise Refused(400, "routingRuleId or gatewayId is required")
+        room = self.open_room(order.get("destinationRoomId"))
+        if room.disabled:
+            raise Refused(400, "room is deactivated")
+        person = self.people.get(order["sipCallTo"])
+        participant = order.get("participant") or {}
+        leg = self._new_leg("outbound", room, caller_number=order["sipCallFrom"], called_number=order["sipCallTo"])
+        if self.unknowns.honours_participant_id and participant.get("id"):
+            leg.participant_id = participant["id"]
+        leg.name = participant.get("name") or (person.name if person is not None else "")
+        leg.metadata = order.get("metadata") or {}
+        self.dialled(leg, person)
+        self._start(leg, self._dial(leg, person, order))
+        return leg
+
+    async def _dial(self, leg: Leg, person: Person | None, order: Mapping[str, Any]) -> None:
+        await asyncio.sleep(self.unknowns.step)
+        if person is None:
+            leg.move("failed")
+            return
+        appears = not self.trouble.answered_leg_never_appears
+        leg.move("ringing")
+        if person.early_media and appears:
+            self._enter_room(leg)
+        leg.move(await self._rings(person, order.get("ringingTimeout")))
+        if leg.status != "answered":
+            self._leave_room(leg)
+            return
+        if not person.early_media and appears:
+            self._enter_room(leg)
+        stays = min(_or_for_ever(person.hangs_up_after), _or_for_ever(order.get("maxCallDuration")))
+        if stays < math.inf:
+            await asyncio.sleep(stays)
+            self.hang_up(leg.id)
+
     def transfer(self, leg_id: str, to: str) -> Leg:
         """Starts to forward a leg (SIP REFER); what becomes of it shows later."""
-        leg = self.legs.get(leg_id)
-        if leg is None:
-            raise Refused(self.unknowns.unknown_call_status, "call not found")
-        if leg.status not in TRANSFERABLE:
-            raise Refused(self.unknowns.refused_transfer_status, f"call is {leg.status}")
+        leg = self._transferable(leg_id, self.unknowns.refused_transfer_status)
         leg.move("transfer-initiated")
-        task = asyncio.get_running_loop().create_task(self._refer(leg, to))
-        self._tasks[leg_id] = task  # owned by the network: close() awaits it
+        self._start(leg, self._refer(leg, to))
         return leg
 
     async def _refer(self, leg: Leg, to: str) -> None:
@@ -314,14 +249,12 @@ class Network:
         await asyncio.sleep(step)
         leg.move("transferring")
         person = self.people.get(to)
-        if person is None:
-            await asyncio.sleep(step)
-            await self._refer_failed(leg)
-            return
         await asyncio.sleep(step)
-        leg.move("transfer-ringing")
-        if not await self._rings(person):
-            await self._refer_failed(leg)
+        if person is not None:
+            leg.move("transfer-ringing")
+        if person is None or await self._rings(person) != "answered":
+            leg.move("transfer-failed")
+            await self._move_on(leg, self.unknowns.status_after_failed_transfer)
             return
         leg.talking_to = to
         leg.move("transferred")
@@ -336,27 +269,97 @@ class Network:
             leg.talking_to = None
             leg.moved(leg)
 
-    async def _rings(self, person: Person) -> bool:
-        """Lets a phone ring; returns whether it was answered."""
-        gives_up = self.unknowns.carrier_gives_up_after
-        refuses = person.refuses_after if person.refuses_after is not None else gives_up
-        answers = person.answers_after if person.refuses_after is None else None
-        if answers is not None and answers < gives_up:
-            await asyncio.sleep(answers)
-            return True
-        await asyncio.sleep(min(refuses, gives_up))
-        return False
+    def switch(self, leg_id: str, room_id: str, participant_id: str | None = None) -> Leg:
+        """Starts to move a leg to another room; what becomes of it shows later."""
+        leg = self._transferable(leg_id, 400)
+        if room_id not in self.rooms or not self.rooms[room_id].live:
+            raise Refused(400, "room has no active session")
+        leg.move("switch-room-initiated")
+        trouble = self.trouble
+        fails, trouble.switch_fails = trouble.switch_fails > 0, max(0, trouble.switch_fails - 1)
+        self._start(leg, self._switch(leg, None if fails else self.rooms[room_id], participant_id))
+        return leg
 
-    async def _refer_failed(self, leg: Leg) -> None:
-        leg.move("transfer-failed")
-        if self.unknowns.status_after_failed_transfer is not None:
-            await asyncio.sleep(self.unknowns.step)
-            leg.move(self.unknowns.status_after_failed_transfer)
+    async def _switch(self, leg: Leg, room: Room | None, participant_id: str | None) -> None:
+        await asyncio.sleep(self.unknowns.switch_after)
+        if room is None:
+            leg.move("switch-room-failed")
+        else:
+            self._leave_room(leg)
+            leg.room_id = room.id
+            leg.session_id = room.session_id if leg.session_id is not None else None
+            leg.participant_id = participant_id or leg.participant_id
+            leg.move("switch-room-completed")
+            if self.trouble.switched_leg_vanishes > 0:
+                self.trouble.switched_leg_vanishes -= 1
+            else:
+                self._enter_room(leg)
+        await self._move_on(leg, self.unknowns.status_after_switch)
+
+    async def _move_on(self, leg: Leg, status: str | None) -> None:
+        """Lets a leg move on by itself, unless something else happens to it first."""
+        before = leg.status
+        await asyncio.sleep(self.unknowns.step)
+        if status is not None and leg.status == before:
+            leg.move(status)
+
+    async def _rings(self, person: Person, ringing_timeout: float | None = None) -> str:
+        """Lets a phone ring; returns the status that comes of it."""
+        gives_up = min(_or_for_ever(ringing_timeout), self.unknowns.carrier_gives_up_after)
+        if person.refuses_after is not None:
+            after, status = person.refuses_after, "rejected"
+        else:
+            after, status = _or_for_ever(person.answers_after), "answered"
+        await asyncio.sleep(min(after, gives_up))
+        return status if after < gives_up else "not-answered"
+
+    def _new_leg(self, direction: str, room: Room, *, caller_number: str, called_number: str) -> Leg:
+        leg = Leg(
+            id=f"call-{next(self._numbers):04d}",
+            direction=direction,
+            room_id=room.id,
+            session_id=room.session_id,
+            caller_number=caller_number,
+            called_number=called_number,
+            clock=self.now,
+            started=self.now(),
+        )
+        leg.participant_id = f"sip-{leg.id}"
+        leg.log.append(("initiated", self.now()))
+        self.legs[leg.id] = leg
+        return leg
+
+    def _transferable(self, leg_id: str, refused_status: int) -> Leg:
+        leg = self.legs.get(leg_id)
+        if leg is None:
+            raise Refused(self.unknowns.unknown_call_status, "call not found")
+        if leg.status not in TRANSFERABLE:
+            raise Refused(refused_status, f"call is {leg.status}")
+        return leg
+
+    def _start(self, leg: Leg, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)  # owned by the network: close() awaits it
+        tasks = self._tasks.setdefault(leg.id, set())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    def _enter_room(self, leg: Leg) -> None:
+        self.enter(
+            leg.room_id,
+            {
+                "id": leg.participant_id,
+                "displayName": leg.name,
+                "device": {},
+                "mode": "SEND_AND_RECV",
+                "metaData": {"sipUser": True, "callType": leg.direction},
+                "audioAfter": self.unknowns.audio_after if leg.direction == "outbound" else 0.0,
+            },
+        )
 
     def _leave_room(self, leg: Leg) -> None:
         if leg.participant_id is not None:
             self.exit(leg.room_id, leg.participant_id)
 
 
-def _timestamp(at: float) -> str:
-    return (_DAY_ZERO + timedelta(seconds=at)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _or_for_ever(seconds: float | None) -> float:
+    return math.inf if seconds is None else seconds

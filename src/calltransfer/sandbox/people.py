@@ -1,6 +1,54 @@
-"""The people at the other end: how somebody reacts to a ringing phone."""
+"""The people at the other end: how somebody reacts to a ringing phone, and what they do once they have answered."""
+
+from collections.abc import Sequence
 
 import attrs
+
+
+@attrs.frozen
+class Says:
+    """Somebody says something.
+
+    Attributes:
+        text: What.
+        when: What they have to have heard first, since their previous step, in any case; "": they do not wait.
+        after: Seconds from then until they begin.
+    """
+
+    text: str
+    when: str = ""
+    after: float = 0.3
+
+
+@attrs.frozen
+class Presses:
+    """Somebody presses a key.
+
+    Attributes:
+        key: Which: a digit, "*" or "#".
+        when: What they have to have heard first, since their previous step, in any case; "": they do not wait.
+        after: Seconds from then until they press it.
+    """
+
+    key: str
+    when: str = ""
+    after: float = 0.3
+
+
+@attrs.frozen
+class HangsUp:
+    """Somebody hangs up.
+
+    Attributes:
+        when: What they have to have heard first, since their previous step, in any case; "": they do not wait.
+        after: Seconds from then until they hang up.
+    """
+
+    when: str = ""
+    after: float = 0.0
+
+
+Act = Says | Presses | HangsUp
 
 
 @attrs.frozen(kw_only=True)
@@ -9,12 +57,26 @@ class Person:
 
     Attributes:
         number: Their number in E.164, or their SIP URI.
+        name: What they are called in a room, unless who dials them says otherwise.
         answers_after: Seconds of ringing until they pick up; None: never.
         refuses_after: Seconds until they, or their carrier, refuse the call; None: they do not.
         hangs_up_after: Seconds after picking up until they hang up; None: they stay.
+        early_media: Whether there is audio on their line while it still rings: dialled, it is in its room, with an
+            audio stream, before anybody has answered, whatever `waitUntilAnswered` asked for.
+        says: What they do, step by step, once they have been dialled and have answered. A plain string is said after
+            a question: `Says(text, when="?")`.
     """
 
     number: str
+    name: str = "Support"
     answers_after: float | None = 2.0
     refuses_after: float | None = None
     hangs_up_after: float | None = None
+    early_media: bool = False
+    says: str | Sequence[str | Act] = ()
+
+    @property
+    def acts(self) -> list[Act]:
+        """What they do, step by step."""
+        steps = [self.says] if isinstance(self.says, str) else self.says
+        return [Says(step, when="?") if isinstance(step, str) else step for step in steps if step]

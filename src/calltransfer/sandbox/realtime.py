@@ -8,7 +8,15 @@ from typing import Any
 
 from videosdk.agents import RealtimeBaseModel, get_tool_info
 
-from calltransfer.sandbox.models import FIRST_AUDIO_SECONDS, FIRST_TOKEN_SECONDS, Calls, Script, spoken_in, utterances
+from calltransfer.sandbox.models import (
+    FIRST_AUDIO_SECONDS,
+    FIRST_TOKEN_SECONDS,
+    Calls,
+    Script,
+    script_of_rebuilt,
+    spoken_in,
+    utterances,
+)
 from calltransfer.sandbox.speech import encoded, words
 
 logger = logging.getLogger("calltransfer.sandbox")
@@ -23,10 +31,10 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
     provider, as an error event that nobody waits for.
     """
 
-    def __init__(self, script: Script, *, voice: bool = True) -> None:
+    def __init__(self, script: Script | None = None, *, voice: bool = True) -> None:
         super().__init__()
-        self.script = script
-        script.realtime = self
+        self.script = script or script_of_rebuilt()
+        self.script.realtime = self
         self.config = SimpleNamespace(modalities=["text", "audio"] if voice else ["text"])
         self.errors: list[str] = []
         self.first_token_seconds = FIRST_TOKEN_SECONDS
@@ -47,19 +55,26 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
             self._loop = asyncio.create_task(self._take_in(), name="realtime model")
 
     async def handle_audio_input(self, audio_data: bytes) -> None:
-        """Hears the caller."""
-        for word in spoken_in(audio_data):
+        """Hears the caller, to their last word, or to a frame that carries none."""
+        spoken = spoken_in(audio_data)
+        if not spoken:
+            self._heard_out()
+        for word in spoken:
             if word.index < 0:
                 await self.interrupt()
                 self.emit("user_speech_started", {"type": "done"})
                 continue
             self._hears += [word.text] if word.text else []
-            if word.last and self._hears:
-                text = " ".join(self._hears)
-                self._hears.clear()
-                self.emit("user_speech_ended", {})
-                self.emit("realtime_model_transcription", {"role": "user", "text": text, "is_final": True})
-                self._messages.put_nowait(text)
+            if word.last:
+                self._heard_out()
+
+    def _heard_out(self) -> None:
+        if self._hears:
+            text = " ".join(self._hears)
+            self._hears.clear()
+            self.emit("user_speech_ended", {})
+            self.emit("realtime_model_transcription", {"role": "user", "text": text, "is_final": True})
+            self._messages.put_nowait(text)
 
     async def send_message(self, message: str) -> None:
         """Is asked to say something word for word."""
@@ -104,6 +119,7 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
             await self._say(message.removeprefix(_REPEAT))
             return
         while True:
+            self.script.system = [self._agent.instructions] if self._agent is not None else []
             step = self.script.next(message)
             await asyncio.sleep(self.first_token_seconds)
             calls = [part for part in step if isinstance(part, Calls)]

@@ -7,7 +7,8 @@ from typing import Any
 import attrs
 from aiohttp import web
 
-from calltransfer.sandbox.network import Network, Refused
+from calltransfer.sandbox.leg import Leg
+from calltransfer.sandbox.network import Network, Refused, Room
 
 PAGE = 10
 
@@ -87,7 +88,13 @@ class RestServer:
                 web.get("/v2/sip/call/{id}", self._get),
                 web.post("/v2/sip/call/transfer", self._transfer),
                 web.post("/v2/sip/call/end", self._end),
+                web.post("/v2/sip/call/switch-room", self._switch),
+                web.post("/v2/sip/call", self._dial),
                 web.post("/v2/rooms", self._create_room),
+                web.post("/v2/rooms/deactivate", self._deactivate_room),
+                web.post("/v2/sessions/end", self._end_session),
+                web.post("/v2/recordings/participant/merge", self._merge),
+                web.post("/v2/recordings/participant/{action:(track/)?(start|stop)}", self._record),
                 web.post("/v2/sessions/{id}/agent-analytics", self._analytics),
             ]
         )
@@ -205,18 +212,61 @@ class RestServer:
         self.network.hang_up(leg.id)
         return web.json_response({"message": "ended", "data": self._document(leg)})
 
+    async def _dial(self, request: web.Request) -> web.Response:
+        leg = self.network.dial(await request.json())
+        return web.json_response({"message": "call initiated", "data": self._document(leg)})
+
+    async def _switch(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        if not body.get("callId") or not body.get("roomId"):
+            raise Refused(400, "callId and roomId are required")
+        leg = self.network.switch(body["callId"], body["roomId"], body.get("participantId"))
+        # Answered before anything has happened, as a transfer is.
+        data = {**self._document(leg), "status": "answered", "roomId": body["roomId"]}
+        return web.json_response({"statusCode": 200, "data": data})
+
     async def _create_room(self, _: web.Request) -> web.Response:
         return web.json_response({"roomId": self.network.open_room().id})
+
+    async def _deactivate_room(self, request: web.Request) -> web.Response:
+        room = self._room((await request.json()).get("roomId", ""))
+        room.disabled = True
+        return web.json_response({"meetingId": room.id, "userMeetingId": room.id, "disabled": True})
+
+    async def _end_session(self, request: web.Request) -> web.Response:
+        room = self._room((await request.json()).get("roomId", ""))
+        self.network.end_session(room.id)
+        return web.json_response({"meetingId": room.id, "userMeetingId": room.id, "sessionId": room.session_id})
+
+    async def _record(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        room, participant_id = self._room(body.get("roomId", "")), body.get("participantId", "")
+        if not room.has(participant_id):
+            raise Refused(400, "participant is not yet joined the meeting")
+        self.network.recordings.append((request.match_info["action"], room.id, participant_id))
+        return web.json_response({})
+
+    async def _merge(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        room = self._room(body.get("roomId", ""))
+        for participant in [*body.get("channel1", []), *body.get("channel2", [])]:
+            self.network.recordings.append(("merge", room.id, participant["participantId"]))
+        return web.json_response({})
 
     async def _analytics(self, _: web.Request) -> web.Response:
         return web.json_response({})
 
-    def _leg(self, leg_id: str) -> Any:
+    def _leg(self, leg_id: str) -> Leg:
         leg = self.network.legs.get(leg_id)
         if leg is None:
             raise Refused(self.network.unknowns.unknown_call_status, "call not found")
         return leg
 
-    def _document(self, leg: Any) -> dict[str, Any]:
-        document: dict[str, Any] = leg.document(keeps_log=self.network.unknowns.keeps_log)
-        return document
+    def _room(self, room_id: str) -> Room:
+        room = self.network.rooms.get(room_id)
+        if room is None:
+            raise Refused(402, "Room not found.")
+        return room
+
+    def _document(self, leg: Leg) -> dict[str, Any]:
+        return leg.document(keeps_log=self.network.unknowns.keeps_log)

@@ -15,7 +15,7 @@ from vsaiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from calltransfer.sandbox._patches import AudioOutput
 from calltransfer.sandbox.network import Room
-from calltransfer.sandbox.speech import SAMPLE_RATE, Word, decoded
+from calltransfer.sandbox.speech import SAMPLE_RATE, Listener, Word, is_silent
 
 logger = logging.getLogger("calltransfer.sandbox")
 
@@ -27,17 +27,17 @@ class Exchange(Protocol):
     def fast_forward(self) -> bool:
         """Whether time passes at once."""
 
-    async def join(self, client: "SandboxRoomClient") -> Room:
-        """Enters the room."""
+    async def join(self, client: "SandboxRoomClient") -> Room | None:
+        """Enters the room, and says so in `inside`; None: it does not get in."""
 
     async def leave(self, client: "SandboxRoomClient") -> None:
         """Leaves it."""
 
-    def heard(self, room_id: str, word: Word) -> None:
-        """The agent's word has been played to everybody in the room."""
+    def played(self, room_id: str, *, audible: bool, speech: bool) -> None:
+        """A frame of the agent's audio has been played to everybody in the room."""
 
-    def played(self, at: float) -> None:
-        """A frame of the agent's audio has been played."""
+    def heard(self, room_id: str, word: Word) -> None:
+        """The last of a word's frames has been played."""
 
 
 class CallerTrack(MediaStreamTrack):
@@ -70,7 +70,12 @@ class CallerTrack(MediaStreamTrack):
 
 
 class SandboxRoomClient(AsyncIOEventEmitter):
-    """One agent's connection to one room."""
+    """One agent's connection to one room.
+
+    Attributes:
+        inside: Whether the agent is in the room.
+        tracks: The voice of each participant, by their id.
+    """
 
     def __init__(self, exchange: Exchange, **config: Any) -> None:
         super().__init__(loop=config.get("loop"))
@@ -78,6 +83,7 @@ class SandboxRoomClient(AsyncIOEventEmitter):
         self.peer_id: str = config["peer_id"]
         self.session_id: str | None = None
         self.attributes = {"logs": {}, "observability": "", "traces": {"enabled": False}}
+        self.inside = False
         self.tracks: dict[str, CallerTrack] = {}
         self._exchange = exchange
         self._track = config["custom_microphone_audio_track"]
@@ -91,12 +97,22 @@ class SandboxRoomClient(AsyncIOEventEmitter):
         # Handlers have to run in the context of the session that joins, where its own event bus is.
         self._context = contextvars.copy_context()
         room = await self._exchange.join(self)
+        if room is None:
+            # As the real one does: told to whoever listens for errors, and otherwise swallowed.
+            self.emit(Events.ERROR, "Failed to Join in the Meeting")
+            return
         self.session_id = room.session_id
         self._playing = asyncio.create_task(self._play(), name=f"audio of {self.room_id}")
         self.emit(Events.MEETING_JOINED, {"participants": [], "messages": [], "base_url": "sandbox"})
 
+    @property
+    def leaving(self) -> bool:
+        """Whether it has been asked to leave."""
+        return self._leaving is not None
+
     def leave(self) -> None:
         """Leaves the room, as the SDK asks for it."""
+        self.inside = False
         if self._leaving is None:
             self._leaving = asyncio.create_task(self._leave(), name=f"leaving {self.room_id}")
 
@@ -113,10 +129,11 @@ class SandboxRoomClient(AsyncIOEventEmitter):
     async def async_handle_pubsub_publish(self, _config: Mapping[str, Any]) -> None:
         """Publishes to a topic: nobody else listens."""
 
-    def press(self, digit: str) -> None:
-        """A caller presses a key."""
+    def press(self, digit: str, sender_id: str) -> None:
+        """A participant presses a key."""
         number: Any = int(digit) if digit.isdecimal() else digit
-        self._tell(self.emit, Events.PUBSUB_MESSAGE, {"topic": "DTMF_EVENT", "payload": {"number": number}})
+        message = {"topic": "DTMF_EVENT", "senderId": sender_id, "payload": {"number": number}}
+        self._tell(self.emit, Events.PUBSUB_MESSAGE, message)
 
     # Told by the network, on whatever loop it lives
 
@@ -130,10 +147,14 @@ class SandboxRoomClient(AsyncIOEventEmitter):
 
     def removed(self) -> None:
         """The platform ended the session."""
-        self._tell(self.emit, Events.MEETING_LEFT, {"reason": "session ended"})
+        self._tell(self._removed)
 
     def _tell(self, callback: Callable[..., Any], *arguments: Any) -> None:
         self._loop_of_agent.call_soon_threadsafe(callback, *arguments, context=self._context)
+
+    def _removed(self) -> None:
+        self.inside = False
+        self.emit(Events.MEETING_LEFT, {"reason": "session ended"})
 
     def _add_peer(self, peer: Mapping[str, Any]) -> None:
         self.emit(Events.ADD_PEER, dict(peer))
@@ -141,8 +162,12 @@ class SandboxRoomClient(AsyncIOEventEmitter):
         consumer = self._consumer(peer["id"], track)
         delay = peer.get("audioAfter", 0.0)
         if delay:
-            self._loop_of_agent.call_later(delay, self.emit, Events.ADD_CONSUMER, consumer)
+            self._loop_of_agent.call_later(delay, self._add_audio, peer["id"], consumer)
         else:
+            self._add_audio(peer["id"], consumer)
+
+    def _add_audio(self, peer_id: str, consumer: Any) -> None:
+        if self.tracks.get(peer_id) is consumer.track:  # they are still there
             self.emit(Events.ADD_CONSUMER, consumer)
 
     def _remove_peer(self, peer_id: str) -> None:
@@ -165,13 +190,17 @@ class SandboxRoomClient(AsyncIOEventEmitter):
 
     async def _play(self) -> None:
         output = AudioOutput(self._track, fast_forward=self._exchange.fast_forward)
+        listener = Listener()
         heard: tuple[int, int] | None = None
         frames = 0
         try:
             while True:
                 pcm = await output.frame()
-                self._exchange.played(self._loop_of_agent.time())
-                for word in decoded(pcm):
+                if not self.inside:
+                    continue
+                words = listener.words(pcm)
+                self._exchange.played(self.room_id, audible=not is_silent(pcm), speech=bool(words))
+                for word in words:
                     frames = frames + 1 if heard == (word.utterance, word.index) else 1
                     heard = (word.utterance, word.index)
                     if frames == word.frames():

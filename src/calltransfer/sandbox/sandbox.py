@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
@@ -13,13 +13,15 @@ from calltransfer.destination import Destination
 from calltransfer.sandbox import _patches
 from calltransfer.sandbox.caller import Caller
 from calltransfer.sandbox.cloud import Cloud
-from calltransfer.sandbox.models import Ears, Script, Step
-from calltransfer.sandbox.network import Network, Room, Unknowns
-from calltransfer.sandbox.people import Person
+from calltransfer.sandbox.models import Ears, Script, Step, rebuilt_models_follow
+from calltransfer.sandbox.network import Network
+from calltransfer.sandbox.people import Act, Person
+from calltransfer.sandbox.phone import Target
 from calltransfer.sandbox.pipelines import make_pipeline
 from calltransfer.sandbox.rest import Fault, Request
-from calltransfer.sandbox.room_client import CallerTrack, SandboxRoomClient
-from calltransfer.sandbox.speech import Word
+from calltransfer.sandbox.room_client import SandboxRoomClient
+from calltransfer.sandbox.switchboard import Switchboard
+from calltransfer.sandbox.unknowns import Trouble, Unknowns
 
 START_TIMEOUT = 30.0
 """Seconds for an agent to join its room and greet the caller."""
@@ -37,6 +39,7 @@ class Sandbox:
     On a `FastForwardLoop`, time passes at once. One at a time in a process: it takes the place of names in the SDK.
 
     Attributes:
+        trouble: What goes wrong in the rooms; see `Trouble`.
         frames_played_at: When each frame of an agent's audio was played, on the wall clock only.
 
     Args:
@@ -49,11 +52,9 @@ class Sandbox:
     def __init__(self, *, latency: float = 0.0, unknowns: Unknowns | None = None) -> None:
         self._latency = latency
         self._unknowns = unknowns or Unknowns()
-        self._running: Cloud | None = None
-        self._callers: list[Caller] = []
-        self._clients: dict[str, SandboxRoomClient] = {}
-        self._all_clients: list[SandboxRoomClient] = []
+        self._running: tuple[Cloud, Switchboard] | None = None
         self._hosts: dict[Caller, tuple[asyncio.Task[None], contextvars.Context]] = {}
+        self.trouble = Trouble()
         self.frames_played_at: list[float] = []
 
     async def __aenter__(self) -> Self:
@@ -61,12 +62,14 @@ class Sandbox:
             raise RuntimeError("another Sandbox is open in this process, and there can be one at a time")
         if self._running is not None:
             raise RuntimeError("a Sandbox is used once; make a new one")
-        self._running = Cloud(self._unknowns)
-        self._cloud.server.latency = self._latency
-        await self._cloud.start()
+        cloud = Cloud(self._unknowns, self.trouble)
+        self._running = cloud, Switchboard(cloud, self.frames_played_at)
+        cloud.network.dialled = self._switchboard.dialled
+        cloud.server.latency = self._latency
+        await cloud.start()
         self._replaced = _patches.replaced(
-            functools.partial(SandboxRoomClient, self),
-            self._cloud.base_url,
+            functools.partial(SandboxRoomClient, self._switchboard),
+            cloud.base_url,
             fast_forward=self.fast_forward,
         )
         self._replaced.__enter__()
@@ -84,8 +87,7 @@ class Sandbox:
                 if not host.done():
                     await asyncio.create_task(caller.job.shutdown(), context=context)
             await asyncio.gather(*(host for host, _ in self._hosts.values()), return_exceptions=True)
-            for client in self._all_clients:
-                await client.left()
+            await self._switchboard.close()
         finally:
             self._replaced.__exit__(kind, error, traceback)
             Sandbox._active = None
@@ -93,6 +95,13 @@ class Sandbox:
 
     @property
     def _cloud(self) -> Cloud:
+        return self._open()[0]
+
+    @property
+    def _switchboard(self) -> Switchboard:
+        return self._open()[1]
+
+    def _open(self) -> tuple[Cloud, Switchboard]:
         if self._running is None:
             raise RuntimeError("the Sandbox is not open; use it as `async with Sandbox() as sandbox:`")
         return self._running
@@ -117,13 +126,26 @@ class Sandbox:
         """How many connections to the platform are open."""
         return self._cloud.server.open_connections
 
+    @property
+    def targets(self) -> list[Target]:
+        """Everybody the platform has dialled, in order."""
+        return [phone for phone in self._switchboard.phones if isinstance(phone, Target)]
+
+    @property
+    def recordings(self) -> list[tuple[str, str, str]]:
+        """Every recording that was started, stopped or merged: what, the room's id, the participant's id."""
+        return self._cloud.network.recordings
+
     def person(
         self,
         number: str,
         *,
+        name: str = "Support",
         answers_after: float | None = 2.0,
         refuses_after: float | None = None,
         hangs_up_after: float | None = None,
+        early_media: bool = False,
+        says: str | Sequence[str | Act] = (),
     ) -> Person:
         """Puts somebody at a number; see `Person`. A number with nobody at it is refused by the carrier.
 
@@ -131,13 +153,33 @@ class Sandbox:
             DestinationError: `number` is none that a call could be forwarded to.
         """
         person = Person(
-            number=Destination(number, allow_premium=True, allow_emergency=True).address,
+            number=_address(number),
+            name=name,
             answers_after=answers_after,
             refuses_after=refuses_after,
             hangs_up_after=hangs_up_after,
+            early_media=early_media,
+            says=says,
         )
         self._cloud.network.people[person.number] = person
         return person
+
+    async def phone(self, number: str, *, timeout: float = 60.0) -> Target:
+        """Whom the platform has dialled at a number, waiting for it at most `timeout` seconds; of several, the newest.
+
+        Raises:
+            AssertionError: nobody is being dialled there, or on the line; the message says who was dialled instead.
+        """
+        address = _address(number)
+
+        def live() -> list[Target]:
+            return [target for target in self.targets if target.number == address and not target.leg.over]
+
+        await self._switchboard.until(lambda: bool(live()), timeout)
+        if not live():
+            dialled = [(target.number, target.leg.status) for target in self.targets]
+            raise AssertionError(f"nobody is on the line at {address}, but {dialled}")
+        return live()[-1]
 
     def fault(self, method: str, path: str, **how: Any) -> Fault:
         """Has requests fail; see `Fault`. The first fault that fits is applied."""
@@ -154,6 +196,7 @@ class Sandbox:
         agent: Callable[[], Any],
         *,
         model: Iterable[Step] | Script = (),
+        consultation_model: Iterable[Step] | Script = (),
         kind: str = "cascade",
         number: str = "+14155550111",
         direction: str = "inbound",
@@ -172,6 +215,8 @@ class Sandbox:
         Args:
             agent: The agent's class, or a function that makes one.
             model: What its model does, step by step; see `Script`.
+            consultation_model: The same of the model of a consultation, where the SDK builds it from the class of the
+                agent's own.
             kind: The kind of pipeline; one of `KINDS`.
             number: The caller's number.
             direction: "inbound", or "outbound" for somebody the agent has called.
@@ -190,9 +235,12 @@ class Sandbox:
         """
         if not callable(agent):
             raise TypeError(f"agent must be a class or a function that makes an agent, not {type(agent).__name__}")
-        script = model if isinstance(model, Script) else Script(model)
+        script, consultation_script = (
+            steps if isinstance(steps, Script) else Script(steps) for steps in (model, consultation_model)
+        )
+        rebuilt_models_follow(consultation_script)
         room = await self._cloud.run(lambda network: network.open_room(room_id))
-        caller = Caller(self, script, room.id, number)
+        caller = Caller(self._switchboard, number, room.id, script=script, consultation_script=consultation_script)
         context = contextvars.copy_context()
         host = asyncio.create_task(
             self._host(
@@ -206,7 +254,8 @@ class Sandbox:
             context=context,
         )
         self._hosts[caller] = (host, context)
-        await self._or_failed(host, lambda: room.id in self._clients, caller)
+        await self._or_failed(host, lambda: bool(self._switchboard.clients_in(room.id)))
+        self._switchboard.phones.append(caller)
 
         def connect(network: Network) -> None:
             for _ in range(earlier_legs):
@@ -225,14 +274,13 @@ class Sandbox:
                 network.enter(room.id, {**peer, "metaData": {}})
 
         await self._cloud.run(connect)
-        self._callers.append(caller)
-        await self._or_failed(host, caller.started.is_set, caller)
+        await self._or_failed(host, caller.started.is_set)
         return caller
 
-    async def _or_failed(self, host: "asyncio.Task[None]", condition: Callable[[], bool], caller: Caller) -> None:
+    async def _or_failed(self, host: "asyncio.Task[None]", condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(START_TIMEOUT):
             while not condition():
-                changed = asyncio.ensure_future(caller._changed.wait())  # noqa: SLF001
+                changed = asyncio.ensure_future(self._switchboard.changed.wait())
                 try:
                     await asyncio.wait([host, changed], return_when=asyncio.FIRST_COMPLETED)
                 finally:
@@ -254,7 +302,7 @@ class Sandbox:
 
             def started(_data: Any) -> None:
                 caller.started.set()
-                caller.change()
+                self._switchboard.change()
 
             global_event_emitter.on("AGENT_STARTED", started)
             caller.agent = make_agent()
@@ -263,57 +311,12 @@ class Sandbox:
             try:
                 await job.run_until_shutdown(session=caller.session, wait_for_participant=True)
             finally:
-                if caller.script.realtime is not None:  # the SDK does not close one that it uses as an LLM only
-                    await caller.script.realtime.aclose()
+                for script in (caller.script, caller.consultation_script):
+                    if script.realtime is not None:  # the SDK does not close one that it uses as an LLM only
+                        await script.realtime.aclose()
                 caller.over.set()
-                caller.change()
+                self._switchboard.change()
 
-    # What a caller does
 
-    def track_of(self, caller: Caller) -> CallerTrack:
-        """The audio that the caller sends."""
-        tracks = self.client_of(caller).tracks
-        return tracks.get(caller.peer_id) or tracks[f"web-{caller.room_id}"]
-
-    def client_of(self, caller: Caller) -> SandboxRoomClient:
-        """The agent's connection to the caller's room."""
-        return self._clients[caller.room_id]
-
-    async def hang_up(self, caller: Caller) -> None:
-        """The caller hangs up."""
-        leg = caller.leg
-        if leg is not None:
-            await self._cloud.run(lambda network: network.hang_up(leg.id))
-
-    def agent_is_in(self, room_id: str) -> bool:
-        """Whether there is an agent in the room."""
-        return bool(self._cloud.network.rooms[room_id].members)
-
-    # What the agent's connection to a room needs
-
-    async def join(self, client: SandboxRoomClient) -> Room:
-        """An agent comes into a room."""
-        room = await self._cloud.run(lambda network: network.join(client))
-        self._clients[client.room_id] = client
-        self._all_clients.append(client)
-        for caller in self._hosts:
-            caller.change()
-        return room
-
-    async def leave(self, client: SandboxRoomClient) -> None:
-        """An agent leaves a room."""
-        await self._cloud.run(lambda network: network.leave(client))
-        for caller in self._callers:
-            if caller.room_id == client.room_id:
-                caller.change()
-
-    def heard(self, room_id: str, word: Word) -> None:
-        """The agent has said a word in a room; whoever is in it hears it."""
-        for caller in self._callers:
-            if caller.room_id == room_id and caller.connected_to == "agent":
-                caller.hear(word)
-
-    def played(self, at: float) -> None:
-        """A frame of an agent's audio has been played."""
-        if not self.fast_forward:
-            self.frames_played_at.append(at)
+def _address(number: str) -> str:
+    return Destination(number, allow_premium=True, allow_emergency=True).address

@@ -15,7 +15,8 @@ FRAME_SECONDS = 0.02
 FRAME_BYTES = int(SAMPLE_RATE * FRAME_SECONDS) * 2
 SILENCE = bytes(FRAME_BYTES)
 
-_MAGIC = b"\x7fSAY"
+_MAGIC = b"\xffSAY"  # what follows is ASCII, so that it cannot occur there
+_HEADER = len(_MAGIC) + 2
 _SECONDS_PER_CHARACTER = 0.055  # about 165 words a minute
 _SHORTEST_WORD = 0.12
 
@@ -60,16 +61,47 @@ def encoded(word: Word, *, frames: int | None = None) -> bytes:
 
 def decoded(pcm: bytes) -> Iterator[Word]:
     """The words in `pcm`, one for each frame that carries one."""
-    for start in range(0, len(pcm), FRAME_BYTES):
-        frame = pcm[start : start + FRAME_BYTES]
-        if not frame.startswith(_MAGIC):
-            continue
-        size = int.from_bytes(frame[4:6], "big")
+    start = pcm.find(_MAGIC)
+    while start >= 0:
         try:
-            text, utterance, index, count = json.loads(frame[6 : 6 + size])
+            text, utterance, index, count = json.loads(_content(pcm, start))
         except ValueError:
-            continue  # faded out: it was cut off
-        yield Word(text, utterance, index, count)
+            pass  # faded out: it was cut off
+        else:
+            yield Word(text, utterance, index, count)
+        start = pcm.find(_MAGIC, start + 1)
+
+
+def _content(pcm: bytes, start: int) -> bytes:
+    size = int.from_bytes(pcm[start + len(_MAGIC) : start + _HEADER], "big")
+    return pcm[start + _HEADER : start + _HEADER + size]
+
+
+class Listener:
+    """Reads words from audio that comes frame by frame, wherever in a frame they begin."""
+
+    def __init__(self) -> None:
+        self._tail = b""
+
+    def words(self, frame: bytes) -> list[Word]:
+        """The words that are complete with this frame."""
+        pcm = self._tail + frame
+        last = pcm.rfind(_MAGIC)
+        if last < 0 or len(pcm) - last >= FRAME_BYTES:
+            self._tail = pcm[1 - len(_MAGIC) :]
+            return list(decoded(pcm))
+        self._tail = pcm[last:]
+        return list(decoded(pcm[:last]))
+
+
+def carries_words(pcm: bytes) -> bool:
+    """Whether any of it is speech."""
+    return _MAGIC in pcm
+
+
+def is_silent(pcm: bytes) -> bool:
+    """Whether it is digital silence."""
+    return not pcm.strip(b"\x00")
 
 
 def seconds_to_say(text: str) -> float:

@@ -1,0 +1,219 @@
+"""Somebody on the phone: what they do there, and what they hear."""
+
+import asyncio
+import functools
+import itertools
+from typing import TYPE_CHECKING, ClassVar
+
+from calltransfer.sandbox.hearing import Ear, Heard
+from calltransfer.sandbox.leg import Leg
+from calltransfer.sandbox.people import Act, Person, Presses, Says
+from calltransfer.sandbox.speech import Word, encoded, words
+
+if TYPE_CHECKING:
+    from calltransfer.sandbox.switchboard import Switchboard
+
+SETTLED = 8.0
+"""Seconds without anything happening after which a call has settled: more than any wait between two events."""
+
+_utterances = itertools.count(1)
+
+
+class Phone:
+    """Somebody on the phone. They hear, and are heard by, whoever is in the room that their leg is in now.
+
+    Attributes:
+        number: Their number.
+        room_id: The room that they were connected to first.
+        leg: The call between them and the platform; None in the browser.
+        heard: Everything that was said to them, in order.
+        statuses: Every status of their leg, with the time it came.
+    """
+
+    who: ClassVar[str] = "phone"
+
+    def __init__(self, switchboard: "Switchboard", number: str, room_id: str, leg: Leg | None = None) -> None:
+        self.number = number
+        self.room_id = room_id
+        self.leg = leg
+        self.statuses: list[tuple[str, float]] = []
+        self._switchboard = switchboard
+        self._ear = Ear()
+
+    @property
+    def heard(self) -> list[Heard]:
+        """Everything that was said to them, in order."""
+        return self._ear.heard
+
+    @property
+    def texts_heard(self) -> list[str]:
+        """What was said to them, as texts."""
+        return [heard.text for heard in self.heard]
+
+    @property
+    def audible(self) -> list[tuple[float, float]]:
+        """When there was sound on their line, words or music: from when to when, in seconds on the loop's clock."""
+        return self._ear.audible.all
+
+    def longest_silence(self, begin: float, end: float) -> float:
+        """The longest time, in seconds, without sound on their line between `begin` and `end`."""
+        return self._ear.audible.longest_gap(begin, end)
+
+    def music_heard(self, begin: float, end: float) -> float:
+        """Seconds of sound without words on their line between `begin` and `end`."""
+        return self._ear.music.within(begin, end)
+
+    @property
+    def peer_id(self) -> str:
+        """Their id in the room."""
+        if self.leg is None:
+            return f"web-{self.room_id}"
+        return self.leg.participant_id or ""
+
+    async def say(self, text: str) -> None:
+        """Speaks, and returns when the last word is out."""
+        utterance = next(_utterances)
+        spoken = words(text, utterance)
+        self._switchboard.speak(self, encoded(Word("", utterance, -1, len(spoken)), frames=1))
+        for word in spoken:
+            await asyncio.sleep(word.seconds)
+            self._switchboard.speak(self, encoded(word))
+            self._switchboard.said(self, word)
+
+    async def cough(self, seconds: float = 1.0) -> None:
+        """Makes a noise that is taken for speech, and in which no words are recognised."""
+        utterance = next(_utterances)
+        self._switchboard.speak(self, encoded(Word("", utterance, -1, 1), frames=1))
+        await asyncio.sleep(seconds)
+        self._switchboard.speak(self, encoded(Word("", utterance, 0, 1), frames=1))
+
+    async def press(self, digit: str) -> None:
+        """Presses a key."""
+        self._switchboard.press(self, digit)
+
+    async def hang_up(self) -> None:
+        """Hangs up."""
+        await self._switchboard.hang_up(self)
+
+    async def hears(self, fragment: str, *, timeout: float = 60.0) -> Heard:
+        """Waits until they have heard `fragment`, in any case, at most `timeout` seconds.
+
+        Raises:
+            AssertionError: they have not; the message says what they heard instead.
+        """
+
+        def found() -> Heard | None:
+            matching = (h for h in self.heard if fragment.lower() in h.text.lower())
+            return next(matching, None)
+
+        await self._switchboard.until(lambda: found() is not None, timeout)
+        heard = found()
+        if heard is None:
+            raise AssertionError(f"the {self.who} never heard {fragment!r}, but {self.texts_heard}")
+        return heard
+
+    async def sees(self, status: str, *, timeout: float = 60.0) -> float:
+        """Waits until their leg has had `status`; returns when that was.
+
+        Raises:
+            AssertionError: it has not, within `timeout` seconds; the message says which it had.
+        """
+
+        def when() -> float | None:
+            return next((at for name, at in self.statuses if name == status), None)
+
+        await self._switchboard.until(lambda: when() is not None, timeout)
+        at = when()
+        if at is None:
+            raise AssertionError(f"the leg was never {status}, but {self.statuses}")
+        return at
+
+    async def talking_to(self, *, settled_for: float = SETTLED) -> str:
+        """Waits until everything has settled; returns whom they are talking to.
+
+        Settled means that for `settled_for` seconds nobody has said anything, and nothing has happened to any leg, and
+        that none is being dialled, forwarded or moved. On the wall clock one waits for that: give it less there.
+
+        Returns:
+            What `connected_to` says then.
+        """
+        while await self.something_happens_within(settled_for) or self._switchboard.unsettled:
+            pass
+        return self.connected_to
+
+    @property
+    def connected_to(self) -> str:
+        """Whom they are talking to now: a number, "agent", "nobody" (on the line, and alone), or "hung up"."""
+        leg = self.leg
+        if leg is not None and leg.talking_to is not None:
+            return leg.talking_to
+        if leg is not None and leg.status == "ended":
+            return "hung up"
+        return self._switchboard.company_of(self)
+
+    async def something_happens_within(self, seconds: float) -> bool:
+        """Waits until something happens on any line, at most `seconds`; returns whether it did."""
+        return await self._switchboard.something_happens_within(seconds)
+
+    # Told by the switchboard, on the agent's loop
+
+    def hear(self, word: Word, speaker: str) -> None:
+        """A word has been said to them."""
+        self._ear.word(word, speaker, self._switchboard.now())
+        self._switchboard.change()
+
+    def listen(self, begin: float, end: float, *, speech: bool) -> None:
+        """There is sound on their line."""
+        self._ear.sound(begin, end, speech=speech)
+
+    def moved(self, leg: Leg) -> None:
+        """Their leg has another status. Called on the network's loop."""
+        self._switchboard.call(self._note, leg.status)
+
+    def _note(self, status: str) -> None:
+        self.statuses.append((status, self._switchboard.now()))
+        self._switchboard.change()
+
+
+class Target(Phone):
+    """Somebody whom the platform has dialled.
+
+    Attributes:
+        person: Who is at that number; None: nobody.
+    """
+
+    who: ClassVar[str] = "target"
+    leg: Leg
+
+    def __init__(self, switchboard: "Switchboard", leg: Leg, person: Person | None) -> None:
+        super().__init__(switchboard, leg.called_number, leg.room_id, leg)
+        self.person = person
+        self._words_before = 0
+
+    async def live(self) -> None:
+        """Does what the person does once they have answered."""
+        acts = self.person.acts if self.person is not None else []
+        await self._switchboard.until(lambda: self.leg.answered or self.leg.over)
+        for act in acts:
+            await self._switchboard.until(functools.partial(self._is_time_for, act))
+            await asyncio.sleep(act.after)
+            if self.leg.over:
+                return
+            self._words_before = self._words
+            await self._do(act)
+
+    async def _do(self, act: Act) -> None:
+        if isinstance(act, Says):
+            await self.say(act.text)
+        elif isinstance(act, Presses):
+            await self.press(act.key)
+        else:
+            await self.hang_up()
+
+    @property
+    def _words(self) -> int:
+        return sum(len(heard.words) for heard in self.heard)
+
+    def _is_time_for(self, act: Act) -> bool:
+        since = [word for heard in self.heard for word in heard.words][self._words_before :]
+        return act.when.lower() in " ".join(since).lower() or self.leg.over

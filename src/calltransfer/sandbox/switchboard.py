@@ -1,0 +1,188 @@
+"""Who is in which room, and so who hears whom: between phones, and between phones and agents."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from calltransfer.sandbox.cloud import Cloud
+from calltransfer.sandbox.leg import UNSETTLED, Leg
+from calltransfer.sandbox.network import Refused, Room
+from calltransfer.sandbox.people import Person
+from calltransfer.sandbox.phone import Phone, Target
+from calltransfer.sandbox.room_client import SandboxRoomClient
+from calltransfer.sandbox.speech import FRAME_SECONDS, Word
+
+
+class Switchboard:
+    """Joins mouths to ears. Lives on the agents' loop, where the phones are, too.
+
+    Attributes:
+        phones: Every phone, callers and targets, in the order of their calls.
+        clients: Every connection of an agent to a room, those that have left included.
+        changed: Set when the next thing happens; then there is another.
+        frames_played_at: When each frame of an agent's audio was played, on the wall clock only.
+    """
+
+    def __init__(self, cloud: Cloud, frames_played_at: list[float]) -> None:
+        self.phones: list[Phone] = []
+        self.clients: list[SandboxRoomClient] = []
+        self.frames_played_at = frames_played_at
+        self._cloud = cloud
+        self._loop = asyncio.get_running_loop()
+        self.changed = asyncio.Event()
+        self._lives: list[asyncio.Task[None]] = []
+
+    @property
+    def fast_forward(self) -> bool:
+        """Whether time passes at once."""
+        return self._cloud.fast_forward
+
+    def now(self) -> float:
+        """Seconds on the loop's clock."""
+        return self._loop.time()
+
+    async def close(self) -> None:
+        """Ends what people do, and the agents' connections."""
+        for life in self._lives:
+            life.cancel()
+        await asyncio.gather(*self._lives, return_exceptions=True)
+        for client in self.clients:
+            await client.left()
+
+    # What happens
+
+    def change(self) -> None:
+        """Something has happened."""
+        changed, self.changed = self.changed, asyncio.Event()
+        changed.set()
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Calls a function on the agents' loop, from wherever."""
+        self._loop.call_soon_threadsafe(function, *arguments)
+
+    async def something_happens_within(self, seconds: float) -> bool:
+        """Waits until something happens, at most `seconds`; returns whether it did."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.changed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def until(self, condition: Callable[[], bool], timeout: float | None = None) -> None:
+        """Waits until `condition` holds, at most `timeout` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                while not condition():
+                    await self.changed.wait()
+        except TimeoutError:
+            return
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether a leg is being dialled, forwarded or moved."""
+        return any(phone.leg is not None and phone.leg.status in UNSETTLED for phone in self.phones)
+
+    # Who is where
+
+    def room_of(self, phone: Phone) -> str | None:
+        """The room that somebody is in, on a line that has been answered; None: in none."""
+        if phone.leg is not None and not phone.leg.answered:
+            return None
+        room_id = phone.leg.room_id if phone.leg is not None else phone.room_id
+        room = self._cloud.network.rooms.get(room_id)
+        return room_id if room is not None and phone.peer_id in room.peers else None
+
+    def phones_in(self, room_id: str) -> list[Phone]:
+        """Who is in a room on the phone."""
+        return [phone for phone in self.phones if self.room_of(phone) == room_id]
+
+    def clients_in(self, room_id: str) -> list[SandboxRoomClient]:
+        """The connections of the agents who are in a room."""
+        return [client for client in self.clients if client.inside and client.room_id == room_id]
+
+    def company_of(self, phone: Phone) -> str:
+        """Who is in the same room: the number of another phone, "agent" or "nobody"."""
+        room_id = self.room_of(phone)
+        if room_id is None:
+            return "nobody"
+        others = [other.number for other in self.phones_in(room_id) if other is not phone]
+        return others[0] if others else "agent" if self._cloud.network.rooms[room_id].members else "nobody"
+
+    # What somebody on the phone does
+
+    def speak(self, phone: Phone, pcm: bytes) -> None:
+        """Audio from a phone arrives at every agent in its room."""
+        for client in self.clients_in(self.room_of(phone) or ""):
+            if phone.peer_id in client.tracks:
+                client.tracks[phone.peer_id].speak(pcm)
+
+    def said(self, phone: Phone, word: Word) -> None:
+        """A word has been said on a phone, and is heard on the others in its room."""
+        now = self.now()
+        for other in self.phones_in(self.room_of(phone) or ""):
+            if other is not phone:
+                other.listen(now - word.seconds, now, speech=True)
+                other.hear(word, phone.number)
+
+    def press(self, phone: Phone, digit: str) -> None:
+        """A key pressed on a phone arrives at every agent in its room."""
+        for client in self.clients_in(self.room_of(phone) or ""):
+            client.press(digit, phone.peer_id)
+
+    async def hang_up(self, phone: Phone) -> None:
+        """Somebody hangs up."""
+        leg = phone.leg
+        if leg is not None:
+            await self._cloud.run(lambda network: network.hang_up(leg.id))
+
+    # What the platform does
+
+    def dialled(self, leg: Leg, person: Person | None) -> None:
+        """The platform has dialled somebody. Called on the network's loop."""
+        target = Target(self, leg, person)
+        leg.moved = target.moved
+        self.call(self._connect, target)
+
+    def _connect(self, target: Target) -> None:
+        self.phones.append(target)
+        self._lives.append(self._loop.create_task(target.live(), name=f"life of {target.number}"))
+        self.change()
+
+    # What an agent's connection to a room needs
+
+    async def join(self, client: SandboxRoomClient) -> Room | None:
+        """An agent comes into a room; None: it does not get in."""
+        trouble = self._cloud.network.trouble
+        if trouble.join_seconds:
+            await asyncio.sleep(trouble.join_seconds)
+        if trouble.join_fails or client.leaving:
+            return None
+        try:
+            room = await self._cloud.run(lambda network: network.join(client))
+        except Refused:
+            return None
+        client.inside = True
+        self.clients.append(client)
+        self.change()
+        return room
+
+    async def leave(self, client: SandboxRoomClient) -> None:
+        """An agent leaves a room."""
+        if client in self.clients:
+            await self._cloud.run(lambda network: network.leave(client))
+            self.change()
+
+    def played(self, room_id: str, *, audible: bool, speech: bool) -> None:
+        """A frame of an agent's audio has been played in a room."""
+        now = self.now()
+        if not self.fast_forward:
+            self.frames_played_at.append(now)
+        if audible:
+            for phone in self.phones_in(room_id):
+                phone.listen(now, now + FRAME_SECONDS, speech=speech)
+
+    def heard(self, room_id: str, word: Word) -> None:
+        """An agent has said a word in a room."""
+        for phone in self.phones_in(room_id):
+            phone.hear(word, "agent")
