@@ -729,7 +729,7 @@ def test_the_model_is_told_of_no_way_that_the_gate_closes() -> None:
         ({"gate": "open"}, "Briefing.gate is one of Gate.VOICE_OR_KEY, .*, not 'open'"),
         ({"greeting": " "}, "Briefing.greeting is a sentence to be spoken, not ' '"),
         ({"question": None}, "Briefing.question"),
-        ({"connecting": None}, "Briefing.connecting is a sentence, or '' to say nothing, not None"),
+        ({"failed": None}, "Briefing.failed is a sentence, or '' to say nothing, not None"),
         ({"voicemail_message": ""}, "Briefing.voicemail_message"),
         ({"introduction": 3}, "Briefing.introduction"),
         ({"accept_words": "yes"}, "Briefing.accept_words takes phrases, such as .*, not 'yes'"),

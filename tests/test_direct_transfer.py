@@ -1,6 +1,7 @@
 """A live call is forwarded, and everybody is told the truth."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -113,7 +114,7 @@ async def test_asks_the_platform_for_what_it_documents() -> None:
         ({"answers_after": 29.0}, Outcome.CONNECTED),
     ],
 )
-async def test_follows_the_transfer_to_its_end(target: dict[str, float | None], outcome: Outcome) -> None:
+async def test_follows_the_transfer_to_its_end(target: dict[str, Any], outcome: Outcome) -> None:
     """However long it rings, the outcome is the one that the platform reports in the end."""
     async with Sandbox() as sandbox:
         sandbox.person(BILLING, **target)

@@ -311,7 +311,6 @@ class Briefing:
         Briefing(
             greeting="Guten Tag, hier ist der Assistent. Ich habe einen Anruf für Sie.",
             question="Möchten Sie ihn annehmen? Sagen Sie ja oder nein, oder drücken Sie die 1 oder die 2.",
-            connecting="Danke, ich verbinde.",
             declined="In Ordnung, danke. Auf Wiederhören.",
             undecided="Ich habe keine Antwort gehört und verbinde deshalb nicht. Auf Wiederhören.",
             caller_left="Der Anrufer hat leider aufgelegt. Auf Wiederhören.",
@@ -334,8 +333,8 @@ class Briefing:
             decides nothing on its own. Any other word does make them doubtful: "yes, but who is it" is no consent.
         machine_phrases: Phrases that only voicemail, an answering machine or a menu says. One of them anywhere is
             enough, so take care that no person would say it.
-        connecting: Said when the target has accepted. This and the following may be "": then nothing is said.
-        declined: Said when they have declined.
+        declined: Said when they have declined. This and the following may be "": then nothing is said. To who has
+            accepted nothing is said: the next they hear is the caller.
         undecided: Said when they have not answered in time.
         caller_left: Said when the caller has hung up meanwhile.
         failed: Said when the two could not be connected.
@@ -365,7 +364,6 @@ class Briefing:
     machine_phrases: tuple[str, ...] = attrs.field(
         default=_MACHINE, converter=_phrases, validator=_check_phrases, repr=False
     )
-    connecting: str = attrs.field(default="Thank you. I am connecting you now.", validator=_check_text)
     declined: str = attrs.field(default="All right, thank you. Goodbye.", validator=_check_text)
     undecided: str = attrs.field(
         default="I have not heard an answer, so I will not connect the call. Goodbye.", validator=_check_text

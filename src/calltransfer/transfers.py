@@ -45,6 +45,9 @@ STRATEGY_TIMEOUT = 300.0
 CLOSE_TIMEOUT = 5.0
 """Seconds that a closing session waits for the end of a call that has been forwarded, and then for what it cancelled."""
 
+RELEASE_TIMEOUT = 9.0
+"""Seconds more that it waits for a target to be told and released: in all less than the 15 s the SDK gives a shutdown."""
+
 _SAID_NOTHING_FOR = frozenset(
     {
         Outcome.CONNECTED,
@@ -80,6 +83,7 @@ class Transfer:
     deadline: asyncio.Timeout | None = None
     waited_for_sentence: bool = False
     forwarded: bool = False
+    telling: asyncio.Task[None] | None = None
     doubts: set[asyncio.Task[None]] = attrs.field(factory=set)
     ended_from_outside: TransferResult | None = None
 
@@ -278,16 +282,19 @@ class Transfers:
             await asyncio.wait([transfer.result], timeout=CLOSE_TIMEOUT)
         if transfer is not None:
             transfer.end(Outcome.CANCELLED, _CLOSED)
+        known = [*self._tasks.values(), *([transfer] if transfer is not None else [])]
         for task, its in self._tasks.items():
-            if its is not transfer or its.result.done():
-                task.cancel()  # somebody is still being told how it ended
+            if its.telling is not None:
+                its.telling.cancel()  # there is nobody left to be told
+            if its.result.done():
+                task.cancel()
         if self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=CLOSE_TIMEOUT)
+            await asyncio.wait(list(self._tasks), timeout=CLOSE_TIMEOUT + RELEASE_TIMEOUT)
         for task in self._tasks:
             logger.error("%s does not end although it is cancelled", task.get_name())
             task.cancel()
-        if transfer is not None:
-            transfer.finish(TransferResult(outcome=Outcome.CANCELLED, detail=_CLOSED))
+        for each in known:
+            each.finish(TransferResult(outcome=Outcome.CANCELLED, detail=_CLOSED))
         for _, call in self._calls:
             try:
                 await call.close()
@@ -340,7 +347,7 @@ class Transfers:
         async with asyncio.TaskGroup() as group:
             # The caller is spoken to at once; what was dialled is ended beside it, and reported ended with the result.
             if result.outcome not in _SAID_NOTHING_FOR and call.caller is Presence.HERE:
-                group.create_task(self._tell(transfer, call, result.outcome))
+                transfer.telling = group.create_task(self._tell(transfer, call, result.outcome))
             await call.released()
             transfer.finish(result)
 

@@ -15,6 +15,7 @@ from videosdk import Participant, PubSubSubscribeConfig
 from videosdk.agents import Agent, AgentSession, JobContext, TTSAudioCache
 from videosdk.agents.content_generation import ContentGeneration
 from videosdk.agents.dtmf_handler import DTMFHandler
+from videosdk.agents.event_emitter import EventEmitter
 from videosdk.agents.job import (
     RoomOptions,
     _enter_session_scope,
@@ -54,6 +55,8 @@ CONTRACT: Final[tuple[tuple[type, str, str], ...]] = (
     (InputStreamManager, "pipeline", "where an agent's hearing can be taken away, whatever its pipeline"),
     (CustomAudioStreamTrack, "add_new_bytes", "hold music goes into it; an agent who is silent puts nothing in"),
     (CustomAudioStreamTrack, "_accepting_audio", "off after an interruption, until somebody speaks"),
+    (EventEmitter, "_handlers", "what a target says is understood before the SDK's own handler hears of it"),
+    (EventEmitter, "_invoke", "and is passed on to that handler as the SDK would"),
     (PubSub, "_PubSub__topic_cb", "one topic has one callback: ours is chained, not put in its place"),
     (RoomOptions, "_resolved_observability", "whether the call is recorded, however the author said so"),
     (JobContext, "videosdk_auth", "the token the agent joined this room with"),
@@ -566,6 +569,11 @@ def enter_second_job(session: AgentSession, *, room_id: str, participant_id: str
     _enter_session_scope()
     set_metrics_agent_id(agent_id)
     return second
+
+
+def skip_session_close(job: JobContext) -> None:
+    """Has the job shut down without closing its session: one that never started waits for ever for its own start."""
+    job._shutdown_callbacks.clear()
 
 
 def why_not_rebuilt(session: AgentSession) -> str | None:

@@ -156,13 +156,13 @@ class VideoSDKAPI:
             body["token"] = token
         await self._request("POST", "/v2/sip/call/switch-room", body=body, timeout=ACT_TIMEOUT, repeatable=False)
 
-    async def end(self, leg_id: str) -> None:
+    async def end(self, leg_id: str, *, timeout: float = READ_TIMEOUT) -> None:
         """Ends a leg, ringing or answered. Ending it twice changes nothing, so it is tried again.
 
         Raises:
             PlatformError: it was refused, or the platform could not be reached.
         """
-        await self._request("POST", "/v2/sip/call/end", body={"callId": leg_id}, timeout=READ_TIMEOUT, repeatable=True)
+        await self._request("POST", "/v2/sip/call/end", body={"callId": leg_id}, timeout=timeout, repeatable=True)
 
     async def end_session(self, room_id: str) -> None:
         """Ends everything in a room.

@@ -31,6 +31,8 @@ from calltransfer.events import Phase, TransferResult
 from calltransfer.hold import Hold
 from calltransfer.masking import masked_text
 from calltransfer.outcome import Outcome
+from calltransfer.summary import ExtractiveSummary
+from calltransfer.timeline import described
 from calltransfer.videosdk import _sdk
 from calltransfer.videosdk.api import VideoSDKAPI
 from calltransfer.videosdk.caller import CallerInRoom
@@ -43,6 +45,9 @@ from calltransfer.videosdk.holding import on_hold
 from calltransfer.videosdk.setup import ConsultationSetup
 
 logger = logging.getLogger("calltransfer.videosdk")
+
+SUMMARY_LIMIT = 15.0
+"""Seconds for any summary: `LLMSummary` bounds itself at 5, an author's own may not."""
 
 CLOSE_TIMEOUT = 15.0
 """Seconds that a closing call waits for what is being released: a last sentence, and the end of a leg."""
@@ -161,7 +166,7 @@ class VideoSDKCall(Call):
                 briefing=briefing,
                 reason=request.reason,
                 transcript=lambda: list(self.transcript()),
-                summarise=lambda: summary.summarise(self, request),
+                summarise=lambda: self._summary(summary, request),
                 ring_timeout=ring_timeout,
                 decision_timeout=decision_timeout,
             ),
@@ -287,6 +292,16 @@ class VideoSDKCall(Call):
         await asyncio.gather(*self._releasing, return_exceptions=True)
         await self._caller.close()
         await self._api.close()
+
+    async def _summary(self, summary: Summary, request: TransferRequest) -> str:
+        """An author's summary, or the caller's own words where it takes too long, raises, or is empty."""
+        try:
+            async with asyncio.timeout(SUMMARY_LIMIT):
+                made = await summary.summarise(self, request)
+        except Exception as error:
+            logger.error("%s raised %s", type(summary).__name__, described(error))  # noqa: TRY400
+            made = ""
+        return made or ExtractiveSummary().of(self.transcript(), request)
 
     async def _connect(self, consultation: VideoSDKConsultation, move: Move, timeout: float, stay: bool) -> Response:
         handover = Handover(

@@ -22,6 +22,9 @@ from calltransfer.videosdk.conversation import FIRST_ANSWER_TIMEOUT, Conversatio
 
 logger = logging.getLogger("calltransfer.videosdk")
 
+ROOM_TIMEOUT = 4.0
+"""Seconds to be in the room."""
+
 JOIN_TIMEOUT = 10.0
 """Seconds to be in the room with everything started: joining takes about one, a voice's first connection another."""
 
@@ -274,7 +277,8 @@ class Consultant:
         self._session = session
         await self._job.connect()
         room = self._job.room
-        if room is None or room.meeting is None:
+        # The SDK swallows what goes wrong with joining, and starting the session would then wait for ever.
+        if room is None or room.meeting is None or not await self._job.wait_for_meeting_joined(ROOM_TIMEOUT):
             raise NoConsultation("the consultation's room could not be joined")
         _sdk.hear_everybody(room)
         _sdk.expect_leaving(room)
@@ -290,6 +294,8 @@ class Consultant:
         if self._conversation is not None:
             self._conversation.close()
             self._conversation = None
+        else:
+            _sdk.skip_session_close(job)
         await job.shutdown()
 
     async def _inside(self, work: Coroutine[Any, Any, T]) -> T:

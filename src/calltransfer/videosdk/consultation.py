@@ -24,6 +24,7 @@ from calltransfer.errors import NoConsultation, PlatformError
 from calltransfer.events import ConsultationIds, Phase, TransferResult
 from calltransfer.masking import masked_text
 from calltransfer.outcome import Outcome
+from calltransfer.timeline import described
 from calltransfer.videosdk.api import VideoSDKAPI
 from calltransfer.videosdk.consultant import JOIN_TIMEOUT, Consultant
 from calltransfer.videosdk.dialled import DialledLeg
@@ -200,7 +201,11 @@ class VideoSDKConsultation(Consultation):
 
     async def release(self, farewell: str) -> None:
         """Ends what was begun: a last sentence to a target who is there, their leg, the room."""
-        await self._part(farewell)
+        try:
+            await self._part(farewell)
+        except Exception as error:
+            # Whatever is wrong with the words: the leg must end.
+            logger.error("the last sentence to a target: %s", described(error))  # noqa: TRY400
         ended = self.leg is None or await self.leg.end()
         self.report(
             Phase.RELEASED if ended else Phase.NOT_RELEASED,
@@ -343,7 +348,7 @@ class VideoSDKConsultation(Consultation):
     def _heard(self, text: str) -> bool:
         if self._decided.done():
             return True
-        answer = self.plan.briefing.understood(text)
+        answer = self._understood(text)
         if answer is Answer.MACHINE:
             self._decide_there(answer)
             return True
@@ -355,6 +360,14 @@ class VideoSDKConsultation(Consultation):
             return False
         self._decide_there(answer)
         return True
+
+    def _understood(self, text: str) -> Answer | None:
+        try:
+            return self.plan.briefing.understood(text)
+        except Exception as error:
+            # An author's own understanding that breaks is none; the model has its turn.
+            logger.error("Briefing.understood() raised %s", described(error))  # noqa: TRY400
+            return None
 
     def _pressed(self, key: str) -> None:
         answer = self.plan.briefing.pressed(key)

@@ -19,10 +19,12 @@ POLL_INTERVAL = 0.5
 FIND_TIMEOUT = 5.0
 """Seconds to find a leg whose dial was answered by nothing: the platform lists it among the calls of its room."""
 
-END_TIMEOUT = 10.0
-"""Seconds for a leg to be seen ended."""
+END_TIMEOUT = 15.0
+"""Seconds for a leg to be seen ended, after a dial that is still under way is over."""
 
 _LOOK_AGAIN = 0.3
+_TICK = 0.001
+_END_ONCE = 3.0
 
 
 class DialledLeg:
@@ -65,37 +67,33 @@ class DialledLeg:
 
     async def answered(self, ring_timeout: float) -> Response:
         """Waits until it is answered, or over, or has rung for `ring_timeout` seconds."""
-        until = asyncio.get_running_loop().time() + ring_timeout
+        loop = asyncio.get_running_loop()
+        until = loop.time() + ring_timeout
         while True:
+            last = loop.time() > until - _TICK
             leg = await self._reading()
             response = self._response(leg) if leg is not None else None
             if response is not None:
                 return response
-            left = until - asyncio.get_running_loop().time()
-            if left <= 0:
-                return Response(
-                    Outcome.NO_ANSWER, f"nobody answered within {ring_timeout:g} s", leg.status if leg else None
-                )
-            await self._something_happens(min(POLL_INTERVAL, left))
-
-    async def is_over(self) -> bool:
-        """Whether the platform says that it has ended."""
-        leg = await self._reading()
-        return leg is not None and leg.over
+            if last:
+                if leg is None:
+                    return Response(Outcome.FAILED, "the platform does not say whether the target has answered")
+                return Response(Outcome.NO_ANSWER, f"nobody answered within {ring_timeout:g} s", leg.status)
+            await self._something_happens(min(until, loop.time() + POLL_INTERVAL))
 
     async def end(self) -> bool:
         """Ends it, and sees to it that it has ended; returns False when it has not within `END_TIMEOUT` seconds.
 
         An end that is refused is tried again; then everything in its room is ended.
         """
+        if not await self._known():
+            return True
         try:
             async with asyncio.timeout(END_TIMEOUT):
-                if not await self._known():
-                    return True
-                for attempt in range(3):
+                for attempt in range(2):
                     if attempt:
                         await asyncio.sleep(_LOOK_AGAIN)
-                    if await self._ended(self._api.end(self.id or "")):
+                    if await self._ended(self._api.end(self.id or "", timeout=_END_ONCE)):
                         return True
                 return await self._ended(self._api.end_session(self._room_id))
         except TimeoutError:
@@ -170,9 +168,9 @@ class DialledLeg:
         outcome = UNANSWERED.get(leg.status, Outcome.FAILED)
         return Response(outcome, f"the call to them ended unanswered: {leg.status}", leg.status)
 
-    async def _something_happens(self, seconds: float) -> None:
+    async def _something_happens(self, until: float) -> None:
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout_at(until):
                 await self._worth_a_reading.wait()
         except TimeoutError:
             return

@@ -25,6 +25,10 @@ POLL_INTERVAL = 0.5
 """Seconds between readings of a leg that is being moved; somebody coming or leaving makes for one at once."""
 
 
+APPEAR_TIMEOUT = 1.0
+"""Seconds for somebody to be in the room that the platform says they have been moved into; until then they are alone."""
+
+
 @attrs.frozen
 class Room:
     """A room that a leg can be moved into.
@@ -58,6 +62,10 @@ class Switch:
         self._there_before = {participant.id for participant in room.attendance.phones}
         self._before: Leg | None = None
         self._refused: str | None = None
+        self._has_failed = False
+        self._completed_at: float | None = None
+        self._over: Leg | None = None
+        self._when_over = Outcome.FAILED
 
     @property
     def participant_id(self) -> str | None:
@@ -88,13 +96,14 @@ class Switch:
             together: Whether whom they are to meet is there too: how it ends if not, None while they cannot be heard.
             arrived: Called as soon as they are in the room.
         """
+        self._when_over = over
         try:
             async with asyncio.timeout(timeout):
                 async with asyncio.TaskGroup() as group:
                     asking = group.create_task(self._ask())
-                    reading = group.create_task(self._read_on(over))
+                    reading = group.create_task(self._read_on())
                     try:
-                        return await self._seen(reading, together, arrived)
+                        return await self._seen(together, arrived)
                     finally:
                         asking.cancel()
                         reading.cancel()
@@ -103,30 +112,37 @@ class Switch:
 
     async def _seen(
         self,
-        reading: "asyncio.Task[Response]",
         together: Callable[[], Response | None],
         arrived: Callable[[], None],
     ) -> Response:
         attendance = self._room.attendance
-        reading.add_done_callback(attendance.wake)
         was_there = False
-        while (end := self._end(reading, together)) is None:
+        while (end := self._end(together)) is None:
             await attendance.change()
             if self.participant_id is not None and not was_there:
                 was_there = True
                 arrived()
         return end
 
-    def _end(self, reading: "asyncio.Task[Response]", together: Callable[[], Response | None]) -> Response | None:
+    def _end(self, together: Callable[[], Response | None]) -> Response | None:
         """How it ends; None while that is not known."""
+        if self.participant_id is None and self._over is not None:
+            return Response(self._when_over, "they hung up while they were being connected", self._over.status)
         if self.participant_id is None and self._refused is not None:
             return Response(Outcome.FAILED, self._refused)
-        if self.participant_id is None and reading.done():
-            return reading.result()
+        if self.participant_id is None and self._has_failed:
+            return Response(Outcome.FAILED, "the platform did not move the call", "switch-room-failed")
+        if self.participant_id is None and self._vanished:
+            return Response(Outcome.FAILED, "the platform moved the call, and it never came", "switch-room-completed")
         other = together()
         if other is None or other.outcome is not None:
             return other
         return other if self._room.attendance.can_be_heard(self.participant_id) else None
+
+    @property
+    def _vanished(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        return self._completed_at is not None and now - self._completed_at > APPEAR_TIMEOUT
 
     async def _ask(self) -> None:
         try:
@@ -140,31 +156,28 @@ class Switch:
             if error.may_have_acted:
                 logger.warning("the answer to a switch was lost; the room will show: %s", error)
                 return
+            await self._read()  # a leg that is over is refused too, and has another reason
             self._refused = str(error)
             self._room.attendance.wake()  # whoever waits there waits for this too
 
-    async def _read_on(self, over: Outcome) -> Response:
-        """Reads the leg until it has failed to move, or is over."""
-        while True:
-            leg = await self._read()
-            if leg is not None and leg.over:
-                return Response(over, "they hung up while they were being connected", leg.status)
-            if leg is not None and self._failed(leg):
-                return Response(Outcome.FAILED, "the platform did not move the call", "switch-room-failed")
+    async def _read_on(self) -> None:
+        """Reads the leg until it is over, or has failed to move."""
+        while self._over is None and not self._has_failed:
+            await self._read()
             await asyncio.sleep(POLL_INTERVAL)
 
-    def _failed(self, leg: Leg) -> bool:
-        """Whether a failure is new: a leg that was moved in vain before still says so."""
-        before = self._before or leg
-        new = Counter(leg.log) - Counter(before.log)
-        return "switch-room-failed" in new or (leg.status == "switch-room-failed" != before.status)
-
-    async def _read(self) -> Leg | None:
+    async def _read(self) -> None:
         try:
             leg = await self._api.leg(self._leg_id, timeout=2.0)
         except PlatformError as error:
             logger.info("a leg that is being moved could not be read: %s", error)
-            return None
-        if self._before is None:
-            self._before = leg
-        return leg
+            return
+        before = self._before = self._before or leg
+        # A leg that was moved in vain before still says so: only what is new counts.
+        new = Counter(leg.log) - Counter(before.log)
+        if "switch-room-completed" in new and self._completed_at is None:
+            self._completed_at = asyncio.get_running_loop().time()
+        self._has_failed = "switch-room-failed" in new or (leg.status == "switch-room-failed" != before.status)
+        if leg.over:
+            self._over = leg
+        self._room.attendance.wake()

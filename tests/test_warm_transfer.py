@@ -1,0 +1,828 @@
+"""A warm transfer: what caller and target hear, and what becomes of them."""
+
+import asyncio
+from typing import Any
+
+import jwt
+import pytest
+from videosdk.agents import DTMFHandler, Pipeline
+from videosdk.agents.event_bus import get_current_event_bus
+
+from calltransfer import (
+    Briefing,
+    Destination,
+    Gate,
+    HeldCaller,
+    HoldMusic,
+    LLMSummary,
+    Outcome,
+    Phase,
+    StayWithCaller,
+    VideoSDKPlatform,
+    WarmTransfer,
+)
+from calltransfer.sandbox import Calls, HangsUp, Presses, Sandbox, Says, Script, Unknowns
+from calltransfer.sandbox.models import ScriptedLLM as LLMOfSandbox
+from calltransfer.sandbox.pipelines import make_pipeline
+from tests.warm import (
+    ANSWER,
+    ASKS,
+    CONNECTING,
+    OPENED,
+    REASON,
+    SORRY,
+    SUMMARY,
+    SUPERVISOR,
+    TO_SUPERVISOR,
+    call,
+    script,
+    transferred,
+)
+
+SPEAKING_KINDS = ("cascade", "realtime", "realtime_own_ears", "realtime_own_voice")
+
+
+SECOND_SUPERVISOR = "+14155550198"
+
+
+def switches(sandbox: Sandbox) -> list[Any]:
+    """The requests that asked for somebody to be moved."""
+    return [request.body for request in sandbox.requests if request.path.endswith("/switch-room")]
+
+
+# A yes
+
+
+@pytest.mark.parametrize("kind", SPEAKING_KINDS)
+@pytest.mark.parametrize("move", ["caller", "target"])
+async def test_connects_a_caller_with_a_target_who_says_yes(kind: str, move: Any) -> None:
+    """Whatever the pipeline, and whoever is moved: after a yes the two talk to each other, and the agent to nobody."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, move=move), kind=kind)
+        (target,) = sandbox.targets
+
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
+        assert (SUPERVISOR, caller.number) == (await caller.talking_to(), target.connected_to)
+        await caller.say("Can you hear me")
+        await target.hears("Can you hear me")
+
+
+async def test_reports_every_step() -> None:
+    """The author is told of each step in its order."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await transferred(sandbox)
+
+        assert [
+            Phase.STARTED,
+            Phase.SUMMARY_STARTED,
+            Phase.CONSULTATION_OPENED,
+            Phase.DIALLED,
+            Phase.SUMMARY_READY,
+            Phase.RINGING,
+            Phase.SENTENCE_HEARD,
+            Phase.ON_HOLD,
+            Phase.ANSWERED,
+            Phase.BRIEFING,
+            Phase.DECIDED,
+            Phase.CONNECTING,
+            Phase.FINISHED,
+        ] == caller.agent.phases
+
+
+async def test_the_result_names_every_part() -> None:
+    """The result holds the summary, masked in its repr, and the platform's ids of both legs, rooms and participants."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await call(sandbox)
+        first_room = caller.leg.room_id
+        result = await caller.agent.transfer("supervisor", reason=REASON)
+        (target,) = sandbox.targets
+        ids = result.consultation
+
+        assert (caller.leg.id, first_room) == (result.leg_id, result.room_id)
+        assert (target.leg.id, target.room_id) == (ids.leg_id, ids.room_id)
+        assert (target.peer_id, caller.peer_id) == (ids.target_participant_id, ids.caller_participant_id)
+        assert caller.leg.session_id == ids.session_id
+        assert ids.agent_participant_id
+        assert result.summary in " ".join(target.texts_heard)
+        assert result.summary
+        assert result.summary not in repr(result)
+        assert tuple(caller.agent.events) == result.timeline
+
+
+async def test_the_target_hears_greeting_summary_and_question() -> None:
+    """The target is greeted at once when they answer, told what it is about, and asked."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR)
+        caller = await call(sandbox)
+        await caller.say(ASKS)
+        target = await sandbox.phone(SUPERVISOR)
+        answered = await target.sees("answered")
+        greeting = await target.hears("Hello, this is the assistant")
+        opening = await target.hears("press 1 or 2")
+
+        assert greeting.began - answered < 0.3 + 0.1 + 0.5  # the wait, the voice's own time, and the first word
+        assert opening.text.startswith(SUMMARY)
+
+
+async def test_a_slow_summary_does_not_keep_the_target_waiting() -> None:
+    """A summary that takes too long is replaced by the caller's own words, and the target is greeted as soon as ever."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=1.0)
+        model = Script([TO_SUPERVISOR, CONNECTING], summary_seconds=60.0)
+        caller = await call(sandbox, model=model)
+        await caller.say(ASKS)
+        target = await sandbox.phone(SUPERVISOR)
+        answered = await target.sees("answered")
+
+        assert (await target.hears(OPENED)).began - answered < 1.0
+        assert ASKS in (await target.hears("press 1 or 2")).text
+
+
+async def test_the_consultations_model_knows_the_summary_from_its_one_system_message() -> None:
+    """The model that answers the target's questions has one system message, with summary, reason and transcript in it."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says=["who is it", Says("yes please", when=ANSWER)])
+        caller = await transferred(sandbox)
+
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
+        (system,) = caller.consultation_script.system
+        assert SUMMARY in system
+        assert REASON in system
+        assert ASKS in system
+
+
+@pytest.mark.parametrize(
+    ("says", "outcome"),
+    [
+        ([Says("yes", when="refund", after=0.0)], Outcome.CONNECTED),
+        ([Presses("1", when="refund")], Outcome.CONNECTED),
+        ([Presses("2", when="refund")], Outcome.DECLINED),
+        ([Says("no", when="refund", after=0.0)], Outcome.DECLINED),
+        ([Says("yes", when="", after=0.1)], Outcome.UNDECIDED),
+        ([Presses("7", when="refund")], Outcome.UNDECIDED),
+    ],
+)
+async def test_a_word_or_a_key_decides(says: Any, outcome: Outcome) -> None:
+    """One word into the agent's sentence is an answer, and so is a key; what is said at pick-up answers nothing."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says=says)
+        caller = await transferred(sandbox)
+
+        assert [outcome] == caller.agent.outcomes
+
+
+@pytest.mark.parametrize(
+    ("gate", "says", "outcome"),
+    [
+        (Gate.KEYS_ONLY, "yes please", Outcome.UNDECIDED),
+        (Gate.KEYS_ONLY, [Presses("1", when="refund")], Outcome.CONNECTED),
+        (Gate.KEYS_ONLY, [Says("no thanks", when="press")], Outcome.DECLINED),
+        (Gate.ANNOUNCE_ONLY, (), Outcome.CONNECTED),
+        (Gate.ANNOUNCE_ONLY, [Presses("2", when="refund")], Outcome.DECLINED),
+        (Gate.ANNOUNCE_ONLY, [Says("please leave a message after the tone", after=0.0)], Outcome.VOICEMAIL),
+    ],
+)
+async def test_an_author_may_choose_another_gate(gate: Gate, says: Any, outcome: Outcome) -> None:
+    """With keys only no word accepts, and with an announcement only nothing needs to be said."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says=says)
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, briefing=Briefing(gate=gate)))
+
+        assert [outcome] == caller.agent.outcomes
+
+
+async def test_the_model_may_decide_what_words_alone_do_not() -> None:
+    """A yes in many words is the model's to understand, with a tool that exists in the consultation only."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="I suppose that I could talk to her for a while")
+        caller = await transferred(sandbox, consultation_model=[Calls("accept_call"), "Fine."])
+
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
+        assert {"transfer_call"} == {tool._tool_info.name for tool in caller.agent.tools}
+
+
+async def test_the_model_cannot_accept_where_only_a_key_can() -> None:
+    """With keys only, the model's own understanding of a yes connects nobody."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="I suppose that I could talk to her for a while")
+        strategy = WarmTransfer(SUPERVISOR, briefing=Briefing(gate=Gate.KEYS_ONLY))
+        caller = await transferred(sandbox, strategy, consultation_model=[Calls("accept_call"), "Fine."])
+
+        assert [Outcome.UNDECIDED] == caller.agent.outcomes
+
+
+async def test_questions_are_not_endless() -> None:
+    """A target who keeps asking has four times the time to decide, and no more."""
+    async with Sandbox() as sandbox:
+        asks = [Says("tell me more about that", when="?" if n == 0 else ANSWER, after=5.0) for n in range(40)]
+        sandbox.person(SUPERVISOR, says=asks)
+        strategy = WarmTransfer(SUPERVISOR, decision_timeout=10.0)
+        caller = await transferred(sandbox, strategy, consultation_model=Script(otherwise=ANSWER))
+        decided = [event for event in caller.agent.events if event.phase in {Phase.BRIEFING, Phase.DECIDED}]
+
+        assert [Outcome.UNDECIDED] == caller.agent.outcomes
+        assert 40 <= decided[1].at - decided[0].at < 60
+
+
+# The target, whoever answers
+
+
+async def test_the_target_is_who_was_dialled_whatever_their_name() -> None:
+    """A target called "Support Agent" is heard and spoken to like any other."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, name="Support Agent", says="yes please")
+        caller = await transferred(sandbox)
+
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
+
+
+@pytest.mark.parametrize("honours_participant_id", [True, False])
+async def test_whatever_the_platform_calls_them(honours_participant_id: bool) -> None:
+    """It does not matter whether the platform takes our id for the target's participant."""
+    async with Sandbox(unknowns=Unknowns(honours_participant_id=honours_participant_id)) as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await transferred(sandbox)
+
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
+
+
+async def test_early_media_is_a_ring_tone() -> None:
+    """Sound on the line of a phone that still rings is nobody who could be told anything."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=None, early_media=True)
+        caller = await transferred(sandbox)
+        (target,) = sandbox.targets
+
+        assert [Outcome.NO_ANSWER] == caller.agent.outcomes
+        assert [] == target.heard
+
+
+@pytest.mark.parametrize("lost", [True, False])
+async def test_an_answer_before_the_dial_request_returns_is_an_answer(lost: bool) -> None:
+    """Who picks up before the platform has answered the dial, or although its answer is lost, is greeted and asked."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=0.1, says="yes please")
+        sandbox.fault("POST", "/v2/sip/call", delay=2.0, acted=True, **({"reset": True} if lost else {"times": 1}))
+        caller = await transferred(sandbox)
+
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
+        assert 1 == len(sandbox.targets)
+
+
+async def test_leaves_a_message_on_a_machine() -> None:
+    """Where the author gives one, a message is left on a voicemail once its greeting is over."""
+    async with Sandbox() as sandbox:
+        greeting = "Hi, you have reached Bob, please leave a message after the tone"
+        sandbox.person(SUPERVISOR, says=[Says(greeting, after=0.2)])
+        message = "A caller of ConnectTel asks for a call back."
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, briefing=Briefing(voicemail_message=message)))
+        (target,) = sandbox.targets
+
+        assert [Outcome.VOICEMAIL] == caller.agent.outcomes
+        assert message == target.texts_heard[-1]
+        assert "ended" == target.leg.status
+
+
+@pytest.mark.parametrize(
+    ("says", "last"),
+    [
+        ("no thanks", "All right, thank you. Goodbye."),
+        ((), "I have not heard an answer, so I will not connect the call. Goodbye."),
+    ],
+)
+async def test_a_target_who_is_not_connected_hears_why(says: Any, last: str) -> None:
+    """A last sentence, once, and then their line is ended."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says=says)
+        await transferred(sandbox)
+        (target,) = sandbox.targets
+
+        assert last == target.texts_heard[-1]
+        assert 1 == target.texts_heard.count(last)
+        assert "hung up" == target.connected_to
+
+
+async def test_a_target_hears_that_the_caller_has_hung_up() -> None:
+    """When the caller hangs up in the briefing, the target is told in one sentence and released, and the session ends."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR)
+        caller = await call(sandbox)
+        await caller.say(ASKS)
+        target = await sandbox.phone(SUPERVISOR)
+        await target.hears("refund")
+        await caller.hang_up()
+        await target.hears("the caller has hung up")
+        await target.sees("ended")
+        async with asyncio.timeout(30):
+            await caller.over.wait()
+
+        assert [Outcome.CALLER_LEFT] == caller.agent.outcomes
+
+
+# Hold
+
+
+@pytest.mark.parametrize("background_audio", [True, False])
+async def test_the_caller_is_never_in_silence(background_audio: bool) -> None:
+    """On hold there is music, and at intervals a voice, in rooms that can mix and in rooms that cannot."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=24.0, says="yes please")
+        strategy = WarmTransfer(SUPERVISOR, hold=HoldMusic(reassurance=["Still trying.", "Nearly there."], every=6.0))
+        caller = await transferred(sandbox, strategy, room_options={"background_audio": background_audio})
+        began, ended = caller.agent.time_of(Phase.ON_HOLD), caller.agent.time_of(Phase.FINISHED)
+
+        assert caller.longest_silence(began, ended) < 1.0
+        assert caller.music_heard(began, ended) > 15
+        assert ["Still trying.", "Nearly there.", "Still trying."] == caller.said_to_caller[2:5]
+
+
+@pytest.mark.parametrize("kind", SPEAKING_KINDS)
+async def test_the_agent_does_not_hear_a_caller_on_hold(kind: str) -> None:
+    """Nothing a caller says on hold reaches the model, whatever else speaks meanwhile; afterwards they are heard again."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=None)
+        caller = await call(sandbox, kind=kind, model=script(SORRY, "Of course."))
+        await caller.say(ASKS)
+        await caller.agent.until(Phase.ON_HOLD)
+        await caller.say("is anybody there")
+        await caller.session.say("Just a moment.")
+        await caller.say("hello hello hello")
+        await caller.agent.finished.wait()
+        await caller.talking_to()
+        await caller.say("then send me a letter")
+        await caller.talking_to()
+
+        asked = " ".join(caller.script.asked)
+        assert "anybody" not in asked
+        assert "hello hello" not in asked
+        assert "then send me a letter" in asked
+
+
+async def test_the_caller_comes_back_with_a_key() -> None:
+    """The key brings the caller back to the agent, who is told and speaks; the target is released."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR)
+        caller = await call(sandbox, model=script("Yes, I am here again."))
+        await caller.say(ASKS)
+        await (await sandbox.phone(SUPERVISOR)).hears("refund")
+        await caller.press("*")
+        await caller.hears("here again")
+        await caller.agent.finished.wait()
+
+        assert [Outcome.CALLER_RETURNED] == caller.agent.outcomes
+        assert ["hung up"] == [target.connected_to for target in sandbox.targets]
+        assert "pressed a key" in caller.script.asked[-1]
+
+
+async def test_an_authors_keys_are_theirs_again_after_the_hold() -> None:
+    """On hold another key does nothing but be reported; afterwards the author's handler gets its keys as before."""
+    pressed: list[Any] = []
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, refuses_after=8.0)
+        caller = await call(
+            sandbox, session_options={"dtmf_handler": lambda: DTMFHandler(lambda digit: pressed.append(digit))}
+        )
+        await caller.say(ASKS)
+        await caller.agent.until(Phase.ON_HOLD)
+        await caller.press("5")
+        await caller.agent.until(Phase.HELD_BACK)
+        await caller.agent.finished.wait()
+        await caller.press("6")
+        await caller.talking_to()
+
+        assert [6] == pressed
+
+
+async def test_the_agent_may_stay_with_the_caller() -> None:
+    """The agent talks with the caller until the target says yes, and the target is told what was said meanwhile."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=12.0, says=["who is it", Says("yes please", when=ANSWER)])
+        model = script("I have noted that.", "Anything else?")
+        caller = await call(sandbox, WarmTransfer(SUPERVISOR, hold=StayWithCaller()), model=model)
+        await caller.say(ASKS)
+        await caller.hears(CONNECTING)
+        await caller.say("my order number is forty two")
+        await caller.hears("I have noted that")
+        await caller.agent.finished.wait()
+
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
+        assert "forty two" in caller.consultation_script.system[0]
+        assert "forty two" in caller.script.summaries_asked[-1][1]
+        assert caller.agent.phases.index(Phase.DECIDED) < caller.agent.phases.index(Phase.ON_HOLD)
+
+
+class Quotations:
+    """A hold of an author's, which breaks."""
+
+    return_key = None
+    at_once = True
+
+    async def entertain(self, caller: HeldCaller) -> None:
+        await caller.say("To be or not to be.")
+        raise RuntimeError("out of quotations")
+
+
+async def test_a_hold_that_breaks_leaves_no_silence() -> None:
+    """When a hold of an author's raises, the caller hears the music instead, and the transfer goes on."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=10.0, says="yes please")
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, hold=Quotations()))
+        began, ended = caller.agent.time_of(Phase.ON_HOLD), caller.agent.time_of(Phase.FINISHED)
+
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
+        assert "To be or not to be." in caller.said_to_caller
+        assert caller.longest_silence(began, ended) < 1.0
+
+
+async def test_all_is_as_before_after_a_transfer_that_failed() -> None:
+    """Hearing, auto-end, wake-up and hang-up are the session's own again, and a second attempt works."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="no thanks")
+        caller = await call(sandbox, model=script(SORRY, TO_SUPERVISOR, CONNECTING), session_options={"wake_up": 60})
+        room, session = caller.job.room, caller.session
+        session.on_wake_up = wake_up = lambda: None
+        before = (room.auto_end_session, room._transfer_in_progress, room.input_stream_manager.pipeline, session.hangup)
+        await caller.say(ASKS)
+        await caller.agent.finished.wait()
+        await caller.talking_to()
+
+        after = (room.auto_end_session, room._transfer_in_progress, room.input_stream_manager.pipeline, session.hangup)
+        assert before == after
+        assert wake_up is session.on_wake_up
+        sandbox.person(SUPERVISOR, says="yes please")
+        await caller.say("please try again")
+        assert SUPERVISOR == await caller.talking_to()
+        assert [Outcome.DECLINED, Outcome.CONNECTED] == caller.agent.outcomes
+
+
+async def test_a_caller_who_breaks_into_the_sentence_can_take_it_back() -> None:
+    """The target's phone rings already, the caller says no: they were never on hold, and the target is released."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=20.0)
+        withdraws = Calls("transfer_call", {"destination": "none"})
+        model = Script([TO_SUPERVISOR, f"{CONNECTING} {CONNECTING} {CONNECTING}", withdraws, "All right."])
+        caller = await call(sandbox, model=model)
+        await caller.say(ASKS)
+        await caller.hears("I am connecting")
+        await caller.say("no wait I have changed my mind")
+        await caller.agent.finished.wait()
+        await caller.hears("All right.")
+
+        assert [Outcome.CALLER_RETURNED] == caller.agent.outcomes
+        assert Phase.ON_HOLD not in caller.agent.phases
+        assert ["ended"] == [target.leg.status for target in sandbox.targets]
+
+
+async def test_one_transfer_at_a_time() -> None:
+    """A second request during a consultation is told that one is in progress; nobody is dialled twice."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await call(sandbox, model=Script([TO_SUPERVISOR, CONNECTING]))
+        await caller.say(ASKS)
+        await caller.agent.until(Phase.ON_HOLD)
+        second = await caller.agent.transfer("supervisor")
+        await caller.agent.finished.wait()
+
+        assert (Outcome.REFUSED, "a transfer is already under way") == (second.outcome, second.detail)
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
+        assert 1 == len(sandbox.targets)
+
+
+# After the handover
+
+
+@pytest.mark.parametrize("move", ["caller", "target"])
+async def test_a_target_who_leaves_within_seconds_brings_the_caller_back(move: Any) -> None:
+    """The caller is with the agent again, who is told what happened and hears them; a second attempt is possible."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says=["yes please", HangsUp(after=3.0)])
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, move=move), model=script("They are gone.", "Yes."))
+        await caller.hears("They are gone.")
+        await caller.say("are you there")
+        await caller.hears("Yes.")
+
+        assert "agent" == await caller.talking_to()
+        assert Phase.RETURNED in caller.agent.phases
+        assert "hung up" in caller.script.asked[2]
+
+
+@pytest.mark.parametrize("move", ["caller", "target"])
+@pytest.mark.parametrize("who", ["caller", "target"])
+async def test_when_one_of_the_two_leaves_the_others_leg_is_ended(move: Any, who: str) -> None:
+    """Nobody talks to an empty line: once they have talked, who hangs up ends the call for both, and the session."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, move=move))
+        (target,) = sandbox.targets
+        await caller.talking_to(settled_for=20.0)
+        await (caller if who == "caller" else target).hang_up()
+        async with asyncio.timeout(30):
+            await caller.over.wait()
+
+        assert ("ended", "ended") == (caller.leg.status, target.leg.status)
+
+
+@pytest.mark.parametrize("move", ["caller", "target"])
+async def test_the_agent_stays_deaf_and_silent(move: Any) -> None:
+    """After the handover the agent hears neither of the two, and nothing that it says is heard."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, move=move))
+        (target,) = sandbox.targets
+        await caller.talking_to()
+        heard, asked = len(target.heard), len(caller.script.asked)
+        await caller.say("what can you do for me")
+        await caller.session.say("Is anybody there?")
+        await target.say("let me have a look")
+        await caller.talking_to()
+
+        assert {caller.number} == {said.speaker for said in target.heard[heard:]}
+        assert "Is anybody there?" not in caller.said_to_caller
+        assert asked == len(caller.script.asked)
+
+
+@pytest.mark.parametrize("move", ["caller", "target"])
+async def test_the_agent_may_leave_at_once(move: Any) -> None:
+    """With stay=False the session ends, its goodbye is heard by nobody, and caller and target go on talking."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await call(sandbox, WarmTransfer(SUPERVISOR, move=move, stay=False))
+        session = caller.session
+
+        async def goodbye() -> None:
+            await session.say("Goodbye from the agent.")
+
+        caller.agent.on_exit = goodbye
+        await caller.say(ASKS)
+        async with asyncio.timeout(60):
+            await caller.over.wait()
+        (target,) = sandbox.targets
+        await caller.say("are you still there")
+        await target.hears("are you still there")
+
+        assert (SUPERVISOR, caller.number) == (caller.connected_to, target.connected_to)
+        assert "Goodbye from the agent." not in caller.said_to_caller + target.texts_heard
+
+
+@pytest.mark.parametrize("move", ["caller", "target"])
+async def test_hanging_up_after_the_handover_ends_nobodys_leg(move: Any) -> None:
+    """session.hangup(), and a worker that shuts down, leave the two who were connected alone."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, move=move))
+        await caller.talking_to()
+        await caller.session.hangup()
+        await asyncio.create_task(caller.job.shutdown())
+        (target,) = sandbox.targets
+
+        assert ("answered", "answered") == (caller.leg.status, target.leg.status)
+        assert SUPERVISOR == caller.connected_to
+
+
+@pytest.mark.parametrize("move", ["caller", "target"])
+async def test_introduces_them_to_each_other(move: Any) -> None:
+    """Where the author wants it, both hear one sentence once they are together."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        briefing = Briefing(introduction="You are now talking to each other.")
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, move=move, briefing=briefing))
+        (target,) = sandbox.targets
+
+        await caller.hears("You are now talking to each other.")
+        await target.hears("You are now talking to each other.")
+
+
+async def test_moving_the_target_touches_nothing_of_the_callers() -> None:
+    """With move="target" the caller's leg has no other status and no other room, and the target hears no hold music."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, move="target"))
+        (target,) = sandbox.targets
+
+        assert [target.leg.id] == [body["callId"] for body in switches(sandbox)]
+        assert ["incoming", "verified", "answered"] == [status for status, _ in caller.statuses]
+        assert target.music_heard(caller.agent.time_of(Phase.CONNECTING), asyncio.get_running_loop().time()) < 0.5
+
+
+# When the session ends
+
+
+async def test_a_session_that_closes_takes_the_target_with_it() -> None:
+    """When the worker shuts down while the target's phone rings, it rings no longer."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=None)
+        caller = await call(sandbox)
+        await caller.say(ASKS)
+        await caller.agent.until(Phase.RINGING)
+        await asyncio.create_task(caller.job.shutdown())
+
+        assert [Outcome.CANCELLED] == caller.agent.outcomes
+        assert ["ended"] == [target.leg.status for target in sandbox.targets]
+
+
+async def test_nothing_of_the_consultation_is_left_behind() -> None:
+    """After a transfer that failed, its room is empty, and no task or connection of it is left."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="no thanks")
+        caller = await transferred(sandbox)
+        await caller.talking_to()
+        (target,) = sandbox.targets
+        room = sandbox._cloud.network.rooms[target.room_id]
+
+        assert ([], {}) == (room.members, room.peers)
+        names = {task.get_name() for task in asyncio.all_tasks()}
+        assert not any("consult" in name or "target" in name or "hold" in name for name in names)
+
+
+# What the platform is asked for
+
+
+async def test_dials_as_the_platform_and_the_destination_say() -> None:
+    """Caller id and rule are the platform's, and what the destination brings along is passed on."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        destination = Destination(
+            SUPERVISOR,
+            caller_id="+14155550177",
+            extension="12w3",
+            headers={"X-Ticket": "7"},
+            metadata={"ticket": 7},
+            display_name="Second line",
+        )
+        platform = VideoSDKPlatform(caller_id="+14155550100", gateway="gw_1")
+        caller = await transferred(sandbox, WarmTransfer(destination, ring_timeout=20.0), platform=platform)
+        (dialled,) = [r.body for r in sandbox.requests if (r.method, r.path) == ("POST", "/v2/sip/call")]
+
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
+        participant = dialled.pop("participant")
+        assert "Second line" == participant["name"]
+        assert {
+            "sipCallTo": SUPERVISOR,
+            "sipCallFrom": "+14155550177",
+            "gatewayId": "gw_1",
+            "destinationRoomId": sandbox.targets[0].room_id,
+            "waitUntilAnswered": True,
+            "ringingTimeout": 25,
+            "maxCallDuration": 14400,
+            "metadata": {"ticket": 7},
+            "dtmf": "12w3",
+            "headers": {"X-Ticket": "7"},
+        } == dialled
+
+
+async def test_the_agents_own_token_is_not_sent_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A switch carries a token for one participant of one room, or none: never the one that opens every room."""
+    for secret in (None, "an account's secret that is long enough"):
+        if secret is not None:
+            monkeypatch.setenv("VIDEOSDK_API_KEY", "key")
+            monkeypatch.setenv("VIDEOSDK_SECRET_KEY", secret)
+        async with Sandbox() as sandbox:
+            sandbox.person(SUPERVISOR, says="yes please")
+            await transferred(sandbox)
+            (asked,) = switches(sandbox)
+
+            if secret is None:
+                assert "token" not in asked
+            else:
+                claims = jwt.decode(asked["token"], secret, algorithms=["HS256"])
+                assert (asked["roomId"], asked["participantId"]) == (claims["roomId"], claims["participantId"])
+                assert 600 == claims["exp"] - claims["iat"]
+
+
+async def test_the_consultations_pipeline_is_made_in_its_own_room() -> None:
+    """An author's factory is called once for each consultation, and never takes the live agent's ears away."""
+    made: list[Pipeline] = []
+
+    def factory() -> Pipeline:
+        made.append(make_pipeline("cascade", Script([ANSWER])))
+        return made[-1]
+
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="no thanks")
+        platform = VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_1", pipeline=factory)
+        caller = await transferred(sandbox, platform=platform, model=script(SORRY, "Of course."))
+        await caller.talking_to()
+        await caller.say("are you still there")
+        await caller.hears("Of course.")
+
+        assert 1 == len(made)
+        assert caller.job.room.pipeline is caller.session.pipeline
+
+
+async def test_what_is_said_in_the_consultation_is_not_reported_in_the_callers_room() -> None:
+    """The SDK's bus of the caller's session hears of no transcript of the consultation."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says=["who is it", Says("no thanks", when=ANSWER)])
+        caller = await call(sandbox)
+        reported: list[str] = []
+
+        def note(data: Any) -> None:
+            reported.append(data["text"])
+
+        _, context = sandbox._hosts[caller]
+        bus = context.run(get_current_event_bus)
+        bus.on("USER_TRANSCRIPT_ADDED", note)
+        bus.on("AGENT_TRANSCRIPT_ADDED", note)
+        await caller.say(ASKS)
+        await caller.agent.finished.wait()
+        await caller.hears(SORRY)
+
+        assert any(ASKS in text for text in reported)
+        assert not any(OPENED in text or ANSWER in text or "who is it" in text for text in reported)
+
+
+@pytest.mark.real_time
+async def test_recording_goes_on() -> None:
+    """A recorded call is recorded in the consultation too, and the caller wherever they are: in one piece, or in two."""
+    brief = Briefing(greeting="Hi.", question="Yes?")
+    async with Sandbox() as sandbox:
+        for number in (SUPERVISOR, SECOND_SUPERVISOR):
+            sandbox.person(number, answers_after=0.2, says="yes")
+        moves: dict[str, Any] = {"caller": SUPERVISOR, "target": SECOND_SUPERVISOR}
+        callers = {
+            move: await call(
+                sandbox,
+                WarmTransfer(number, move=move, briefing=brief, summary=Short()),
+                number=f"+1415555011{n}",
+                room_options={"recording": True},
+            )
+            for n, (move, number) in enumerate(moves.items())
+        }
+        rooms = {move: caller.leg.room_id for move, caller in callers.items()}
+        own = {move: caller.peer_id for move, caller in callers.items()}
+        await asyncio.gather(*(caller.agent.transfer("supervisor") for caller in callers.values()))
+        moved = callers["caller"]
+        async with asyncio.timeout(20):
+            while (moved.leg.room_id, moved.peer_id) not in recorded(sandbox, "start"):
+                await moved.something_happens_within(0.5)
+
+        assert [Outcome.CONNECTED] * 2 == [caller.agent.outcomes[0] for caller in callers.values()]
+        assert (rooms["caller"], own["caller"]) in recorded(sandbox, "stop")
+        assert (rooms["target"], own["target"]) in recorded(sandbox, "start")
+        assert (rooms["target"], own["target"]) not in recorded(sandbox, "stop")
+        assert {target.room_id for target in sandbox.targets} <= {room for room, _ in recorded(sandbox, "start")}
+
+
+def recorded(sandbox: Sandbox, action: str) -> set[tuple[str, str]]:
+    """Of whom, and where, recording has been started or stopped."""
+    return {(room, who) for what, room, who in sandbox.recordings if what.endswith(action)}
+
+
+class Short:
+    """A summary of one word."""
+
+    async def summarise(self, _call: Any, _request: Any) -> str:
+        return "Refund."
+
+
+# Set-up
+
+
+async def test_what_is_missing_is_said_when_the_agent_is_built(recwarn: pytest.WarningsRecorder) -> None:
+    """Without caller id and rule the author is warned at construction, and the model is told instead of a caller left."""
+    async with Sandbox() as sandbox:
+        caller = await call(sandbox, platform=VideoSDKPlatform())
+        warned = [str(warning.message) for warning in recwarn if "cannot be used" in str(warning.message)]
+        await caller.say(ASKS)
+        await caller.talking_to()
+
+        assert 2 == len(warned)
+        assert any("caller_id=" in text for text in warned)
+        assert any("routing_rule=" in text for text in warned)
+        assert ["error"] == [answer["status"] for answer in caller.script.answers]
+        assert [] == sandbox.targets
+
+
+async def test_components_that_cannot_be_made_anew_are_found_out_before_the_hold() -> None:
+    """A pipeline whose parts need arguments, and no factory: the transfer fails at once, and the caller is told."""
+
+    class NeedsKey(LLMOfSandbox):
+        def __init__(self, key: str) -> None:
+            super().__init__()
+
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR)
+        caller = await call(sandbox)
+        caller.session.pipeline.llm.__class__ = NeedsKey
+        await caller.say(ASKS)
+        await caller.agent.finished.wait()
+        await caller.hears(SORRY)
+
+        assert [Outcome.FAILED] == caller.agent.outcomes
+        assert Phase.ON_HOLD not in caller.agent.phases
+        assert [] == sandbox.targets
+
+
+async def test_an_authors_summary_of_their_own_model() -> None:
+    """LLMSummary asks the model it is given, and the agent's own is not bothered."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        own = LLMOfSandbox(Script(summary="The refund of order forty two is three weeks late."))
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, summary=LLMSummary(llm=own)))
+        (target,) = sandbox.targets
+
+        assert any("order forty two" in text for text in target.texts_heard)
+        assert [] == caller.script.summaries_asked

@@ -1,0 +1,298 @@
+"""Warm transfers as the tests run them: who does what, what goes wrong, and what was seen of it from outside."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import attrs
+from videosdk.agents import Agent
+
+from calltransfer import (
+    Outcome,
+    Phase,
+    Route,
+    TransferEvent,
+    TransferMixin,
+    VideoSDKPlatform,
+    WarmTransfer,
+)
+from calltransfer.sandbox import Caller, Calls, HangsUp, Sandbox, Says, Script, Target
+
+SUPERVISOR = "+14155550199"
+ASKS = "I want to talk to a human about my refund"
+REASON = "wants a refund"
+CONNECTING = "I am connecting you now."
+SORRY = "I am sorry, that did not work."
+SUMMARY = "They want a refund and have waited for three weeks."
+ANSWER = "They paid twice."
+OPENED = "Hello, this is the assistant"
+
+TO_SUPERVISOR = Calls("transfer_call", {"destination": "supervisor", "reason": REASON})
+
+
+class SupervisedAgent(TransferMixin, Agent):
+    """An agent that can pass its caller to a supervisor."""
+
+    def __init__(self, strategy: Any = None, *, platform: Any = None, **arguments: Any) -> None:
+        self.events: list[TransferEvent] = []
+        self.times: list[float] = []
+        self.listeners: list[Callable[[TransferEvent], None]] = []
+        self.finished = asyncio.Event()
+        super().__init__(
+            instructions="You are the customer-care agent of ConnectTel.",
+            transfers=[Route("supervisor", strategy or WarmTransfer(SUPERVISOR), when="the caller asks for a human")],
+            platform=platform or VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_1"),
+            **arguments,
+        )
+
+    async def on_enter(self) -> None:
+        await self.session.say("Hello, how can I help?")
+
+    async def on_exit(self) -> None: ...
+
+    def on_transfer_event(self, event: TransferEvent) -> None:
+        self.events.append(event)
+        self.times.append(asyncio.get_running_loop().time())
+        for listener in self.listeners:
+            listener(event)
+        if event.phase is Phase.FINISHED:
+            self.finished.set()
+
+    def time_of(self, phase: Phase) -> float | None:
+        """When something happened first, on the loop's clock."""
+        return next((at for at, event in zip(self.times, self.events, strict=True) if event.phase is phase), None)
+
+    async def until(self, phase: Phase) -> None:
+        """Waits until something has happened."""
+        happened = asyncio.Event()
+
+        def listener(event: TransferEvent) -> None:
+            if event.phase is phase:
+                happened.set()
+
+        self.listeners.append(listener)
+        if phase not in self.phases:
+            await happened.wait()
+
+    @property
+    def phases(self) -> list[Phase]:
+        """What has happened in its transfers."""
+        return [event.phase for event in self.events]
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """How its transfers have ended."""
+        return [event.outcome for event in self.events if event.phase is Phase.FINISHED and event.outcome is not None]
+
+
+def script(*after: Any) -> Script:
+    """A model that transfers to the supervisor, and then does `after`."""
+    return Script([TO_SUPERVISOR, CONNECTING, *(after or (SORRY,))], summary=SUMMARY)
+
+
+async def call(sandbox: Sandbox, strategy: Any = None, *, model: Any = None, **how: Any) -> Caller:
+    """Somebody calls an agent that can pass them to a supervisor."""
+    platform = how.pop("platform", None)
+    how.setdefault("consultation_model", [ANSWER])
+    return await sandbox.call(lambda: SupervisedAgent(strategy, platform=platform), model=model or script(), **how)
+
+
+async def transferred(sandbox: Sandbox, strategy: Any = None, **how: Any) -> Caller:
+    """Somebody calls, asks for a human, and the transfer has ended."""
+    caller = await call(sandbox, strategy, **how)
+    await caller.say(ASKS)
+    async with asyncio.timeout(400):
+        await caller.agent.finished.wait()
+    return caller
+
+
+@attrs.define
+class Seen:
+    """What was seen of one warm transfer, from outside.
+
+    Attributes:
+        caller: The caller.
+        targets: Whoever was dialled.
+        events: What the agent's author was told.
+        result: What the transfer returned.
+        orphans: The dialled legs that were neither with the caller nor over when the transfer was reported finished.
+        stranded: The longest time the caller was on the line, and with nobody.
+        silence: The longest time without sound for the caller while they were on hold.
+        connected_to: Whom the caller was talking to in the end.
+    """
+
+    caller: Caller
+    events: list[TransferEvent]
+    targets: list[Target] = attrs.field(factory=list)
+    orphans: list[str] = attrs.field(factory=list)
+    stranded: float = 0.0
+    silence: float = 0.0
+    connected_to: str = ""
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended."""
+        return next((event.outcome for event in self.events if event.phase is Phase.FINISHED), None)
+
+
+TARGETS: Mapping[str, dict[str, Any]] = {
+    "accepts": {"says": "yes please"},
+    "declines": {"says": "no thanks"},
+    "busy": {"refuses_after": 0.2},
+    "no answer": {"answers_after": None},
+    "answers at the edge": {"answers_after": 24.9, "says": "yes please"},
+    "voicemail": {"says": [Says("Hi, please leave a message after the tone", after=0.2)]},
+    "IVR": {"says": [Says("For sales, press one. For support, press two.", after=0.2)]},
+    "silent": {},
+    "hangs up while ringing": {"refuses_after": 3.0},
+    "hangs up in the greeting": {"says": [HangsUp(when="Hello", after=0.1)]},
+    "hangs up in the briefing": {"says": [HangsUp(when="refund", after=0.2)]},
+    "hangs up after yes": {"says": ["yes please", HangsUp(after=0.01)]},
+    "hangs up during the switch": {"says": "yes please"},
+    "asks first": {"says": ["who is it", Says("yes please", when="paid twice")]},
+}
+
+CALLERS = (
+    "stays",
+    "hangs up before dial",
+    "hangs up ringing",
+    "hangs up in the briefing",
+    "hangs up after yes",
+    "hangs up during the switch",
+    "speaks over everything",
+    "presses the key",
+)
+
+_REQUESTS: Mapping[str, tuple[str, str]] = {
+    "room": ("POST", "/v2/rooms"),
+    "dial": ("POST", "/v2/sip/call"),
+    "readings": ("GET", ""),
+    "switch": ("POST", "/switch-room"),
+    "end": ("POST", "/call/end"),
+}
+
+_FAULTS: Mapping[str, dict[str, Any]] = {
+    "slow": {"delay": 1.5},
+    "hanging": {"hang": True},
+    "refused": {"status": 400},
+    "answered with an error after acting": {"status": 500, "acted": True, "times": 1},
+    "lost after acting": {"reset": True, "acted": True, "times": 1},
+}
+
+PLATFORMS: Mapping[str, dict[str, Any]] = {
+    "healthy": {},
+    **{
+        f"{request} {fault}": {"method": method, "path": path, **how}
+        for request, (method, path) in _REQUESTS.items()
+        for fault, how in _FAULTS.items()
+    },
+    "switch accepted, then fails": {"switch_fails": 1},
+    "moved caller never appears": {"switched_leg_vanishes": 1},
+    "answered target never appears": {"answered_leg_never_appears": True},
+    "room cannot be joined": {"join_fails": True},
+}
+
+
+def breaks(sandbox: Sandbox, platform: str) -> None:
+    """Has the platform fail as the matrix says: a request, or something that it does."""
+    how = dict(PLATFORMS[platform])
+    if "method" in how:
+        sandbox.fault(how.pop("method"), how.pop("path"), **how)
+        return
+    for trouble, times in how.items():
+        setattr(sandbox.trouble, trouble, times)
+
+
+async def seen(
+    target: str = "accepts", caller_does: str = "stays", platform: str = "healthy", strategy: Any = None, **how: Any
+) -> Seen:
+    """Runs one warm transfer of the matrix to its end."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, **{"answers_after": 4.0, **TARGETS[target]})
+        caller = await call(sandbox, strategy, **how)
+        what = Seen(caller, caller.agent.events)
+        breaks(sandbox, platform)
+        async with _beside(_watch(what), _caller(caller, caller_does), _target(sandbox, caller, target)):
+            await caller.say(ASKS)
+            async with asyncio.timeout(400):
+                await caller.agent.finished.wait()
+            what.targets = sandbox.targets
+            what.orphans = [
+                target.leg.id for target in what.targets if not target.leg.over and target.connected_to != caller.number
+            ]
+            what.connected_to = await caller.talking_to(settled_for=12.0)
+        began = caller.agent.time_of(Phase.ON_HOLD)
+        ended = min(
+            filter(
+                None,
+                [
+                    caller.agent.time_of(Phase.OFF_HOLD),
+                    caller.agent.time_of(Phase.FINISHED),
+                    *(at for status, at in caller.statuses if status == "ended"),
+                ],
+            )
+        )
+        if began is not None and ended > began:
+            what.silence = caller.longest_silence(began, ended)
+        return what
+
+
+async def _watch(what: Seen) -> None:
+    """Measures how long the caller is alone at a time; a quarter of a second is what it may miss."""
+    now = asyncio.get_running_loop().time
+    since: float | None = None
+    while True:
+        if what.caller.connected_to != "nobody":
+            since = None
+        else:
+            since = now() if since is None else since
+            what.stranded = max(what.stranded, now() - since)
+        await asyncio.sleep(0.25)
+
+
+async def _caller(caller: Caller, does: str) -> None:
+    agent = caller.agent
+    if does == "hangs up before dial":
+        await agent.until(Phase.STARTED)
+        await caller.hang_up()
+    elif does == "hangs up ringing":
+        await agent.until(Phase.RINGING)
+        await caller.hang_up()
+    elif does == "hangs up in the briefing":
+        await agent.until(Phase.BRIEFING)
+        await asyncio.sleep(1.0)
+        await caller.hang_up()
+    elif does == "hangs up after yes":
+        await agent.until(Phase.DECIDED)
+        await caller.hang_up()
+    elif does == "hangs up during the switch":
+        await caller.sees("switch-room-initiated", timeout=300.0)
+        await caller.hang_up()
+    elif does == "speaks over everything":
+        await agent.until(Phase.ON_HOLD)
+        while caller.connected_to == "agent" and not agent.finished.is_set():
+            await caller.say("is anybody there at all")
+    elif does == "presses the key":
+        await agent.until(Phase.ON_HOLD)
+        await asyncio.sleep(3.0)
+        await caller.press("*")
+
+
+async def _target(sandbox: Sandbox, caller: Caller, does: str) -> None:
+    if does == "hangs up during the switch":
+        await caller.sees("switch-room-initiated", timeout=300.0)
+        await sandbox.targets[-1].hang_up()
+
+
+@asynccontextmanager
+async def _beside(*works: Awaitable[None]) -> AsyncIterator[None]:
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for error in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(error, Exception) and not isinstance(error, AssertionError):
+                raise error
