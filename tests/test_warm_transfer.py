@@ -491,6 +491,52 @@ async def test_one_transfer_at_a_time() -> None:
         assert 1 == len(sandbox.targets)
 
 
+# A switch that takes its time
+
+
+async def test_a_switch_that_is_late_connects_all_the_same() -> None:
+    """A caller who arrives while the switch is being given up, and meets the target, is connected."""
+    async with Sandbox(unknowns=Unknowns(switch_after=11.0)) as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await transferred(sandbox)
+
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
+        assert SUPERVISOR == await caller.talking_to()
+
+
+@pytest.mark.parametrize("after", [15.0, 40.0])
+async def test_a_caller_who_is_moved_much_too_late_is_fetched_back(after: float) -> None:
+    """A switch that was given up and happens after all: the caller is brought back from a room nobody else is in."""
+    async with Sandbox(unknowns=Unknowns(switch_after=after)) as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await transferred(sandbox, model=script(SORRY, "Yes I am."))
+        sandbox._cloud.network.unknowns.switch_after = 0.1
+        home = caller.room_id
+        await caller.sees("switch-room-completed")
+        await caller.talking_to()
+        await caller.say("are you there")
+        await caller.hears("Yes I am.")
+
+        assert [Outcome.FAILED] == caller.agent.outcomes
+        assert ("agent", home) == (caller.connected_to, caller.leg.room_id)
+
+
+async def test_a_caller_who_cannot_be_brought_back_hears_a_last_word() -> None:
+    """When the platform moves the caller and will not move them back, their call ends with a sentence, not in silence."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await call(sandbox)
+        await caller.say(ASKS)
+        await caller.sees("switch-room-initiated")
+        sandbox.fault("POST", "/switch-room", status=400)
+        await sandbox.targets[0].hang_up()
+        await caller.agent.finished.wait()
+
+        assert [Outcome.CALLER_LEFT] == caller.agent.outcomes
+        assert "ended" == caller.leg.status
+        assert "could not be connected" in caller.said_to_caller[-1]
+
+
 # After the handover
 
 

@@ -342,7 +342,8 @@ class Transfers:
             transfer.finish(result)
             if await call.handed_over():
                 self._handed_over = False
-                await self._tell(transfer, call, Outcome.TARGET_LEFT)
+                news = transfer.wording.not_lasting.format(route=transfer.route)
+                await self._tell(transfer, call, Outcome.TARGET_LEFT, news)
             return
         async with asyncio.TaskGroup() as group:
             # The caller is spoken to at once; what was dialled is ended beside it, and reported ended with the result.
@@ -406,7 +407,7 @@ class Transfers:
         if not transfer.forwarded:
             transfer.end(Outcome.CALLER_RETURNED, "the caller pressed the key that brings them back")
 
-    async def _tell(self, transfer: Transfer, call: Call, outcome: Outcome) -> None:
+    async def _tell(self, transfer: Transfer, call: Call, outcome: Outcome, news: str = "") -> None:
         if not transfer.tell_model:
             return
         if not transfer.waited_for_sentence:
@@ -417,8 +418,6 @@ class Transfers:
         if sentence is not None:
             told = await call.say(sentence)
         else:
-            reason = wording.reason(outcome)
-            told = await call.tell_model(
-                wording.not_connected.format(route=transfer.route, reason=reason)
-            ) or await call.say(wording.apology)
+            news = news or wording.not_connected.format(route=transfer.route, reason=wording.reason(outcome))
+            told = await call.tell_model(news) or await call.say(wording.apology)
         transfer.timeline.record(Phase.TOLD if told else Phase.NOT_TOLD)

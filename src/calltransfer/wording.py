@@ -88,6 +88,8 @@ class Wording:
         not_configured: Answer when the strategy cannot work as it is set up; may use `{problem}`.
         closed: Answer when the caller is no longer there.
         not_connected: What the model is told of a transfer that did not connect; may use `{route}` and `{reason}`.
+        not_lasting: What the model is told when the target left within seconds of being connected, and the caller is
+            back; may use `{route}`.
         reasons: The words for `{reason}`, by outcome.
         sentences: Fixed sentences, by outcome: said to the caller as they are, instead of telling the model.
         apology: Said to the caller when the model cannot be reached to tell them.
@@ -155,6 +157,14 @@ class Wording:
             "you can do."
         ),
         validator=_with_fields("route", "reason"),
+    )
+    not_lasting: str = attrs.field(
+        default=(
+            "[Call system, not the caller] The caller was connected to {route}, who hung up within seconds. "
+            f"{_STILL_WITH_YOU} Tell them so in one short sentence, in their language, apologise, and offer what else "
+            "you can do."
+        ),
+        validator=_with_fields("route"),
     )
     reasons: Mapping[Outcome, str] = attrs.field(factory=lambda: dict(_REASONS))
     sentences: Mapping[Outcome, str] = attrs.field(factory=dict)

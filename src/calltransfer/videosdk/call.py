@@ -215,6 +215,7 @@ class VideoSDKCall(Call):
             return self._result(Verdict(Outcome.FAILED, None, str(error)), destination)
         if self._forward is not None:
             return self._result(Verdict(Outcome.FAILED, None, "the caller is already being forwarded"), destination)
+        self._caller.fetch_back = None  # from here on a leave may be what was asked for
         earlier = self._unsettled if self._unsettled is not None and self._unsettled[0].may_come_true else None
         forward = Forward(
             self._api,

@@ -26,15 +26,16 @@ logger = logging.getLogger("calltransfer.videosdk")
 RETURN_WINDOW = 10.0
 """Seconds after the connection within which a target who leaves brings the caller back to the agent."""
 
-BACK_TIMEOUT = 5.0
+BACK_TIMEOUT = 10.0
 """Seconds for a caller to be back in the agent's room, each time that it is tried."""
 
 UNDER_WAY_TIMEOUT = 2.0
-"""Seconds for a switch that is not wanted any more to show whether it happens."""
+"""Seconds for a switch that has taken too long, or is not wanted any more, to show whether it happens."""
 
 RECORDING_TIMEOUT = 20.0
 """Seconds that the platform may take a caller who was moved for not yet joined."""
 
+_LOOK_AGAIN = 15.0
 _STOP_RECORDING_TIMEOUT = 3.0
 _TIMES_BACK = 3
 _RECORD_AGAIN = 1.0
@@ -97,6 +98,7 @@ class Handover:
         """Brings them together; returns how that ended, with the caller at the agent unless it worked."""
         self._move, self._stay = move, stay
         self._report(Phase.CONNECTING, move, None)
+        self._caller.fetch_back = None
         self._consultation.moving = True
         self._consultation.consultant.fall_silent()
         response = await (self._bring_caller(timeout) if move == "caller" else self._bring_target(timeout))
@@ -125,14 +127,30 @@ class Handover:
             recording = group.create_task(self._record(caller_id))
             if self._move == "target":
                 group.create_task(self._consultation.consultant.close())
-            await attendance.until(lambda: not (attendance.has(caller_id) and attendance.has(target_id)), None)
+            await self._one_has_left(attendance, caller_id, target_id)
             recording.cancel()
+        if self._room_is_lost:
+            await self.close()
+            return False
         early = asyncio.get_running_loop().time() - self._since < RETURN_WINDOW
         if attendance.has(caller_id) and early and await self._take_back():
             return True
         await self._end_the_other(caller_left=not attendance.has(caller_id))
         await self.close()
         return False
+
+    @property
+    def _room_is_lost(self) -> bool:
+        """Whether the agent is no longer in the room where the two talk, and sees nothing of it."""
+        room = self._consultation.consultant.room if self._move == "caller" else self._room
+        return room is None or room.meeting is None
+
+    async def _one_has_left(self, attendance: Attendance, caller_id: str | None, target_id: str | None) -> None:
+        def both_there() -> bool:
+            return attendance.has(caller_id) and attendance.has(target_id)
+
+        while both_there() and not self._room_is_lost:
+            await attendance.until(lambda: not both_there(), _LOOK_AGAIN)
 
     async def close(self) -> None:
         """Leaves: deaf and silent to the last, and no leg is ended by an agent who goes."""
@@ -155,6 +173,8 @@ class Handover:
             await self._stop_recording()
             switch = Switch(self._api, leg_id=self._leg_id, room=room, role="caller")
             response = await switch.done(timeout=timeout, over=Outcome.CALLER_LEFT, together=self._target_is_there)
+            if response.outcome is Outcome.FAILED and await self._comes_after_all(switch, room.attendance):
+                response = Response(status="switch-room-completed")
             if response.outcome is None:
                 self._consultation.caller_id_there = switch.participant_id
                 self._attendance = room.attendance
@@ -194,13 +214,23 @@ class Handover:
 
     async def _undo(self, switch: Switch, there: Attendance, response: Response) -> Response:
         """Has the caller with the agent again, wherever the switch has left them."""
-        if self._caller.is_here and switch.may_come_true:
-            await there.until(lambda: switch.participant_id is not None or not self._caller.is_here, UNDER_WAY_TIMEOUT)
+        if response.outcome is not Outcome.FAILED:
+            await self._under_way(switch, there)
         if self._caller.is_here:
             if switch.may_come_true:
                 self._caller.fetch_back = self._fetch_late
             return response
         return await self._bring_back(response)
+
+    async def _comes_after_all(self, switch: Switch, there: Attendance) -> bool:
+        """Whether a switch that has taken too long brings them together while it is being given up."""
+        await self._under_way(switch, there)
+        together = self._target_is_there()
+        return there.can_be_heard(switch.participant_id) and together is not None and together.outcome is None
+
+    async def _under_way(self, switch: Switch, there: Attendance) -> None:
+        if self._caller.is_here and switch.may_come_true:
+            await there.until(lambda: there.can_be_heard(switch.participant_id), UNDER_WAY_TIMEOUT)
 
     async def _bring_back(self, response: Response) -> Response:
         for _ in range(_TIMES_BACK):
