@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from calltransfer.briefing import TOOLS, Answer, Briefing, Gate, Utterance, as_data, normalised
-from calltransfer.call import Call, CallWrapper, Summary, TransferRequest
+from calltransfer.call import Call, Summary, TransferRequest
+from calltransfer.call_wrapper import CallWrapper
 from calltransfer.errors import ConfigurationError, NoTextModel
 from calltransfer.summary import ExtractiveSummary, LLMSummary, counted, cut, shortened, spoken, telling, usable
 

@@ -1,7 +1,7 @@
 """A warm transfer: what caller and target hear, and what becomes of them."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import jwt
 import pytest
@@ -35,6 +35,7 @@ from tests.warm import (
     SUPERVISOR,
     TO_SUPERVISOR,
     call,
+    leg_of,
     script,
     transferred,
 )
@@ -96,15 +97,15 @@ async def test_the_result_names_every_part() -> None:
     async with Sandbox() as sandbox:
         sandbox.person(SUPERVISOR, says="yes please")
         caller = await call(sandbox)
-        first_room = caller.leg.room_id
+        first_room = leg_of(caller).room_id
         result = await caller.agent.transfer("supervisor", reason=REASON)
         (target,) = sandbox.targets
         ids = result.consultation
 
-        assert (caller.leg.id, first_room) == (result.leg_id, result.room_id)
+        assert (leg_of(caller).id, first_room) == (result.leg_id, result.room_id)
         assert (target.leg.id, target.room_id) == (ids.leg_id, ids.room_id)
         assert (target.peer_id, caller.peer_id) == (ids.target_participant_id, ids.caller_participant_id)
-        assert caller.leg.session_id == ids.session_id
+        assert leg_of(caller).session_id == ids.session_id
         assert ids.agent_participant_id
         assert result.summary in " ".join(target.texts_heard)
         assert result.summary
@@ -518,7 +519,7 @@ async def test_a_caller_who_is_moved_much_too_late_is_fetched_back(after: float)
         await caller.hears("Yes I am.")
 
         assert [Outcome.FAILED] == caller.agent.outcomes
-        assert ("agent", home) == (caller.connected_to, caller.leg.room_id)
+        assert ("agent", home) == (caller.connected_to, leg_of(caller).room_id)
 
 
 async def test_a_caller_who_cannot_be_brought_back_hears_a_last_word() -> None:
@@ -533,7 +534,7 @@ async def test_a_caller_who_cannot_be_brought_back_hears_a_last_word() -> None:
         await caller.agent.finished.wait()
 
         assert [Outcome.CALLER_LEFT] == caller.agent.outcomes
-        assert "ended" == caller.leg.status
+        assert "ended" == leg_of(caller).status
         assert "could not be connected" in caller.said_to_caller[-1]
 
 
@@ -568,7 +569,7 @@ async def test_when_one_of_the_two_leaves_the_others_leg_is_ended(move: Any, who
         async with asyncio.timeout(30):
             await caller.over.wait()
 
-        assert ("ended", "ended") == (caller.leg.status, target.leg.status)
+        assert ("ended", "ended") == (leg_of(caller).status, target.leg.status)
 
 
 @pytest.mark.parametrize("move", ["caller", "target"])
@@ -624,7 +625,7 @@ async def test_hanging_up_after_the_handover_ends_nobodys_leg(move: Any) -> None
         await asyncio.create_task(caller.job.shutdown())
         (target,) = sandbox.targets
 
-        assert ("answered", "answered") == (caller.leg.status, target.leg.status)
+        assert ("answered", "answered") == (leg_of(caller).status, target.leg.status)
         assert SUPERVISOR == caller.connected_to
 
 
@@ -791,18 +792,18 @@ async def test_recording_goes_on() -> None:
         callers = {
             move: await call(
                 sandbox,
-                WarmTransfer(number, move=move, briefing=brief, summary=Short()),
+                WarmTransfer(number, move=cast("Any", move), briefing=brief, summary=Short()),
                 number=f"+1415555011{n}",
                 room_options={"recording": True},
             )
             for n, (move, number) in enumerate(moves.items())
         }
-        rooms = {move: caller.leg.room_id for move, caller in callers.items()}
+        rooms = {move: leg_of(caller).room_id for move, caller in callers.items()}
         own = {move: caller.peer_id for move, caller in callers.items()}
         await asyncio.gather(*(caller.agent.transfer("supervisor") for caller in callers.values()))
         moved = callers["caller"]
         async with asyncio.timeout(20):
-            while (moved.leg.room_id, moved.peer_id) not in recorded(sandbox, "start"):
+            while (leg_of(moved).room_id, moved.peer_id) not in recorded(sandbox, "start"):
                 await moved.something_happens_within(0.5)
 
         assert [Outcome.CONNECTED] * 2 == [caller.agent.outcomes[0] for caller in callers.values()]

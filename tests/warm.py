@@ -18,6 +18,7 @@ from calltransfer import (
     WarmTransfer,
 )
 from calltransfer.sandbox import Caller, Calls, HangsUp, Sandbox, Says, Script, Target
+from calltransfer.sandbox.leg import Leg
 
 SUPERVISOR = "+14155550199"
 ASKS = "I want to talk to a human about my refund"
@@ -105,6 +106,12 @@ async def transferred(sandbox: Sandbox, strategy: Any = None, **how: Any) -> Cal
     async with asyncio.timeout(400):
         await caller.agent.finished.wait()
     return caller
+
+
+def leg_of(caller: Caller) -> Leg:
+    """The caller's leg: they are on a phone."""
+    assert caller.leg is not None
+    return caller.leg
 
 
 @attrs.define

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 from calltransfer.briefing import Answer, Briefing, Gate, Utterance
 from calltransfer.call import (
     Call,
-    CallWrapper,
     Consultation,
     Platform,
     Presence,
@@ -15,6 +14,7 @@ from calltransfer.call import (
     TransferStrategy,
     Turn,
 )
+from calltransfer.call_wrapper import CallWrapper
 from calltransfer.destination import Destination
 from calltransfer.errors import (
     AnswerLost,

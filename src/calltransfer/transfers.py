@@ -23,13 +23,13 @@ from calltransfer.call import (
     FORWARD_TIMEOUT,
     SENTENCE_TIMEOUT,
     Call,
-    CallWrapper,
     Platform,
     Presence,
     TransferRequest,
     TransferStrategy,
     Turn,
 )
+from calltransfer.call_wrapper import CallWrapper
 from calltransfer.destination import Destination
 from calltransfer.errors import CallOver, NoLiveCall
 from calltransfer.events import Phase, TransferResult

@@ -315,9 +315,11 @@ class VideoSDKConsultation(Consultation):
             await asyncio.gather(self._preparing, return_exceptions=True)
         # Nobody may break into the greeting: whoever picks up says "hello?" or "yes?", and neither is an answer to it.
         async with asyncio.TaskGroup() as group:
-            if self._summarised.done() and self._said_by_caller > self._summarised_up_to:
-                group.create_task(self._summarise(), name="summary of what has been said since")
+            since = self._said_by_caller - self._summarised_up_to if self._summarised.done() else 0
+            fresh = group.create_task(self._summarise(), name="summary of what has been said since") if since else None
             said = await self.consultant.say(briefing.greeting, interruptible=False)
+            if fresh is not None:
+                fresh.cancel()  # nobody is kept waiting for it: what was said is in the model's record anyway
         self._greeted = True
         await asyncio.shield(self._summarised)
         if self._decided.done():

@@ -1,0 +1,152 @@
+"""A call that delegates to another one: what a strategy gives to the strategy inside it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Literal
+
+from typing_extensions import override
+
+from calltransfer.briefing import Briefing, Utterance
+from calltransfer.call import (
+    DECISION_TIMEOUT,
+    FORWARD_TIMEOUT,
+    RING_TIMEOUT,
+    SENTENCE_TIMEOUT,
+    Call,
+    Consultation,
+    Presence,
+    Summary,
+    TransferRequest,
+    Turn,
+)
+from calltransfer.destination import Destination
+from calltransfer.events import Phase, TransferResult
+from calltransfer.hold import Hold
+
+
+class CallWrapper(Call):
+    """A `Call` that delegates to another one; override what should be different.
+
+    Lets a strategy hand a changed call to the strategy inside it:
+
+        class InLowerCase(CallWrapper):
+            async def say(self, text):
+                return await super().say(text.lower())
+    """
+
+    def __init__(self, call: Call) -> None:
+        self.wrapped = call
+
+    @override
+    def report(self, phase: Phase, detail: str = "", status: str | None = None) -> None:
+        self.wrapped.report(phase, detail, status)
+
+    @property
+    @override
+    def room_id(self) -> str:
+        return self.wrapped.room_id
+
+    @property
+    @override
+    def leg_id(self) -> str | None:
+        return self.wrapped.leg_id
+
+    @property
+    @override
+    def caller(self) -> Presence:
+        return self.wrapped.caller
+
+    @property
+    @override
+    def direction(self) -> Literal["inbound", "outbound"] | None:
+        return self.wrapped.direction
+
+    @override
+    def transcript(self) -> Sequence[Utterance]:
+        return self.wrapped.transcript()
+
+    @override
+    def turn(self, *, after_tool: bool = False) -> Turn:
+        return self.wrapped.turn(after_tool=after_tool)
+
+    @override
+    async def prepare(self) -> None:
+        await self.wrapped.prepare()
+
+    @override
+    async def sentence_heard(self, *, timeout: float = SENTENCE_TIMEOUT) -> None:
+        await self.wrapped.sentence_heard(timeout=timeout)
+
+    @override
+    async def forward(
+        self,
+        destination: Destination,
+        *,
+        timeout: float = FORWARD_TIMEOUT,
+        play_dialtone: bool = False,
+    ) -> TransferResult:
+        return await self.wrapped.forward(destination, timeout=timeout, play_dialtone=play_dialtone)
+
+    @override
+    async def complete(self, instructions: str, text: str, *, llm: Any | None = None) -> str:
+        return await self.wrapped.complete(instructions, text, llm=llm)
+
+    @override
+    def on_hold(self, hold: Hold, *, at_once: bool = True) -> AbstractAsyncContextManager[None]:
+        return self.wrapped.on_hold(hold, at_once=at_once)
+
+    @override
+    def consult(
+        self,
+        destination: Destination,
+        request: TransferRequest,
+        *,
+        summary: Summary,
+        briefing: Briefing,
+        ring_timeout: float = RING_TIMEOUT,
+        decision_timeout: float = DECISION_TIMEOUT,
+    ) -> AbstractAsyncContextManager[Consultation]:
+        return self.wrapped.consult(
+            destination,
+            request,
+            summary=summary,
+            briefing=briefing,
+            ring_timeout=ring_timeout,
+            decision_timeout=decision_timeout,
+        )
+
+    @override
+    async def released(self) -> None:
+        await self.wrapped.released()
+
+    @override
+    async def caller_returned(self) -> None:
+        await self.wrapped.caller_returned()
+
+    @override
+    async def caller_left(self) -> None:
+        await self.wrapped.caller_left()
+
+    @override
+    async def tell_model(self, text: str) -> bool:
+        return await self.wrapped.tell_model(text)
+
+    @override
+    async def say(self, text: str) -> bool:
+        return await self.wrapped.say(text)
+
+    @override
+    async def handed_over(self) -> bool:
+        return await self.wrapped.handed_over()
+
+    @override
+    def before_close(self, closing: Callable[[], Awaitable[None]]) -> None:
+        self.wrapped.before_close(closing)
+
+    @override
+    def when_model_is_silent(self, tool: str, spoken: str) -> None:
+        self.wrapped.when_model_is_silent(tool, spoken)
+
+    @override
+    async def close(self) -> None:
+        await self.wrapped.close()
