@@ -28,6 +28,7 @@ def run(*arguments: str) -> str:
     [
         ("call_transfer.py", ["agent: I am connecting you.", "the caller is talking to the human"]),
         ("call_center_agent.py", ["agent: I am trying once more.", "the caller is talking to the supervisor"]),
+        ("warm_transfer.py", ["the supervisor heard: It is Anna Miller.", "the caller is talking to the supervisor"]),
     ],
 )
 def test_examples_on_the_sandbox(example: str, last_lines: list[str]) -> None:
@@ -35,20 +36,72 @@ def test_examples_on_the_sandbox(example: str, last_lines: list[str]) -> None:
     assert last_lines == run(str(EXAMPLES / example), "--sandbox").splitlines()[-2:]
 
 
-def test_the_demo_shows_both_calls() -> None:
-    """The demo shows who said what, what the platform did, how each call ended, and no number."""
-    result = CliRunner().invoke(main, ["demo", "--fast"])
+def test_the_rehearsal_of_a_warm_transfer_shows_who_heard_what() -> None:
+    """What the caller hears on hold is the author's own, and what the supervisor is told they do not hear."""
+    lines = run(str(EXAMPLES / "warm_transfer.py"), "--sandbox").splitlines()
 
+    caller = [line for line in lines if line.startswith("the caller heard")]
+    supervisor = [line for line in lines if line.startswith("the supervisor heard")]
+    assert "I am still trying to reach a supervisor" in caller[2]
+    assert "two appointments were missed" in supervisor[1]
+    assert "two appointments were missed" not in " ".join(caller)
+
+
+@pytest.fixture(scope="module")
+def demo() -> list[str]:
+    """What each call of the demo shows, from its title on."""
+    result = CliRunner().invoke(main, ["demo", "--fast"])
     assert 0 == result.exit_code, result.output
-    shown = result.output
-    assert shown.index("transferring") < shown.index("transferred") < shown.index("CONNECTED")
-    assert "is now talking to billing (***0123)" in shown
-    assert (
-        shown.index("transfer-failed") < shown.index("FAILED") < shown.index("I am sorry, billing cannot be reached.")
-    )
-    assert shown.rstrip().endswith("is now talking to the agent")
-    assert "4155550123" not in shown
-    assert 2 == shown.count('"I am connecting you to billing now."')
+    return re.split(r"(?m)^(?=\d\. )", result.output)
+
+
+def test_the_demo_shows_the_direct_transfers(demo: list[str]) -> None:
+    """The demo shows who said what, what the platform did, how each call ended, and no number."""
+    forwarded, refused = demo[1:3]
+
+    assert forwarded.index("transferring") < forwarded.index("transferred") < forwarded.index("CONNECTED")
+    assert "is now talking to billing (***0123)" in forwarded
+    assert refused.index("transfer-failed") < refused.index("FAILED")
+    assert refused.index("FAILED") < refused.index("I am sorry, billing cannot be reached.")
+    assert "is now talking to the agent" in refused
+    assert not re.search(r"\d{7}", "".join(demo))
+
+
+def lane(shown: str, number: int) -> str:
+    """What stands in one lane, as one text."""
+    cells = [line.split("│")[number] for line in shown.splitlines() if "│" in line]
+    return " ".join(" ".join(cells).split())
+
+
+def test_the_demo_shows_the_lanes_of_a_warm_transfer(demo: list[str]) -> None:
+    """Music for the caller, the briefing for the supervisor alone, and in the end each hears the other."""
+    assert all(len(line) <= 100 for line in "".join(demo).splitlines())
+    caller, agent, supervisor = (lane(demo[3], number) for number in (1, 2, 3))
+
+    assert caller.index("I am connecting you now.") < caller.index("♪ hold music ♪")
+    assert caller.index("♪ hold music") < caller.index('supervisor: "Hello, this is Dana"')
+    assert caller.index("this is Dana") < caller.index("talks to the supervisor") < caller.index("hangs up")
+    assert "charged twice for May" not in caller
+    assert supervisor.index("☎ rings ☎") < supervisor.index("charged twice for May") < supervisor.index('says "Yes')
+    assert supervisor.index('caller: "Hi Dana"') < supervisor.index("talks to the caller")
+    assert supervisor.endswith("(the call is over)")
+    assert agent.index("understands: accepted") < agent.index("CONNECTED") < agent.index("deaf and silent")
+    assert "at most 0.0 s without sound" in demo[3]
+
+
+def test_the_demo_shows_how_warm_transfers_end_otherwise(demo: list[str]) -> None:
+    """Declined, the caller is with the agent again; when the caller hangs up, the phone that rings stops."""
+    caller, agent, supervisor = (lane(demo[4], number) for number in (1, 2, 3))
+    assert caller.index("is with the agent again") < caller.index("They cannot come to the phone.")
+    assert caller.endswith("talks to the agent")
+    assert "DECLINED" in agent
+    assert supervisor.endswith('agent: "All right, thank you. Goodbye." (the call is over)')
+
+    caller, agent, supervisor = (lane(demo[5], number) for number in (1, 2, 3))
+    assert caller.endswith("hangs up")
+    assert "CALLER_LEFT" in agent
+    assert supervisor.endswith("☎ (the call is over)")
+    assert "picks up" not in supervisor
 
 
 def test_the_command_line() -> None:
@@ -80,23 +133,31 @@ def test_the_first_agent_on_a_page_works(page: str) -> None:
     assert "- billing: the caller asks about an invoice" in names["SupportAgent"]().instructions
 
 
-def test_the_test_on_the_page_passes() -> None:
+def test_what_the_page_on_warm_transfers_shows_can_be_built() -> None:
+    """Every snippet of the page runs as it stands there, one after the other."""
+    names: dict[str, Any] = {}
+    for block in blocks("docs/warm.md"):
+        exec(block, names)  # noqa: S102
+    assert [] == list(names["supervisor"].strategy.problems_on(names["platform"]))
+
+
+def test_the_tests_on_the_page_pass() -> None:
     """What the page on the sandbox shows runs, with the agent of the first page."""
     names: dict[str, Any] = {}
     for block in [*blocks("docs/index.md"), *blocks("docs/sandbox.md")]:
         exec(block, names)  # noqa: S102
 
 
-def test_the_test_on_the_page_passes_under_pytest(tmp_path: Path) -> None:
-    """The test of the page on the sandbox is collected and passes with what the page says for pytest."""
-    test, _, for_pytest = blocks("docs/sandbox.md")
+def test_the_tests_on_the_page_pass_under_pytest(tmp_path: Path) -> None:
+    """The tests of the page on the sandbox are collected and pass with what the page says for pytest."""
+    direct, warm, _, for_pytest = blocks("docs/sandbox.md")
     module = tmp_path / "test_page.py"
-    module.write_text("\n".join([*blocks("docs/index.md"), test, for_pytest]))
+    module.write_text("\n".join([*blocks("docs/index.md"), direct, warm, for_pytest]))
 
-    assert "1 passed" in run("-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(module))
+    assert "2 passed" in run("-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(module))
 
 
-@pytest.mark.parametrize("example", ["call_transfer.py", "call_center_agent.py"])
+@pytest.mark.parametrize("example", ["call_transfer.py", "call_center_agent.py", "warm_transfer.py"])
 def test_an_example_refuses_what_it_does_not_know(example: str) -> None:
     """A mistyped option says what there is, instead of going to the real platform."""
     done = subprocess.run(

@@ -17,15 +17,16 @@ import calltransfer
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(calltransfer.__version__, prog_name="calltransfer")
 def main() -> None:
-    """Hand a live phone call from an AI agent to another line, and know what really happened."""
+    """Hand a live phone call from an AI agent to another line or a human, and know what really happened."""
 
 
 @main.command()
 @click.option("--fast", is_flag=True, help="Do not wait: let time pass at once.")
 def demo(*, fast: bool) -> None:
-    """Show two calls: one is forwarded, one the carrier refuses.
+    """Show five calls: two direct transfers, and three warm ones.
 
-    They run on this machine, on the real SDK, without an account or a phone.
+    Of the direct ones the carrier refuses one; the warm ones end with a yes, a no, and a caller who hangs up. They run
+    on this machine, on the real SDK, without an account or a phone.
     """
     # The SDK takes two seconds to import; --help should not.
     from calltransfer.demo import show

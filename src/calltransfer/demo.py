@@ -11,14 +11,18 @@ from videosdk.agents import Agent
 
 from calltransfer.agent import Route, TransferMixin
 from calltransfer.events import Phase, TransferEvent
+from calltransfer.lanes import PAUSE, Lanes
 from calltransfer.masking import masked_address
-from calltransfer.sandbox import Caller, Calls, Sandbox
+from calltransfer.sandbox import Caller, Calls, Sandbox, Script
 from calltransfer.strategies.direct import DirectTransfer
+from calltransfer.strategies.warm import WarmTransfer
+from calltransfer.videosdk.platform import VideoSDKPlatform
 
 BILLING = "+14155550123"
+SUPERVISOR = "+14155550199"
 
-PAUSE = 0.8
-"""Seconds of silence after which a sentence is taken to be over, and is shown."""
+SETTLED = 1.7
+"""Seconds without anything happening after which a call has settled: more than the agent takes to answer."""
 
 _STYLES = {"caller": "cyan", "agent": "green", "model": "magenta", "platform": "yellow", "transfer": "bold blue"}
 
@@ -30,7 +34,11 @@ class ConnectTelAgent(TransferMixin, Agent):
         self._show = show
         super().__init__(
             instructions="You are the customer-care agent of ConnectTel.",
-            transfers=[Route("billing", DirectTransfer(to=BILLING), when="the caller asks about an invoice")],
+            transfers=[
+                Route("billing", DirectTransfer(to=BILLING), when="the caller asks about an invoice"),
+                Route("supervisor", WarmTransfer(to=SUPERVISOR), when="the caller is upset or asks for a human"),
+            ],
+            platform=VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_demo"),
         )
 
     async def on_enter(self) -> None:
@@ -41,7 +49,7 @@ class ConnectTelAgent(TransferMixin, Agent):
         """Nothing to do."""
 
     def on_transfer_event(self, event: TransferEvent) -> None:
-        """Shows how it ends."""
+        """Shows what happens."""
         self._show(event)
 
 
@@ -107,38 +115,110 @@ class Narrator:
 
 
 async def show(console: Console) -> None:
-    """Shows the two calls."""
+    """Shows two direct transfers, and three warm ones."""
     logging.disable()  # of the SDK, and of ours: everything is on the screen
     try:
-        await _show(console)
+        async with Sandbox(latency=0.05) as sandbox:
+            await _show_direct(console, sandbox)
+            console.print("\nFrom here on, a lane for each: what they say, hear and do.", soft_wrap=True)
+            await _show_accepted(console, sandbox)
+            await _show_declined(console, sandbox)
+            await _show_caller_leaves(console, sandbox)
     finally:
         logging.disable(logging.NOTSET)
+    console.print()
 
 
-async def _show(console: Console) -> None:
+# Direct
+
+
+async def _show_direct(console: Console, sandbox: Sandbox) -> None:
     narrator = Narrator(console)
     asks = "I have a question about my invoice"
     connecting = "I am connecting you to billing now."
     tool = Calls("transfer_call", {"destination": "billing", "reason": "a question about an invoice"})
-    async with Sandbox(latency=0.05) as sandbox:
-        narrator.title("1. A call that is forwarded to billing")
-        sandbox.person(BILLING, answers_after=2.0)
-        await _call(sandbox, narrator, asks, [tool, connecting])
+    narrator.title("1. A direct transfer: the call is forwarded to billing")
+    sandbox.person(BILLING, answers_after=1.5)
+    await _direct(sandbox, narrator, asks, [tool, connecting])
 
-        narrator.title("2. A call that the carrier refuses to forward")
-        sandbox.person(BILLING, refuses_after=1.0)
-        sorry = "I am sorry, billing cannot be reached. Shall I take a note?"
-        await _call(sandbox, narrator, asks, [tool, connecting, sorry])
-    console.print()
+    narrator.title("2. A direct transfer that the carrier refuses")
+    sandbox.person(BILLING, refuses_after=1.0)
+    sorry = "I am sorry, billing cannot be reached."
+    await _direct(sandbox, narrator, asks, [tool, connecting, sorry])
 
 
-async def _call(sandbox: Sandbox, narrator: Narrator, asks: str, model: list[str | Calls]) -> None:
+async def _direct(sandbox: Sandbox, narrator: Narrator, asks: str, model: list[str | Calls]) -> None:
     caller = await sandbox.call(lambda: ConnectTelAgent(narrator.event), model=model)
     narrator.line("caller", "calls", at=caller.statuses[0][1])
     async with narrator.follow(caller):
         began = asyncio.get_running_loop().time()
         await caller.say(asks)
         narrator.line("caller", f'"{asks}"', at=began)
-        who = await caller.talking_to(settled_for=1.7)
+        who = await caller.talking_to(settled_for=SETTLED)
     talks_to = "the agent" if who == "agent" else f"billing ({masked_address(who)})"
     narrator.line("caller", f"is now talking to {talks_to}")
+
+
+# Warm
+
+
+async def _show_accepted(console: Console, sandbox: Sandbox) -> None:
+    title = "3. A warm transfer: the supervisor is told what it is about, and accepts"
+    async with _warm(console, sandbox, title) as (lanes, caller):
+        supervisor = await sandbox.phone(SUPERVISOR)
+        await supervisor.hears("?")
+        await lanes.says(supervisor, "Yes, put them through")
+        await caller.sees("switch-room-completed")
+        await asyncio.sleep(0.3)
+        await lanes.says(supervisor, "Hello, this is Dana")
+        await lanes.says(caller, "Hi Dana")
+        talks_to = await caller.talking_to(settled_for=SETTLED)
+        lanes.note("caller", f"talks to the {'supervisor' if talks_to == SUPERVISOR else talks_to}")
+        lanes.note("agent", "stays, deaf and silent, until one of the two leaves")
+        with_caller = supervisor.connected_to == caller.number
+        lanes.note("supervisor", f"talks to the {'caller' if with_caller else supervisor.connected_to}")
+        await asyncio.sleep(0.5)
+        lanes.note("caller", "hangs up")
+        await caller.hang_up()
+        await supervisor.sees("ended")
+
+
+async def _show_declined(console: Console, sandbox: Sandbox) -> None:
+    title = "4. A warm transfer that is declined"
+    sorry = "They cannot come to the phone. Shall they call you back?"
+    async with _warm(console, sandbox, title, sorry) as (lanes, caller):
+        supervisor = await sandbox.phone(SUPERVISOR)
+        await supervisor.hears("?")
+        await lanes.says(supervisor, "Not now")
+        talks_to = await caller.talking_to(settled_for=SETTLED)
+        lanes.note("caller", f"talks to the {talks_to}")
+
+
+async def _show_caller_leaves(console: Console, sandbox: Sandbox) -> None:
+    title = "5. A caller who hangs up while the supervisor's phone rings"
+    async with _warm(console, sandbox, title, answers_after=None) as (lanes, caller):
+        supervisor = await sandbox.phone(SUPERVISOR)
+        await caller.hears("connecting you now.")
+        await asyncio.sleep(1.0)
+        lanes.note("caller", "hangs up")
+        await caller.hang_up()
+        await supervisor.sees("ended")
+        await asyncio.wait_for(caller.over.wait(), timeout=15.0)
+
+
+@contextlib.asynccontextmanager
+async def _warm(
+    console: Console, sandbox: Sandbox, title: str, *then: str, answers_after: float | None = 2.0
+) -> AsyncIterator[tuple[Lanes, Caller]]:
+    """A call on which the agent begins to pass the caller to the supervisor, drawn in lanes."""
+    console.print(f"\n[bold]{title}[/bold]")
+    sandbox.person(SUPERVISOR, answers_after=answers_after)
+    asks, reason = "I was charged twice, I want a human", "was charged twice"
+    tool = Calls("transfer_call", {"destination": "supervisor", "reason": reason})
+    model = Script([tool, "I am connecting you now.", *then], summary="The caller was charged twice for May.")
+    lanes = Lanes(console, sandbox)
+    caller = await sandbox.call(lambda: ConnectTelAgent(lanes.event), model=model)
+    async with lanes.follow(caller):
+        await lanes.says(caller, asks)
+        yield lanes, caller
+    console.print(f"[dim]{lanes.summing_up()}[/dim]", soft_wrap=True)
