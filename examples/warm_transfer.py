@@ -17,7 +17,6 @@ On this machine, without an account or a phone:
 import asyncio
 import os
 import sys
-from collections.abc import Callable
 
 from videosdk.agents import Agent, AgentSession, JobContext, Options, Pipeline, RoomOptions, WorkerJob
 
@@ -37,20 +36,16 @@ HOLD = HoldMusic(
 
 
 def make_pipeline() -> Pipeline:
-    """Ears, brain and voice, all through VideoSDK's gateway, so that one token is enough."""
+    """Ears, brain and voice, all through one gateway; made for the caller, and anew for each consultation."""
     from videosdk.agents.inference import LLM, STT, TTS
 
     return Pipeline(stt=STT.deepgram(interim_results=True), llm=LLM.google(), tts=TTS.cartesia())
 
 
 class SupportAgent(TransferMixin, Agent):
-    """Forwards questions about money, and asks a supervisor before it passes an upset caller on.
+    """Forwards questions about money, and asks a supervisor before it passes an upset caller on."""
 
-    Args:
-        pipeline: Makes the pipeline with which the agent talks to the supervisor; each consultation has its own.
-    """
-
-    def __init__(self, pipeline: Callable[[], Pipeline] | None = make_pipeline) -> None:
+    def __init__(self) -> None:
         super().__init__(
             instructions=(
                 "You are a support agent of ConnectTel, a telephone company. You are on the phone: answer in one or two "
@@ -64,7 +59,7 @@ class SupportAgent(TransferMixin, Agent):
                     when="the caller is upset or asks for a human",
                 ),
             ],
-            platform=VideoSDKPlatform(pipeline=pipeline),
+            platform=VideoSDKPlatform(pipeline=make_pipeline),
         )
 
     async def on_enter(self) -> None:
@@ -98,7 +93,7 @@ async def rehearse() -> None:
             says=[Says("Who is it?", when="take the call?"), Says("Yes, put her through", when="Anna Miller")],
         )
         caller = await sandbox.call(
-            lambda: SupportAgent(pipeline=None),  # the sandbox has a pipeline for the consultation, too
+            SupportAgent,
             model=Script(
                 [
                     Calls("transfer_call", {"destination": "supervisor", "reason": "her line has been dead for days"}),

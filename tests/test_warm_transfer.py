@@ -175,6 +175,27 @@ async def test_a_word_or_a_key_decides(says: Any, outcome: Outcome) -> None:
         assert [outcome] == caller.agent.outcomes
 
 
+@pytest.mark.parametrize("kind", ["cascade", "realtime"])
+@pytest.mark.parametrize(
+    "says",
+    [
+        [Says("Hello this is Dana from the second floor how can I help you", after=0.1), Says("yes", when="1 or 2")],
+        [Says("uh okay", when="refund", after=0.0), Says("yes", when="1 or 2")],
+        [Says("sorry what did you say", when="refund", after=0.0), Says("yes", when="1 or 2")],
+    ],
+    ids=["says their name over the greeting", "shows that they listen", "asks into the summary"],
+)
+async def test_nobody_misses_what_it_is_about(kind: str, says: Any) -> None:
+    """Who says their name, shows that they are listening or asks back still hears the summary and the question."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says=says)
+        caller = await transferred(sandbox, kind=kind, consultation_model=[ANSWER, ANSWER])
+        (target,) = sandbox.targets
+
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
+        assert any(text.endswith("press 1 or 2.") for text in target.texts_heard)
+
+
 @pytest.mark.parametrize(
     ("gate", "says", "outcome"),
     [
@@ -285,6 +306,8 @@ async def test_leaves_a_message_on_a_machine() -> None:
         assert [Outcome.VOICEMAIL] == caller.agent.outcomes
         assert message == target.texts_heard[-1]
         assert "ended" == target.leg.status
+        decided = caller.agent.time_of(Phase.DECIDED)
+        assert 1.0 < next(heard.began for heard in target.heard if heard.text == message) - decided < 3.0
 
 
 @pytest.mark.parametrize(
@@ -750,7 +773,9 @@ async def test_the_consultations_pipeline_is_made_in_its_own_room() -> None:
     async with Sandbox() as sandbox:
         sandbox.person(SUPERVISOR, says="no thanks")
         platform = VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_1", pipeline=factory)
-        caller = await transferred(sandbox, platform=platform, model=script(SORRY, "Of course."))
+        caller = await transferred(
+            sandbox, platform=platform, model=script(SORRY, "Of course."), consultation_model=None
+        )
         await caller.talking_to()
         await caller.say("are you still there")
         await caller.hears("Of course.")

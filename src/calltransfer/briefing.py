@@ -446,6 +446,10 @@ class Briefing:
             return Answer.ACCEPTED
         return Answer.DECLINED if _consists_of(words, self.decline_words, self.neutral_words) else None
 
+    def is_listening(self, text: str) -> bool:
+        """Whether the target's words only say that they are listening ("uh huh", "okay"), so that one can go on."""
+        return _consists_of(normalised(text).split(), self.neutral_words, ())
+
     def pressed(self, key: str | int) -> Answer | None:
         """What a key of the target's phone means; None for one that means nothing here."""
         return {self.accept_key: Answer.ACCEPTED, self.decline_key: Answer.DECLINED}.get(str(key).strip())

@@ -81,7 +81,8 @@ class HoldMusic:
 
     Attributes:
         file: A WAV file, 24 kHz, mono, 16 bit; by default the loop that comes with calltransfer.
-        reassurance: What is said at intervals, in turn; empty: nothing. In the language of the call.
+        reassurance: What is said at intervals, in turn; empty: nothing. In the language of the call. Without it, that
+            the caller is still being connected, and with which key they come back.
         every: Seconds of music between two sentences. Callers who hear nothing new for half a minute hang up or speak.
         return_key: The key with which the caller goes back to the agent; None: there is none.
 
@@ -90,12 +91,17 @@ class HoldMusic:
     """
 
     file: str | Path | None = None
-    reassurance: tuple[str, ...] = attrs.field(
-        default=("Thank you for holding. I am still connecting you. To come back to me, press star.",),
-        converter=_sentences,
-    )
-    every: float = attrs.field(default=20.0, validator=_above_zero)
     return_key: str | None = attrs.field(default="*", validator=_checked_key)
+    reassurance: tuple[str, ...] = attrs.field(converter=_sentences)
+    every: float = attrs.field(default=20.0, validator=_above_zero)
+
+    @reassurance.default
+    def _still_connecting(self) -> tuple[str, ...]:
+        sentence = "Thank you for holding. I am still connecting you."
+        if self.return_key is None:
+            return (sentence,)
+        key = {"*": "star", "#": "pound"}.get(self.return_key, self.return_key)
+        return (f"{sentence} To come back to me, press {key}.",)
 
     def __attrs_post_init__(self) -> None:
         music(self.file)

@@ -121,7 +121,7 @@ class Wording:
         "One moment please, I am still connecting you.",
     )
     too_late: ToolAnswer = _answer(
-        "The call has already been forwarded to {route} and cannot be called back. You will be told if it fails.",
+        "The caller is already being connected to {route}, which cannot be called back. You will be told if it fails.",
         "I am already connecting you; one moment please.",
     )
     withdrawn: ToolAnswer = _answer(

@@ -22,6 +22,7 @@ from calltransfer.sandbox.rest import Fault, Request
 from calltransfer.sandbox.room_client import SandboxRoomClient
 from calltransfer.sandbox.switchboard import Switchboard
 from calltransfer.sandbox.unknowns import Trouble, Unknowns
+from calltransfer.videosdk.setup import STAND_IN
 
 START_TIMEOUT = 30.0
 """Seconds for an agent to join its room and greet the caller."""
@@ -196,7 +197,7 @@ class Sandbox:
         agent: Callable[[], Any],
         *,
         model: Iterable[Step] | Script = (),
-        consultation_model: Iterable[Step] | Script = (),
+        consultation_model: Iterable[Step] | Script | None = (),
         kind: str = "cascade",
         number: str = "+14155550111",
         direction: str = "inbound",
@@ -215,8 +216,8 @@ class Sandbox:
         Args:
             agent: The agent's class, or a function that makes one.
             model: What its model does, step by step; see `Script`.
-            consultation_model: The same of the model of a consultation, where the SDK builds it from the class of the
-                agent's own.
+            consultation_model: The same of the model of a consultation. What an author's `pipeline=` would make is not
+                made: it would reach real providers. None: it is.
             kind: The kind of pipeline; one of `KINDS`.
             number: The caller's number.
             direction: "inbound", or "outbound" for somebody the agent has called.
@@ -236,9 +237,12 @@ class Sandbox:
         if not callable(agent):
             raise TypeError(f"agent must be a class or a function that makes an agent, not {type(agent).__name__}")
         script, consultation_script = (
-            steps if isinstance(steps, Script) else Script(steps) for steps in (model, consultation_model)
+            steps if isinstance(steps, Script) else Script(steps) for steps in (model, consultation_model or ())
         )
         rebuilt_models_follow(consultation_script)
+        STAND_IN.set(
+            None if consultation_model is None else functools.partial(make_pipeline, kind, consultation_script)
+        )
         room = await self._cloud.run(lambda network: network.open_room(room_id))
         caller = Caller(self._switchboard, number, room.id, script=script, consultation_script=consultation_script)
         context = contextvars.copy_context()

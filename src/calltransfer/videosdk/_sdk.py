@@ -581,6 +581,8 @@ def why_not_rebuilt(session: AgentSession) -> str | None:
     pipeline = session.pipeline
     if pipeline is None or pipeline._realtime_model is not None:
         return None  # a realtime model is rebuilt with its model and its config, or bare; that shows when it is tried
+    if pipeline.tts is None:
+        return "it has no voice to speak to a target with"
     for component in (pipeline.stt, pipeline.llm, pipeline.tts, pipeline.vad, pipeline.turn_detector):
         try:
             inspect.signature(type(component)).bind()
@@ -614,32 +616,61 @@ def second_session(agent: Agent, pipeline: Pipeline) -> AgentSession:
     return AgentSession(agent=agent, pipeline=pipeline)
 
 
-def listen(session: AgentSession, heard: Callable[[str], bool]) -> None:
-    """Has the session listen, and `heard` told of everything it understands, before its model is.
+@attrs.frozen
+class Listener:
+    """Who is told what a session hears.
 
-    `heard` returns whether that has been dealt with. Only after the start, which makes the recogniser's side anew; and
-    the session does not listen by itself when somebody was in the room before it.
+    Attributes:
+        heard: Everything that was understood, before the session's model gets it; returns whether it is not to.
+        speaks: Whether somebody is speaking, as soon as it changes.
+    """
+
+    heard: Callable[[str], bool]
+    speaks: Callable[[bool], None]
+
+
+def listen(session: AgentSession, listener: Listener) -> Callable[[str], None]:
+    """Has the session listen, and `listener` told; returns what gives the model something as if it were heard now.
+
+    Only after the start, which makes the recogniser's side anew; and the session does not listen by itself when
+    somebody was in the room before it. A realtime model hears everything by itself, whatever `heard` returns.
     """
     session._accept_user_input = True
     pipeline = session.pipeline
+
+    def began(_data: Any = None) -> None:
+        listener.speaks(True)
+
+    def ended(_data: Any = None) -> None:
+        listener.speaks(False)
+
     orchestrator = pipeline.orchestrator
     understanding = orchestrator.speech_understanding if orchestrator is not None else None
-    if understanding is not None:
-        on_final = list(understanding._handlers.get("transcript_final", []))
-
-        def transcript_final(data: Any) -> None:
-            if not heard(str(data.get("text", ""))):
-                for handler in on_final:
-                    understanding._invoke(handler, (data,))
-
-        understanding._handlers["transcript_final"] = [transcript_final]
-    elif pipeline._realtime_model is not None:
+    if understanding is None:
+        model = pipeline._realtime_model
 
         def transcription(data: Any) -> None:
             if isinstance(data, dict) and data.get("role") == "user" and data.get("is_final", True):
-                heard(str(data.get("text", "")))
+                listener.heard(str(data.get("text", "")))
 
-        pipeline._realtime_model.on("realtime_model_transcription", transcription)
+        model.on("realtime_model_transcription", transcription)
+        model.on("user_speech_started", began)
+        model.on("user_speech_ended", ended)
+        return lambda _text: None
+    understanding.on("speech_started", began)
+    understanding.on("speech_stopped", ended)
+    on_final = list(understanding._handlers.get("transcript_final", []))
+
+    def pass_on(data: Any) -> None:
+        for handler in on_final:
+            understanding._invoke(handler, (data,))
+
+    def transcript_final(data: Any) -> None:
+        if not listener.heard(str(data.get("text", ""))):
+            pass_on(data)
+
+    understanding._handlers["transcript_final"] = [transcript_final]
+    return lambda text: pass_on({"text": text})
 
 
 def hear_everybody(room: VideoSDKHandler) -> None:
@@ -679,9 +710,9 @@ async def prepared_speech(session: AgentSession, text: str) -> bytes | None:
     return bytes(await TTSAudioCache(voice).fetch(text))
 
 
-async def say_once(session: AgentSession, text: str, *, interruptible: bool, audio: bytes | None = None) -> None:
-    """Says `text`, which nobody may break into unless `interruptible`; with `audio`, that is what is heard."""
-    await session.say(text, interruptible=interruptible, audio_data=audio)
+async def say_to_the_end(session: AgentSession, text: str, audio: bytes | None = None) -> None:
+    """Says `text`, which nobody who speaks may break into; with `audio`, that is what is heard."""
+    await session.say(text, interruptible=False, audio_data=audio)
 
 
 def is_recorded(room: VideoSDKHandler) -> bool:
@@ -702,8 +733,7 @@ async def stop_recording(room: VideoSDKHandler, participant_id: str) -> None:
 
 async def start_recording(room: VideoSDKHandler, participant_id: str) -> bool:
     """Begins a participant's recording; False while the platform does not take them for joined."""
-    if participant_id not in room.recorded_participants or room.record_audio is not None:
-        await room._start_track_recording_kind(participant_id, "audio")
+    await room._start_track_recording_kind(participant_id, "audio")  # nothing, where they are recorded already
     recorded = "audio" in room._track_recordings_kinds_by_participant.get(participant_id, set())
     if recorded:
         room.recorded_participants.add(participant_id)

@@ -143,7 +143,7 @@ class VideoSDKCall(Call):
                 yield
         finally:
             self._held = False
-            if self._keeper() is None:
+            if self._keeper() is None and self.caller is Presence.HERE:
                 self.report(Phase.OFF_HOLD)
 
     @override

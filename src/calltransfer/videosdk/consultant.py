@@ -107,6 +107,7 @@ class Consultant:
         answered: Callable[[Answer], None],
     ) -> None:
         self.participant_id = ""
+        self.target_speaks = False
         self.attendance: Attendance | None = None
         self._primary = session
         self._make_pipeline = pipeline
@@ -118,6 +119,8 @@ class Consultant:
         self._session: AgentSession | None = None
         self._conversation: Conversation | None = None
         self._prepared: tuple[str, bytes] | None = None
+        self._pass_on: Callable[[str], None] = lambda _text: None
+        self._speech_changed = asyncio.Event()
         self._hear: Callable[[], None] | None = None
         self._speak: Callable[[], None] | None = None
 
@@ -130,6 +133,11 @@ class Consultant:
     def open(self) -> bool:
         """Whether it is in its room and can speak."""
         return self._conversation is not None
+
+    @property
+    def interruptions(self) -> int:
+        """How often somebody has broken into what it said."""
+        return self._conversation.interruptions if self._conversation is not None else 0
 
     @property
     def session_id(self) -> str | None:
@@ -175,8 +183,12 @@ class Consultant:
         if self._session is not None and self._session.agent is not None:
             self._context.run(_sdk.instruct, self._session.agent, instructions)
 
-    async def say(self, text: str, *, interruptible: bool) -> bool:
-        """Says `text`; returns when it has been heard, or False when it could not be said within `SENTENCE_TIMEOUT`."""
+    async def say(self, text: str, *, listening: bool = False) -> bool:
+        """Says `text`; returns when it has been heard, or False when it could not be said within `SENTENCE_TIMEOUT`.
+
+        The session lets nobody break into it: who is told of what is heard may interrupt it. Without `listening`, a
+        realtime model hears nothing meanwhile, because it would answer whatever it hears.
+        """
         conversation, session = self._conversation, self._session
         if not text or conversation is None or session is None:
             return False
@@ -186,7 +198,7 @@ class Consultant:
             if not _sdk.has_voice(session):
                 return False
             if _sdk.is_cascade(session):
-                await _sdk.say_once(session, text, interruptible=interruptible, audio=audio)
+                await _sdk.say_to_the_end(session, text, audio)
                 return True
             return await _sdk.say(session, text)
 
@@ -198,8 +210,7 @@ class Consultant:
             await conversation.quiet(SENTENCE_TIMEOUT)
             return said
 
-        # A realtime model answers whatever it hears, and cannot be told to let nobody break in.
-        unheard = not interruptible and not _sdk.is_cascade(session) and self._hear is None
+        unheard = not listening and not _sdk.is_cascade(session) and self._hear is None
         if unheard:
             self.deafen()
         try:
@@ -211,17 +222,46 @@ class Consultant:
             if unheard:
                 self.listen()
 
-    async def quiet_line(self, *, silence: float, timeout: float) -> None:
-        """Waits until nobody has said anything for `silence` seconds, at most `timeout`: for a machine's tone."""
+    async def answer(self, text: str) -> None:
+        """Has the model answer what the target has said, and returns when that has been heard."""
         conversation = self._conversation
         if conversation is None:
             return
+
+        async def turn() -> None:
+            await conversation.quiet(SENTENCE_TIMEOUT)
+            before = conversation.beginnings
+            self._pass_on(text)
+            await conversation.until(lambda: conversation.beginnings > before, FIRST_ANSWER_TIMEOUT)
+            await conversation.quiet(SENTENCE_TIMEOUT)
+
         try:
-            async with asyncio.timeout(timeout):
-                while await conversation.until(lambda: conversation.caller_speaks, silence):
-                    await conversation.until(lambda: not conversation.caller_speaks, timeout)
+            async with asyncio.timeout(SENTENCE_TIMEOUT):
+                await self._inside(turn())
         except TimeoutError:
             return
+
+    async def pause(self, *, silence: float, timeout: float) -> None:
+        """Waits until the target has been silent for `silence` seconds, at most `timeout`."""
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    changed = self._speech_changed
+                    if self.target_speaks:
+                        await changed.wait()
+                        continue
+                    try:
+                        async with asyncio.timeout(silence):
+                            await changed.wait()
+                    except TimeoutError:
+                        return
+        except TimeoutError:
+            return
+
+    def _speaks(self, speaking: bool) -> None:
+        self.target_speaks = speaking
+        changed, self._speech_changed = self._speech_changed, asyncio.Event()
+        changed.set()
 
     def interrupt(self) -> None:
         """Stops speaking."""
@@ -284,7 +324,7 @@ class Consultant:
         _sdk.expect_leaving(room)
         self.attendance = Attendance(room.meeting)
         await session.start()
-        _sdk.listen(session, self._heard)
+        self._pass_on = _sdk.listen(session, _sdk.Listener(self._heard, self._speaks))
         await _sdk.follow_keys(room, self._pressed)
         self._conversation = Conversation(session)
 

@@ -40,6 +40,12 @@ FAREWELL_TIMEOUT = 8.0
 
 _GREETING_OF_MACHINE = 15.0
 _PAUSE_OF_MACHINE = 1.5
+_INTRODUCTION_OF_PERSON = 5.0
+_PAUSE_OF_PERSON = 0.4
+_RECOGNITION = 0.6
+
+_MOST_OPENINGS = 3
+"""How often somebody who breaks in is told what it is about."""
 
 _PATIENCE = 4
 """How many times the decision's timeout a target who asks questions has in all."""
@@ -124,6 +130,11 @@ class VideoSDKConsultation(Consultation):
         self._decided: asyncio.Future[Response] = loop.create_future()
         self._preparing: asyncio.Task[None] | None = None
         self._greeted = False
+        self._listens_from = 0.0
+        self._opening = False
+        self._opening_heard = False
+        self._openings = 0
+        self._question: str | None = None
         self._asked_again = asyncio.Event()
 
     @property
@@ -221,12 +232,12 @@ class VideoSDKConsultation(Consultation):
         decided = self._decided.result() if self._decided.done() else None
         last = farewell_for(decided, self.plan.briefing, farewell)
         if decided is not None and decided.outcome is Outcome.VOICEMAIL and last:
-            await self.consultant.quiet_line(silence=_PAUSE_OF_MACHINE, timeout=_GREETING_OF_MACHINE)
+            await self.consultant.pause(silence=_PAUSE_OF_MACHINE, timeout=_GREETING_OF_MACHINE)
         self.consultant.interrupt()
         self.consultant.deafen()
         try:
             async with asyncio.timeout(FAREWELL_TIMEOUT):
-                await self.consultant.say(last, interruptible=False)
+                await self.consultant.say(last)
         except TimeoutError:
             logger.info("the last sentence to a target took too long")
 
@@ -317,20 +328,32 @@ class VideoSDKConsultation(Consultation):
         async with asyncio.TaskGroup() as group:
             since = self._said_by_caller - self._summarised_up_to if self._summarised.done() else 0
             fresh = group.create_task(self._summarise(), name="summary of what has been said since") if since else None
-            said = await self.consultant.say(briefing.greeting, interruptible=False)
+            said = await self.consultant.say(briefing.greeting)
             if fresh is not None:
                 fresh.cancel()  # nobody is kept waiting for it: what was said is in the model's record anyway
+        if self.consultant.target_speaks:
+            # They say their name and their desk: what began before they knew what it is about answers nothing.
+            await self.consultant.pause(silence=_PAUSE_OF_PERSON, timeout=_INTRODUCTION_OF_PERSON)
+            self._listens_from = asyncio.get_running_loop().time() + _RECOGNITION
         self._greeted = True
         await asyncio.shield(self._summarised)
-        if self._decided.done():
-            return
-        said = await self.consultant.say(briefing.opening(self._summary), interruptible=True) or said
+        said = await self._open() or said
         if not said:
             self._end(Response(Outcome.FAILED, "the target could not be spoken to"))
-        elif briefing.gate is Gate.ANNOUNCE_ONLY:
-            self._decide(Answer.ACCEPTED)
-        else:
-            await self._wait_for_decision()
+        await self._wait_for_decision()
+
+    async def _open(self) -> bool:
+        """Tells them what it is about and asks; returns whether that could be said, and notes whether it was heard."""
+        if self._decided.done():
+            return True
+        self._openings += 1
+        before = self.consultant.interruptions
+        self._opening = True
+        # The SDK lets nobody break into it: what they say is heard all the same, and what matters stops it from here.
+        said = await self.consultant.say(self.plan.briefing.opening(self._summary), listening=True)
+        self._opening = False
+        self._opening_heard = said and self._question is None and self.consultant.interruptions == before
+        return said
 
     async def _wait_for_decision(self) -> None:
         now = asyncio.get_running_loop().time
@@ -338,12 +361,24 @@ class VideoSDKConsultation(Consultation):
         last = now() + _PATIENCE * timeout
         while not self._decided.done():
             self._asked_again.clear()
-            try:
-                async with asyncio.timeout_at(min(now() + timeout, last)):
-                    await self._asked_again.wait()
-            except TimeoutError:
-                self.report(Phase.DECIDED, "no decision", None)
-                self._end(Response(Outcome.UNDECIDED, f"no decision within {timeout:g} s"))
+            question, self._question = self._question, None
+            if question is not None:
+                await self.consultant.answer(question)
+            elif not self._opening_heard and self._openings < _MOST_OPENINGS:
+                await self.consultant.pause(silence=_PAUSE_OF_PERSON, timeout=_INTRODUCTION_OF_PERSON)
+                await self._open()
+            elif self.plan.briefing.gate is Gate.ANNOUNCE_ONLY:
+                self._decide(Answer.ACCEPTED)
+            else:
+                await self._asked_again_within(min(now() + timeout, last))
+
+    async def _asked_again_within(self, until: float) -> None:
+        try:
+            async with asyncio.timeout_at(until):
+                await self._asked_again.wait()
+        except TimeoutError:
+            self.report(Phase.DECIDED, "no decision", None)
+            self._end(Response(Outcome.UNDECIDED, f"no decision within {self.plan.decision_timeout:g} s"))
 
     # What the target says, presses, or has the model understand; called in the consultation's context
 
@@ -354,14 +389,20 @@ class VideoSDKConsultation(Consultation):
         if answer is Answer.MACHINE:
             self._decide_there(answer)
             return True
-        if not self._greeted:
+        if not self._greeted or asyncio.get_running_loop().time() < self._listens_from:
             return True
-        if answer is None:
-            self._asked_again.set()
-            self._brief_model()
-            return False
-        self._decide_there(answer)
-        return True
+        if answer is not None:
+            self._decide_there(answer)
+            return True
+        if self._opening and self.plan.briefing.is_listening(text):
+            return True
+        self._brief_model()
+        self._asked_again.set()
+        if self._opening:
+            self._question = text
+            self.consultant.interrupt()
+            return True
+        return False
 
     def _understood(self, text: str) -> Answer | None:
         try:

@@ -151,7 +151,7 @@ class DialledLeg:
         except PlatformError as error:
             logger.info("a leg that was dialled could not be read: %s", error)
             return None
-        if "ringing" in {leg.status, *leg.log} and not self._rang:
+        if not leg.over and not self._rang and "ringing" in {leg.status, *leg.log}:
             self._rang = True
             self._rings("ringing")
         return leg

@@ -39,6 +39,8 @@ _LOOK_AGAIN = 15.0
 _STOP_RECORDING_TIMEOUT = 3.0
 _TIMES_BACK = 3
 _RECORD_AGAIN = 1.0
+_SDK_TRIES_FOR = 3.5
+"""Seconds in which the SDK itself tries to record somebody who has come into a room, and then gives up."""
 _END_AGAIN = 3
 
 
@@ -243,7 +245,7 @@ class Handover:
         # They are in the consultation's room, or in none. Better a call that ends with a word than one in silence.
         logger.error("a caller could not be brought back to the agent; their call is ended")
         self._consultation.consultant.speak_again()
-        await self._consultation.consultant.say(self._consultation.plan.briefing.failed, interruptible=False)
+        await self._consultation.consultant.say(self._consultation.plan.briefing.failed)
         await self._end(self._leg_id)
         return Response(Outcome.CALLER_LEFT, "they could not be brought back to the agent, and the call was ended")
 
@@ -281,7 +283,7 @@ class Handover:
         if self._move == "caller":
             consultant = self._consultation.consultant
             consultant.speak_again()
-            await consultant.say(sentence, interruptible=False)
+            await consultant.say(sentence)
             consultant.fall_silent()
         else:
             self._speak_again()
@@ -295,6 +297,7 @@ class Handover:
             return
         try:
             async with asyncio.timeout(RECORDING_TIMEOUT):
+                await asyncio.sleep(_SDK_TRIES_FOR)
                 while True:
                     if await _sdk.start_recording(room, caller_id):
                         return
