@@ -41,8 +41,8 @@ def test_importing_us_does_not_import_the_sdk() -> None:
     """Who needs only our values does not pay the two seconds that the SDK takes to import."""
     code = (
         "import sys, calltransfer\n"
-        "from calltransfer import Destination, DirectTransfer, Outcome, Wording, TransferResult\n"
-        "DirectTransfer(to='+14155550123')\n"
+        "from calltransfer import Destination, DirectTransfer, Outcome, WarmTransfer, Wording, TransferResult\n"
+        "DirectTransfer(to='+14155550123'), WarmTransfer(to='+14155550123')\n"
         "assert not [name for name in sys.modules if name.startswith(('videosdk', 'aiohttp'))]\n"
         "calltransfer.TransferMixin\n"
         "assert 'videosdk.agents' in sys.modules\n"

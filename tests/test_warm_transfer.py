@@ -500,6 +500,22 @@ async def test_a_caller_who_breaks_into_the_sentence_can_take_it_back() -> None:
         assert ["ended"] == [target.leg.status for target in sandbox.targets]
 
 
+async def test_a_caller_who_breaks_into_the_sentence_and_waits_is_connected_later() -> None:
+    """Breaking in does not end a transfer: the caller is answered first, then put on hold, and connected."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=1.0, says="yes please")
+        model = Script([TO_SUPERVISOR, f"{CONNECTING} {CONNECTING} {CONNECTING}", "It will take a minute."])
+        caller = await call(sandbox, model=model)
+        await caller.say(ASKS)
+        await caller.hears("I am connecting")
+        await caller.say("how long will that take")
+        await caller.agent.finished.wait()
+
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
+        answered = next(heard.ended for heard in caller.heard if heard.text == "It will take a minute.")
+        assert answered <= caller.agent.time_of(Phase.ON_HOLD)
+
+
 async def test_one_transfer_at_a_time() -> None:
     """A second request during a consultation is told that one is in progress; nobody is dialled twice."""
     async with Sandbox() as sandbox:
@@ -804,6 +820,18 @@ async def test_what_is_said_in_the_consultation_is_not_reported_in_the_callers_r
 
         assert any(ASKS in text for text in reported)
         assert not any(OPENED in text or ANSWER in text or "who is it" in text for text in reported)
+
+
+async def test_metrics_of_the_two_rooms_are_kept_apart() -> None:
+    """The consultation's session collects its own metrics, under its own session's id."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await transferred(sandbox)
+        consultant = caller.agent._call()._handover._consultation.consultant
+        own, consultations = (session._session_metrics_collector for session in (caller.session, consultant._session))
+
+        assert own is not consultations
+        assert own.session.session_id != consultations.session.session_id
 
 
 @pytest.mark.real_time

@@ -69,7 +69,7 @@ def _above_zero(_: Any, attribute: "attrs.Attribute[float]", value: float) -> No
 
 
 def _sentences(value: str | Sequence[str]) -> tuple[str, ...]:
-    sentences = (value,) if isinstance(value, str) else tuple(value)
+    sentences = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Sequence) else (None,)
     if not all(isinstance(sentence, str) and sentence.strip() for sentence in sentences):
         raise ConfigurationError("reassurance= takes sentences, none of them empty")
     return sentences

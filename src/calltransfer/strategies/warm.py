@@ -43,6 +43,11 @@ def _has(method: str, example: str) -> Callable[[Any, "attrs.Attribute[Any]", An
     return check
 
 
+def _a_briefing(_: object, attribute: "attrs.Attribute[Briefing]", value: Briefing) -> None:
+    if not isinstance(value, Briefing):
+        raise ConfigurationError(f"{attribute.name}= takes a Briefing(), not {type(value).__name__}")
+
+
 def _one_of_the_two(_: object, attribute: "attrs.Attribute[Move]", value: Move) -> None:
     if value not in {"caller", "target"}:
         raise ConfigurationError(f"{attribute.name}= is 'caller' or 'target', not {value!r}")
@@ -91,7 +96,7 @@ class WarmTransfer:
     to: Target = attrs.field(converter=checked_target)
     hold: Hold = attrs.field(factory=HoldMusic, kw_only=True, validator=_has("entertain", "HoldMusic()"))
     summary: Summary = attrs.field(factory=LLMSummary, kw_only=True, validator=_has("summarise", "LLMSummary()"))
-    briefing: Briefing = attrs.field(factory=Briefing, kw_only=True, validator=attrs.validators.instance_of(Briefing))
+    briefing: Briefing = attrs.field(factory=Briefing, kw_only=True, validator=_a_briefing)
     move: Move = attrs.field(default="caller", kw_only=True, validator=_one_of_the_two)
     ring_timeout: float = attrs.field(default=RING_TIMEOUT, kw_only=True, validator=seconds)
     decision_timeout: float = attrs.field(default=DECISION_TIMEOUT, kw_only=True, validator=seconds)

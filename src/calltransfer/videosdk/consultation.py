@@ -235,6 +235,7 @@ class VideoSDKConsultation(Consultation):
             await self.consultant.pause(silence=_PAUSE_OF_MACHINE, timeout=_GREETING_OF_MACHINE)
         self.consultant.interrupt()
         self.consultant.deafen()
+        self.consultant.speak_again()  # a connection that was cut short has left it silent
         try:
             async with asyncio.timeout(FAREWELL_TIMEOUT):
                 await self.consultant.say(last)

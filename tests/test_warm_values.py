@@ -1,0 +1,211 @@
+"""What a warm transfer is set up with is checked when it is made, and not when somebody is on the phone."""
+
+import wave
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from calltransfer import (
+    Briefing,
+    ConfigurationError,
+    Destination,
+    DestinationError,
+    DirectTransfer,
+    HoldMusic,
+    StayWithCaller,
+    VideoSDKPlatform,
+    WarmTransfer,
+)
+from calltransfer.hold import music
+
+SUPERVISOR = "+14155550199"
+SET_UP: dict[str, Any] = {"caller_id": "+14155550100", "routing_rule": "rr_1"}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"to": None}, "needs to="),
+        ({"to": "0155"}, "must begin with"),
+        ({"to": SUPERVISOR, "hold": HoldMusic}, "hold= takes an object such as HoldMusic(), not HoldMusic"),
+        ({"to": SUPERVISOR, "hold": "music.wav"}, "hold= takes an object"),
+        ({"to": SUPERVISOR, "summary": "short"}, "summary= takes an object such as LLMSummary()"),
+        ({"to": SUPERVISOR, "briefing": "short"}, "briefing= takes a Briefing(), not str"),
+        ({"to": SUPERVISOR, "move": "both"}, "move= is 'caller' or 'target', not 'both'"),
+        ({"to": SUPERVISOR, "ring_timeout": 0}, "ring_timeout= is in seconds"),
+        ({"to": SUPERVISOR, "decision_timeout": "30"}, "decision_timeout= is in seconds"),
+        ({"to": SUPERVISOR, "connect_timeout": 1000}, "connect_timeout= is in seconds"),
+        ({"to": SUPERVISOR, "stay": "yes"}, "stay= is True or False"),
+    ],
+)
+def test_a_wrong_value_of_a_warm_transfer(values: dict[str, Any], message: str) -> None:
+    """The error names the field, the value, and what would be right."""
+    with pytest.raises(ConfigurationError) as error:
+        WarmTransfer(**values)
+
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"return_key": "12"}, "return_key= is one key"),
+        ({"return_key": "x"}, "return_key= is one key"),
+        ({"every": 0}, "every= is in seconds, above 0"),
+        ({"reassurance": [""]}, "none of them empty"),
+        ({"reassurance": 7}, "reassurance= takes sentences"),
+        ({"file": "/no/such/file.wav"}, "cannot be played"),
+        ({"file": __file__}, "cannot be played"),
+    ],
+)
+def test_a_wrong_value_of_the_hold(values: dict[str, Any], message: str) -> None:
+    """Hold music that could not be played is found out before anybody hears silence."""
+    with pytest.raises(ConfigurationError) as error:
+        HoldMusic(**values)
+
+    assert message in str(error.value)
+
+
+def test_hold_music_of_another_format(tmp_path: Path) -> None:
+    """A file of another format is refused, with the command that makes it one that can be played."""
+    file = tmp_path / "music.wav"
+    with wave.open(str(file), "wb") as recording:
+        recording.setparams((2, 2, 44_100, 1, "NONE", ""))
+        recording.writeframes(bytes(4))
+
+    with pytest.raises(ConfigurationError, match=r"44100 Hz, 2 channels, 16 bit.*ffmpeg"):
+        HoldMusic(file=file)
+
+
+def test_hold_music_of_an_authors_own(tmp_path: Path) -> None:
+    """A file of the right format is what is played."""
+    file = tmp_path / "music.wav"
+    with wave.open(str(file), "wb") as recording:
+        recording.setparams((1, 2, 24_000, 1, "NONE", ""))
+        recording.writeframes(b"\x01\x00" * 100)
+
+    assert b"\x01\x00" * 100 == music(HoldMusic(file=file).file)
+
+
+@pytest.mark.parametrize(
+    ("key", "said"), [("*", "press star."), ("#", "press pound."), ("9", "press 9."), (None, "you.")]
+)
+def test_the_reassurance_names_the_key(key: str | None, said: str) -> None:
+    """What is said by default goes with the key that brings the caller back."""
+    assert HoldMusic(return_key=key).reassurance[0].endswith(said)
+    assert key == StayWithCaller(HoldMusic(return_key=key)).return_key
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"caller_id": "5550100"}, "caller_id="),
+        ({"caller_id": 5550100}, "caller_id="),
+        ({"extension": "12 a"}, "extension="),
+        ({"headers": {"From": "me"}}, "headers="),
+        ({"headers": {"X-Ticket": "7\r\nFrom: me"}}, "headers="),
+        ({"metadata": {"ticket": object()}}, "metadata="),
+        ({"display_name": ""}, "display_name="),
+        ({"display_name": "x" * 65}, "display_name="),
+    ],
+)
+def test_a_wrong_value_of_a_destination_that_is_dialled(values: dict[str, Any], message: str) -> None:
+    """What a destination brings along is checked when it is made."""
+    with pytest.raises(DestinationError) as error:
+        Destination(SUPERVISOR, **values)
+
+    assert message in str(error.value)
+    assert "5550100" not in str(error.value)
+
+
+def test_a_forwarded_call_carries_nothing_along() -> None:
+    """DirectTransfer refuses a destination with what only a target who is dialled can have."""
+    with pytest.raises(ConfigurationError, match=r"cannot carry extension, display_name.*WarmTransfer"):
+        DirectTransfer(Destination(SUPERVISOR, extension="12", display_name="Second line"))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"caller_id": "5550100"}, "caller_id="),
+        ({"routing_rule": "rr_1", "gateway": "gw_1"}, "one or the other"),
+        ({"routing_rule": " "}, "routing_rule= is an id"),
+        ({"gateway": 7}, "gateway= is an id"),
+        ({"pipeline": object()}, "pipeline= takes a function that makes a Pipeline"),
+    ],
+)
+def test_a_wrong_value_of_the_platform(values: dict[str, Any], message: str) -> None:
+    """What targets are dialled with is checked when the platform is made."""
+    with pytest.raises(ConfigurationError) as error:
+        VideoSDKPlatform(**values)
+
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("platform", "destination", "problem"),
+    [
+        ({}, SUPERVISOR, "caller_id=, or VIDEOSDK_CALLER_ID"),
+        ({}, SUPERVISOR, "routing_rule= or gateway="),
+        (SET_UP, "sip:desk@example.com", "not SIP URIs"),
+        (SET_UP, Destination(SUPERVISOR, extension="12"), "extension of a destination is ignored"),
+        (
+            SET_UP,
+            Destination(SUPERVISOR, headers={"X-A": "1"}, extension="1"),
+            "extension and headers of a destination are",
+        ),
+    ],
+)
+def test_what_the_platform_could_not_do(platform: dict[str, Any], destination: Any, problem: str) -> None:
+    """What is missing, or would be ignored, is said in a sentence with nothing private in it."""
+    found = " ".join(WarmTransfer(destination).problems_on(VideoSDKPlatform(**platform)))
+
+    assert problem in found
+    assert "0199" not in found
+
+
+@pytest.mark.parametrize(
+    ("environment", "dialled_by"),
+    [
+        ({"VIDEOSDK_ROUTING_RULE": "rr_9"}, {"routingRuleId": "rr_9"}),
+        ({"VIDEOSDK_GATEWAY": "gw_9"}, {"gatewayId": "gw_9"}),
+    ],
+)
+def test_the_environment_says_what_the_platform_does_not(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], dialled_by: dict[str, str]
+) -> None:
+    """Caller id and line come from the environment where the author gives none, read when they are needed."""
+    platform = VideoSDKPlatform()
+    for name, value in {"VIDEOSDK_CALLER_ID": "+14155550100", **environment}.items():
+        monkeypatch.setenv(name, value)
+
+    assert [] == list(WarmTransfer(SUPERVISOR).problems_on(platform))
+    asked = platform._setup.dialling(Destination(SUPERVISOR), 10.0)
+    assert dialled_by.items() <= asked.items()
+    assert "+14155550100" == asked["sipCallFrom"]
+
+
+def test_a_destination_has_the_last_word_on_the_caller_id() -> None:
+    """Where the destination has a caller id of its own, the platform needs none."""
+    platform = VideoSDKPlatform(routing_rule="rr_1")
+
+    assert [] == list(WarmTransfer(Destination(SUPERVISOR, caller_id="+14155550177")).problems_on(platform))
+    assert [] != list(WarmTransfer(SUPERVISOR).problems_on(platform))
+
+
+def test_two_platforms_that_are_set_up_alike_are_the_same() -> None:
+    """Agents that share a call share what is known of it, when their platforms are alike in what they dial with, too."""
+    assert VideoSDKPlatform(**SET_UP) == VideoSDKPlatform(**SET_UP)
+    assert hash(VideoSDKPlatform(**SET_UP)) == hash(VideoSDKPlatform(**SET_UP))
+    assert VideoSDKPlatform(**SET_UP) != VideoSDKPlatform()
+
+
+def test_every_stage_takes_one_method_to_replace() -> None:
+    """A briefing of an author's own is a subclass with one method."""
+
+    class Short(Briefing):
+        def opening(self, summary: str) -> str:
+            return f"{summary} Yes or no?"
+
+    assert "A refund. Yes or no?" == WarmTransfer(SUPERVISOR, briefing=Short()).briefing.opening("A refund.")
