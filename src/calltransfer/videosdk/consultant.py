@@ -7,7 +7,8 @@ would otherwise be reported into the caller's room.
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from typing_extensions import override
@@ -15,10 +16,12 @@ from videosdk.agents import Agent, AgentSession, Pipeline, function_tool
 
 from calltransfer.briefing import Answer
 from calltransfer.errors import NoConsultation
+from calltransfer.hold import HoldMusic
 from calltransfer.timeline import described
 from calltransfer.videosdk import _sdk
 from calltransfer.videosdk.attendance import Attendance
 from calltransfer.videosdk.conversation import FIRST_ANSWER_TIMEOUT, Conversation
+from calltransfer.videosdk.holding import LineOnHold
 
 logger = logging.getLogger("calltransfer.videosdk")
 
@@ -262,6 +265,24 @@ class Consultant:
         self.target_speaks = speaking
         changed, self._speech_changed = self._speech_changed, asyncio.Event()
         changed.set()
+
+    @asynccontextmanager
+    async def music(self) -> AsyncIterator[None]:
+        """Plays music in its room: for a caller who is in it alone, and is being brought back."""
+        if self._session is None or self._conversation is None:
+            yield
+            return
+        line = LineOnHold(self._session, self.room, self._conversation)
+        playing = asyncio.get_running_loop().create_task(
+            HoldMusic(reassurance=()).entertain(line),
+            name="music for a caller who is brought back",
+            context=self._context.copy(),
+        )
+        try:
+            yield
+        finally:
+            playing.cancel()
+            await asyncio.gather(playing, return_exceptions=True)
 
     def interrupt(self) -> None:
         """Stops speaking."""

@@ -235,17 +235,19 @@ class Handover:
             await there.until(lambda: there.can_be_heard(switch.participant_id), UNDER_WAY_TIMEOUT)
 
     async def _bring_back(self, response: Response) -> Response:
-        for _ in range(_TIMES_BACK):
-            back = Switch(self._api, leg_id=self._leg_id, room=self._home, role="caller")
-            result = await back.done(timeout=BACK_TIMEOUT, over=Outcome.CALLER_LEFT, together=Response)
-            if result.outcome is None:
-                return response
-            if result.outcome is Outcome.CALLER_LEFT:
-                return result
+        consultant = self._consultation.consultant
+        consultant.speak_again()
+        async with consultant.music():
+            for _ in range(_TIMES_BACK):
+                back = Switch(self._api, leg_id=self._leg_id, room=self._home, role="caller")
+                result = await back.done(timeout=BACK_TIMEOUT, over=Outcome.CALLER_LEFT, together=Response)
+                if result.outcome is None:
+                    return response
+                if result.outcome is Outcome.CALLER_LEFT:
+                    return result
         # They are in the consultation's room, or in none. Better a call that ends with a word than one in silence.
         logger.error("a caller could not be brought back to the agent; their call is ended")
-        self._consultation.consultant.speak_again()
-        await self._consultation.consultant.say(self._consultation.plan.briefing.failed)
+        await consultant.say(self._consultation.plan.briefing.failed)
         await self._end(self._leg_id)
         return Response(Outcome.CALLER_LEFT, "they could not be brought back to the agent, and the call was ended")
 
