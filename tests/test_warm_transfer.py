@@ -693,6 +693,37 @@ async def test_moving_the_target_touches_nothing_of_the_callers() -> None:
         assert target.music_heard(caller.agent.time_of(Phase.CONNECTING), asyncio.get_running_loop().time()) < 0.5
 
 
+@pytest.mark.parametrize("how", ["closed", "removed"])
+async def test_a_consultation_that_ends_by_itself(how: str) -> None:
+    """When the consultation's session closes, or the platform removes its agent, the caller is told at once."""
+    made: list[Any] = []
+
+    def factory() -> Pipeline:
+        made.append(make_pipeline("cascade", Script([ANSWER])))
+        return made[-1]
+
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR)
+        platform = VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_1", pipeline=factory)
+        caller = await call(sandbox, platform=platform, consultation_model=None)
+        await caller.say(ASKS)
+        target = await sandbox.phone(SUPERVISOR)
+        await target.hears("refund")
+        (member,) = sandbox._cloud.network.rooms[target.room_id].members
+        if how == "closed":
+            await made[0].agent.session.close()
+        else:
+            sandbox._cloud.network.leave(member)
+            member.removed()
+        ended = asyncio.get_running_loop().time()
+        await caller.hears(SORRY)
+        await caller.agent.finished.wait()
+
+        assert asyncio.get_running_loop().time() - ended < 8.0
+        assert [Outcome.FAILED] == caller.agent.outcomes
+        assert "ended" == target.leg.status
+
+
 # When the session ends
 
 

@@ -152,6 +152,7 @@ class RestServer:
         await asyncio.sleep(fault.delay)
         if fault.hang:
             await self._stopping.wait()
+            return web.Response(status=503)  # nothing is done when the server stops, if it has not been before
         if fault.reset:
             if request.transport is not None:
                 request.transport.abort()

@@ -199,7 +199,7 @@ def unconfirmed_generation(session: AgentSession) -> UnconfirmedGeneration | Non
 
 def is_cascade(session: AgentSession) -> bool:
     """Whether the SDK itself runs the turns, so that each has an utterance handle that ends with its playback."""
-    orchestrator = session.pipeline.orchestrator
+    orchestrator = session.pipeline.orchestrator if session.pipeline is not None else None
     return orchestrator is not None and orchestrator.content_generation is not None
 
 
@@ -229,6 +229,8 @@ def closed(session: AgentSession) -> bool:
 def has_voice(session: AgentSession) -> bool:
     """Whether the session reports when the agent begins to speak."""
     pipeline = session.pipeline
+    if pipeline is None:
+        return False
     if pipeline.config.is_realtime:
         return True
     return pipeline.orchestrator is not None and pipeline.orchestrator.speech_generation is not None

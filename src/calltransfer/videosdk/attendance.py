@@ -11,14 +11,18 @@ from videosdk import MeetingEventHandler, Participant, ParticipantEventHandler, 
 class Attendance:
     """Follows who comes into a room and who leaves it.
 
+    Attributes:
+        over: Whether the agent itself is in it no longer.
+
     Args:
         meeting: The room, as the agent in it sees it.
     """
 
     def __init__(self, meeting: Any) -> None:
+        self.over = False
         self._meeting = meeting
         self._changed = asyncio.Event()
-        self._listener = _RoomListener(self._came, self._left)
+        self._listener = _RoomListener(self._came, self._left, self._ended)
         self._heard: dict[Participant, _AudioListener] = {}
         meeting.add_event_listener(self._listener)
         for participant in list(meeting.participants.values()):
@@ -79,12 +83,22 @@ class Attendance:
         self._heard.pop(participant, None)
         self.wake()
 
+    def _ended(self) -> None:
+        self.over = True
+        self.wake()
+
 
 class _RoomListener(MeetingEventHandler):
-    def __init__(self, came: Callable[[Participant], None], left: Callable[[Participant], None]) -> None:
+    def __init__(
+        self,
+        came: Callable[[Participant], None],
+        left: Callable[[Participant], None],
+        ended: Callable[[], None],
+    ) -> None:
         super().__init__()
         self._came = came
         self._left = left
+        self._ended = ended
 
     @override
     def on_participant_joined(self, participant: Participant) -> None:
@@ -93,6 +107,10 @@ class _RoomListener(MeetingEventHandler):
     @override
     def on_participant_left(self, participant: Participant) -> None:
         self._left(participant)
+
+    @override
+    def on_meeting_left(self, data: Any) -> None:
+        self._ended()
 
 
 class _AudioListener(ParticipantEventHandler):

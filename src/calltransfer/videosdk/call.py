@@ -70,6 +70,7 @@ class VideoSDKCall(Call):
         self._held = False
         self._returned = asyncio.Event()
         self._releasing: set[asyncio.Task[None]] = set()
+        self._beside: set[asyncio.Task[None]] = set()
         self._told: set[str] = set()
 
     @property
@@ -177,6 +178,7 @@ class VideoSDKCall(Call):
             report=self.listener or _nobody,
             connect=self._connect,
             known=lambda: {"leg_id": self.leg_id, "room_id": self.room_id},
+            later=self._later,
         )
         try:
             async with asyncio.TaskGroup() as group:
@@ -288,9 +290,10 @@ class VideoSDKCall(Call):
             await asyncio.wait([self._late_reading], timeout=SETTLE_TIMEOUT)
             self._late_reading.cancel()
             await asyncio.gather(self._late_reading, return_exceptions=True)
-        for task in list(self._releasing):
+        left = [*self._releasing, *self._beside]
+        for task in left:
             task.cancel()
-        await asyncio.gather(*self._releasing, return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)
         await self._caller.close()
         await self._api.close()
 
@@ -330,6 +333,12 @@ class VideoSDKCall(Call):
         task = asyncio.create_task(work, name=name)
         self._releasing.add(task)
         task.add_done_callback(self._releasing.discard)
+
+    def _later(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Makes a task of `work`: nobody awaits it, but close() ends it."""
+        task = asyncio.create_task(work, name=name)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
 
     def _parted(self, is_caller: bool) -> None:
         if self._forward is not None:

@@ -135,7 +135,13 @@ class Consultant:
     @property
     def open(self) -> bool:
         """Whether it is in its room and can speak."""
-        return self._conversation is not None
+        return self._conversation is not None and not self.lost
+
+    @property
+    def lost(self) -> bool:
+        """Whether it is in its room no longer, or its session has closed, although nobody has asked for it."""
+        gone = self.attendance is not None and self.attendance.over
+        return gone or (self._session is not None and _sdk.closed(self._session))
 
     @property
     def interruptions(self) -> int:
@@ -193,7 +199,7 @@ class Consultant:
         realtime model hears nothing meanwhile, because it would answer whatever it hears.
         """
         conversation, session = self._conversation, self._session
-        if not text or conversation is None or session is None:
+        if not text or conversation is None or session is None or not self.open:
             return False
         audio = self._prepared[1] if self._prepared is not None and self._prepared[0] == text else None
 
@@ -348,6 +354,11 @@ class Consultant:
         self._pass_on = _sdk.listen(session, _sdk.Listener(self._heard, self._speaks))
         await _sdk.follow_keys(room, self._pressed)
         self._conversation = Conversation(session)
+        session.on("agent_state_changed", self._state_changed)
+
+    def _state_changed(self, _data: dict[str, Any]) -> None:
+        if self.lost and self.attendance is not None:
+            self.attendance.wake()
 
     async def _leave(self, job: Any) -> None:
         if self.attendance is not None:

@@ -11,7 +11,7 @@ import asyncio
 import contextvars
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import attrs
@@ -88,6 +88,8 @@ class VideoSDKConsultation(Consultation):
         pipeline: Makes the consultation's pipeline.
         report: Told what happens.
         connect: Brings caller and target together.
+        known: What is known of the caller's side, for the result.
+        later: Makes a task that the call ends, and that nobody waits for.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class VideoSDKConsultation(Consultation):
         report: Report,
         connect: Callable[["VideoSDKConsultation", Move, float, bool], Any],
         known: Callable[[], Mapping[str, Any]],
+        later: Callable[[Coroutine[Any, Any, None], str], None],
     ) -> None:
         self.plan = plan
         self.target_id: str | None = None
@@ -118,6 +121,7 @@ class VideoSDKConsultation(Consultation):
         self.report = report
         self._connect = connect
         self._known = known
+        self._later = later
         self._context = contextvars.copy_context()
         self._room_id: str | None = None
         self._session_id: str | None = None
@@ -224,6 +228,8 @@ class VideoSDKConsultation(Consultation):
             None,
         )
         await self.consultant.close()
+        if not ended and self.leg is not None:
+            self._later(self.leg.end_in_the_end(), "ending a leg that the platform does not end")
 
     async def _part(self, farewell: str) -> None:
         left = self._answered.done() and self._answered.result().outcome is not None
@@ -264,10 +270,11 @@ class VideoSDKConsultation(Consultation):
         self._joined.set_result(None)
         async with asyncio.TaskGroup() as group:
             self._preparing = group.create_task(self.consultant.prepare(self.plan.briefing.greeting))
-            while True:
+            while not self.consultant.lost:
                 await attendance.change()
                 if self.leg is not None:
                     self.leg.look()
+        self._end(Response(Outcome.FAILED, "the consultation's session ended by itself"))
 
     def _brief_model(self) -> None:
         plan = self.plan

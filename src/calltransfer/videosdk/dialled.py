@@ -25,6 +25,8 @@ END_TIMEOUT = 15.0
 _LOOK_AGAIN = 0.3
 _TICK = 0.001
 _END_ONCE = 3.0
+_END_AGAIN = 2
+_LONGEST_RING = 60
 
 
 class DialledLeg:
@@ -99,20 +101,30 @@ class DialledLeg:
         except TimeoutError:
             return False
 
+    async def end_in_the_end(self) -> None:
+        """Goes on trying, for as long as it may ring and be picked up by somebody whom nobody awaits."""
+        for _ in range(_LONGEST_RING // _END_AGAIN):
+            await asyncio.sleep(_END_AGAIN)
+            if await self._ended(self._api.end(self.id or "", timeout=_END_ONCE)):
+                return
+            # Who has picked up meanwhile is in the room, and goes with it.
+            if await self._ended(self._api.end_session(self._room_id)):
+                return
+
     async def _ended(self, request: Any) -> bool:
         try:
             await request
         except PlatformError as error:
             logger.info("a leg was not ended: %s", error)
-        return await self._gone()
-
-    async def _gone(self) -> bool:
+            said_so = False
+        else:
+            said_so = True
         try:
-            return (await self._api.leg(self.id or "")).over
+            return (await self._api.leg(self.id or "", timeout=_END_ONCE)).over
         except NotFound:
             return True
         except PlatformError:
-            return False
+            return said_so  # nothing else is to be had
 
     async def _known(self) -> bool:
         """Whether there is a leg, now that a request which was still under way is over."""
