@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 # The site is built with the versions pyproject.toml asks for; what a later one will change is not this build's news.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test lint bench matrix docs clean
 
 demo: $(INSTALLED)
 	$(BIN)/calltransfer demo
@@ -24,6 +24,12 @@ lint: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/direct.py
+	$(BIN)/python benchmarks/warm.py
+	$(BIN)/python benchmarks/scale.py
+
+# Every combination of target, caller and platform; writes the page of the documentation.
+matrix: $(INSTALLED)
+	$(BIN)/python benchmarks/matrix.py --write docs/matrix.md
 
 docs: $(INSTALLED)
 	$(BIN)/mkdocs build --strict

@@ -236,7 +236,8 @@ async def seen(
                 [
                     caller.agent.time_of(Phase.OFF_HOLD),
                     caller.agent.time_of(Phase.FINISHED),
-                    *(at for status, at in caller.statuses if status == "ended"),
+                    # Where the platform has taken them, the longest time alone is what counts.
+                    *(at for status, at in caller.statuses if status in {"ended", "switch-room-completed"}),
                 ],
             )
         )

@@ -1,0 +1,29 @@
+"""Whoever does what, and whatever goes wrong: the invariants hold. `make matrix` runs every cell, this a part of them."""
+
+import pytest
+
+from tests.matrix import Cell, ours
+from tests.warm import CALLERS, PLATFORMS, TARGETS
+
+PEOPLE = [Cell(target, caller) for target in TARGETS for caller in CALLERS]
+"""Every target with every caller, on a healthy platform."""
+
+FAULTS = [
+    Cell(target, caller, platform)
+    for platform in PLATFORMS
+    if platform != "healthy"
+    for target, caller in (
+        ("accepts", "stays"),
+        ("declines", "speaks over everything"),
+        ("no answer", "presses the key"),
+        ("accepts", "hangs up in the briefing"),
+        ("hangs up during the switch", "stays"),
+    )
+]
+"""Every fault of the platform, with those who make the most of it."""
+
+
+@pytest.mark.parametrize("cell", [*PEOPLE, *FAULTS], ids=lambda cell: f"{cell.target}-{cell.caller}-{cell.platform}")
+def test_the_invariants_hold(cell: Cell) -> None:
+    """Nobody is stranded, no leg is left, nothing untrue is reported, nobody is connected unasked, and all ends in time."""
+    assert [] == list(ours(cell).broken)
