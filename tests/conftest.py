@@ -1,6 +1,7 @@
 """Runs coroutine tests, on fast-forwarded time unless they are marked `real_time`, and checks what they leave behind."""
 
 import asyncio
+import gc
 import inspect
 import os
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task() and not _is_of_sdk(task)]
         assert left == [], "tasks were left behind"
 
+    gc.freeze()  # the SDK collects all garbage on every leave, and keeps more with every session
     loop_factory = None if real_time else FastForwardLoop
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(test())
