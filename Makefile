@@ -11,7 +11,9 @@ demo: $(INSTALLED)
 	$(BIN)/calltransfer demo
 
 test: lint
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --numprocesses 2 --dist worksteal
+	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 	$(BIN)/mkdocs build --strict --quiet --site-dir .venv/site
 	@echo "All checks passed: formatting, lint, types, imports, tests, coverage, docs."
@@ -40,4 +42,4 @@ $(INSTALLED): pyproject.toml
 	touch $@
 
 clean:
-	rm -rf .venv site .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis bench.json
+	rm -rf .venv site .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis bench.json
