@@ -2,18 +2,23 @@
 
 import asyncio
 import inspect
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from calltransfer import (
+    Briefing,
     Call,
     CallWrapper,
     Destination,
     DirectTransfer,
+    HoldMusic,
+    NoConsultation,
     NoLiveCall,
+    NoTextModel,
     Outcome,
     Phase,
+    Platform,
     TransferRequest,
     TransferResult,
 )
@@ -211,3 +216,49 @@ async def test_a_platform_that_hangs_is_not_waited_for_long() -> None:
         finished = next(event for event in caller.agent.events if event.phase is Phase.FINISHED)
         assert Outcome.FAILED is finished.outcome
         assert finished.at <= PREPARE_TIMEOUT
+
+
+async def test_a_platform_that_cannot_consult_says_so() -> None:
+    """A call of a platform that knows no consultation is still a call: what it cannot do is an error with a name."""
+    bare: Any = type("Bare", (Call,), dict.fromkeys(Call.__abstractmethods__))
+    call = bare()
+
+    with pytest.raises(NoTextModel):
+        await call.complete("Summarise.", "Nothing.")
+    with pytest.raises(NoConsultation, match="Bare cannot put a caller on hold"):
+        call.on_hold(HoldMusic())
+    with pytest.raises(NoConsultation, match="Bare cannot consult a target"):
+        call.consult(Destination("+14155550199"), TransferRequest(route="x"), summary=None, briefing=Briefing())
+    await call.released()
+    assert () == Platform.dialling_problems(call, None)
+    returned = asyncio.ensure_future(call.caller_returned())
+    await asyncio.wait([returned], timeout=60.0)
+    assert not returned.done()
+    returned.cancel()
+
+
+async def test_a_wrapper_passes_everything_on() -> None:
+    """What a wrapper does not override reaches the call inside it, consultations included."""
+    asked: list[str] = []
+
+    class Inner:
+        def __getattr__(self, name: str) -> Any:
+            def method(*_arguments: Any, **_named: Any) -> Any:
+                asked.append(name)
+                result: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                result.set_result(None)
+                return result
+
+            return method
+
+    wrapper = CallWrapper(cast("Call", Inner()))
+    await wrapper.complete("a", "b")
+    wrapper.on_hold(HoldMusic())
+    wrapper.consult(
+        Destination("+14155550199"), TransferRequest(route="x"), summary=cast("Any", None), briefing=Briefing()
+    )
+    await wrapper.released()
+    await wrapper.caller_returned()
+    await wrapper.handed_over()
+
+    assert ["complete", "on_hold", "consult", "released", "caller_returned", "handed_over"] == asked

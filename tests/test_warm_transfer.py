@@ -957,3 +957,153 @@ async def test_an_authors_summary_of_their_own_model() -> None:
 
         assert any("order forty two" in text for text in target.texts_heard)
         assert [] == caller.script.summaries_asked
+
+
+# What authors bring along
+
+
+async def nowhere(_call: Any, _request: Any) -> None:
+    """There is nobody on duty."""
+
+
+def wrong(_call: Any, _request: Any) -> str:
+    """Finds what is no number."""
+    return "0155 1"
+
+
+async def stuck(_call: Any, _request: Any) -> str:
+    """Never finds anybody."""
+    await asyncio.get_running_loop().create_future()
+    return SUPERVISOR
+
+
+async def on_duty(_call: Any, request: Any) -> str:
+    """Finds who is on duty."""
+    assert "supervisor" == request.route
+    return SUPERVISOR
+
+
+@pytest.mark.parametrize(
+    ("to", "outcome"),
+    [
+        (nowhere, Outcome.REFUSED),
+        (wrong, Outcome.REFUSED),
+        (stuck, Outcome.FAILED),
+        (on_duty, Outcome.CONNECTED),
+    ],
+)
+async def test_a_destination_that_is_found_when_it_is_needed(to: Any, outcome: Outcome) -> None:
+    """A callable finds the target at call time, or says that there is none, within its deadline."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await transferred(sandbox, WarmTransfer(to))
+
+        assert [outcome] == caller.agent.outcomes
+        assert (outcome is Outcome.CONNECTED) == bool(sandbox.targets)
+
+
+class Broken:
+    """A summary of an author's that does not work."""
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    async def summarise(self, _call: Any, _request: Any) -> str:
+        if self.how == "hangs":
+            await asyncio.get_running_loop().create_future()
+        if self.how == "raises":
+            raise RuntimeError("no words")
+        return ""
+
+
+@pytest.mark.parametrize("how", ["hangs", "raises", "is empty"])
+async def test_a_summary_that_does_not_work_is_the_callers_own_words(how: str) -> None:
+    """Whatever is wrong with a summary of an author's, the target hears what the caller said."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says=[Says("yes please", when="1 or 2")])
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, summary=Broken(how)))
+        (target,) = sandbox.targets
+
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
+        assert any(ASKS in text for text in target.texts_heard)
+
+
+class Deaf(Briefing):
+    """A briefing of an author's, whose understanding breaks."""
+
+    def understood(self, text: str) -> None:
+        raise RuntimeError(text)
+
+
+class Mute(Briefing):
+    """A briefing of an author's that cannot be opened."""
+
+    def opening(self, summary: str) -> str:
+        raise RuntimeError(summary)
+
+
+async def test_a_briefing_that_does_not_understand_leaves_it_to_the_model() -> None:
+    """When an author's understanding raises, the consultation's model has its turn, and may accept."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await transferred(
+            sandbox, WarmTransfer(SUPERVISOR, briefing=Deaf()), consultation_model=[Calls("accept_call"), "Fine."]
+        )
+
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
+
+
+async def test_a_briefing_that_raises_ends_the_transfer_and_nothing_else() -> None:
+    """A bug in an author's briefing is a transfer that failed: the target is released, and the caller is told."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR)
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, briefing=Mute()))
+        await caller.hears(SORRY)
+
+        assert [Outcome.FAILED] == caller.agent.outcomes
+        assert ["ended"] == [target.leg.status for target in sandbox.targets]
+
+
+async def test_an_agent_that_joins_too_late_to_speak() -> None:
+    """A target who has answered is not left in a silent room: without an agent in it, it ends as failed, and in time."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=0.5)
+        caller = await call(sandbox)
+        sandbox.trouble.join_seconds = 30.0
+        await caller.say(ASKS)
+        await caller.hears(SORRY)
+        await caller.agent.finished.wait()
+
+        assert [Outcome.FAILED] == caller.agent.outcomes
+        assert caller.agent.events[-1].at < 15
+        assert ["ended"] == [target.leg.status for target in sandbox.targets]
+
+
+async def test_an_authors_background_audio_makes_room_for_the_hold() -> None:
+    """What plays in the background stops for the hold's music, and begins again afterwards."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="no thanks")
+        caller = await call(sandbox, room_options={"background_audio": True})
+        await caller.agent.play_background_audio(looping=True)
+        before = caller.session._background_audio_player
+        await caller.say(ASKS)
+        await caller.agent.until(Phase.ON_HOLD)
+        await caller.something_happens_within(1.0)
+        on_hold = caller.session._background_audio_player
+        await caller.agent.finished.wait()
+
+        assert before is not None
+        assert on_hold is None
+        assert caller.session._background_audio_player.is_playing
+        await caller.session.stop_background_audio()
+
+
+async def test_an_agent_without_a_voice_is_found_out_before_anybody_is_dialled() -> None:
+    """Who could not speak to a target does not call one."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR)
+        caller = await transferred(sandbox, kind="cascade_without_voice")
+
+        assert [Outcome.FAILED] == caller.agent.outcomes
+        assert "voice" in caller.agent.events[-1].detail or "voice" in caller.agent.events[-2].detail
+        assert [] == sandbox.targets
