@@ -330,10 +330,13 @@ class Handover:
 
     async def _end_the_other(self, *, caller_left: bool) -> None:
         leg = self._consultation.leg
-        if caller_left and leg is not None:
-            await leg.end()
-        else:
+        if not caller_left or leg is None:
             await self._end(self._leg_id)
+            return
+        for _ in range(_END_AGAIN):
+            if await leg.end():
+                return
+        logger.warning("the leg of a target whom nobody talks to was not ended; the platform's own limits will")
 
     async def _end(self, leg_id: str) -> None:
         for _ in range(_END_AGAIN):
