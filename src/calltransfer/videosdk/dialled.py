@@ -83,19 +83,19 @@ class DialledLeg:
                 return Response(Outcome.NO_ANSWER, f"nobody answered within {ring_timeout:g} s", leg.status)
             await self._something_happens(min(until, loop.time() + POLL_INTERVAL))
 
-    async def end(self) -> bool:
-        """Ends it, and sees to it that it has ended; returns False when it has not within `END_TIMEOUT` seconds.
+    async def end(self, *, request_timeout: float = _END_ONCE, timeout: float = END_TIMEOUT) -> bool:
+        """Ends it, and sees to it that it has ended; returns False when it has not within `timeout` seconds.
 
         An end that is refused is tried again; then everything in its room is ended.
         """
         if not await self._known():
             return True
         try:
-            async with asyncio.timeout(END_TIMEOUT):
+            async with asyncio.timeout(timeout):
                 for attempt in range(2):
                     if attempt:
                         await asyncio.sleep(_LOOK_AGAIN)
-                    if await self._ended(self._api.end(self.id or "", timeout=_END_ONCE)):
+                    if await self._ended(self._api.end(self.id or "", timeout=request_timeout)):
                         return True
                 return await self._ended(self._api.end_session(self._room_id))
         except TimeoutError:

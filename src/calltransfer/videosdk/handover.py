@@ -42,6 +42,9 @@ _RECORD_AGAIN = 1.0
 _SDK_TRIES_FOR = 3.5
 """Seconds in which the SDK itself tries to record somebody who has come into a room, and then gives up."""
 _END_AGAIN = 3
+_END_REQUEST_TIMEOUT = 10.0
+_END_TIMEOUT = 60.0
+"""Seconds: nobody waits for it, and when many leave at once the SDK's own garbage collections stop the loop for long."""
 
 
 class Handover:
@@ -334,7 +337,7 @@ class Handover:
             await self._end(self._leg_id)
             return
         for _ in range(_END_AGAIN):
-            if await leg.end():
+            if await leg.end(request_timeout=_END_REQUEST_TIMEOUT, timeout=_END_TIMEOUT):
                 return
         logger.warning("the leg of a target whom nobody talks to was not ended; the platform's own limits will")
 
