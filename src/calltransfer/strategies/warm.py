@@ -34,11 +34,13 @@ from calltransfer.strategies.target import FIND_TIMEOUT, Target, checked_target,
 from calltransfer.summary import LLMSummary
 
 
-def _has(method: str, example: str) -> Callable[[Any, "attrs.Attribute[Any]", Any], None]:
+def _has(example: str, *names: str) -> Callable[[Any, "attrs.Attribute[Any]", Any], None]:
     def check(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-        if isinstance(value, type) or not callable(getattr(value, method, None)):
+        missing = [name for name in names if not hasattr(value, name)]
+        if isinstance(value, type) or missing:
             shown = value.__name__ if isinstance(value, type) else type(value).__name__
-            raise ConfigurationError(f"{attribute.name}= takes an object such as {example}, not {shown}")
+            without = f", which has no {' and no '.join(missing)}" if missing else ""
+            raise ConfigurationError(f"{attribute.name}= takes an object such as {example}, not {shown}{without}")
 
     return check
 
@@ -94,8 +96,10 @@ class WarmTransfer:
     """
 
     to: Target = attrs.field(converter=checked_target)
-    hold: Hold = attrs.field(factory=HoldMusic, kw_only=True, validator=_has("entertain", "HoldMusic()"))
-    summary: Summary = attrs.field(factory=LLMSummary, kw_only=True, validator=_has("summarise", "LLMSummary()"))
+    hold: Hold = attrs.field(
+        factory=HoldMusic, kw_only=True, validator=_has("HoldMusic()", "entertain", "return_key", "at_once")
+    )
+    summary: Summary = attrs.field(factory=LLMSummary, kw_only=True, validator=_has("LLMSummary()", "summarise"))
     briefing: Briefing = attrs.field(factory=Briefing, kw_only=True, validator=_a_briefing)
     move: Move = attrs.field(default="caller", kw_only=True, validator=_one_of_the_two)
     ring_timeout: float = attrs.field(default=RING_TIMEOUT, kw_only=True, validator=seconds)

@@ -361,7 +361,8 @@ def _auto_end_held_back(room: VideoSDKHandler) -> Iterator[None]:
         # The SDK looks at who is left only in the event of somebody leaving: what it missed is made up for.
         if room.meeting is not None and not room._session_ended:
             room._update_non_agent_participant_count()
-            if recorded - set(room.meeting.participants):
+            # Whose recording has been closed was moved by us, and comes back under another id.
+            if (recorded & room.recorded_participants) - set(room.meeting.participants):
                 room._schedule_session_end(0)
             elif auto_end and (present or was_ending) and room._non_agent_participant_count == 0:
                 room._schedule_session_end(room.session_timeout_seconds or 0)
@@ -374,14 +375,21 @@ def silence(session: AgentSession) -> None:
     session.interrupt(force=True)
 
 
-def forget_phones(room: VideoSDKHandler) -> None:
-    """Keeps `session.hangup()` from ending the leg of a caller who has been handed over.
+def forget_phones(room: VideoSDKHandler) -> Callable[[], None]:
+    """Keeps `session.hangup()` from ending the leg of a caller who has been handed over; returns what undoes it.
 
     The SDK asks whether anybody it ever saw was on a phone, and then ends the first call of the session that the
     platform lists. The entries themselves stay: recordings are merged from them.
     """
-    for entry in room.participants_data.values():
+    forgotten = [entry for entry in room.participants_data.values() if entry.get("sipUser")]
+    for entry in forgotten:
         entry["sipUser"] = False
+
+    def remember() -> None:
+        for entry in forgotten:
+            entry["sipUser"] = True
+
+    return remember
 
 
 def token_of(session: AgentSession) -> str | None:
@@ -725,12 +733,13 @@ def is_recorded(room: VideoSDKHandler) -> bool:
 async def stop_recording(room: VideoSDKHandler, participant_id: str) -> None:
     """Closes a participant's recording; after they have left the room, nothing could."""
     manager = room.recording_manager
+    room.recorded_participants.discard(participant_id)  # first: a request that hangs must not end the session later
+    kinds = room._track_recordings_kinds_by_participant.pop(participant_id, None) or {"audio"}
     if room.record_audio is None:
         await manager.stop_participant_recording(participant_id)
     else:
-        for kind in sorted(room._track_recordings_kinds_by_participant.pop(participant_id, None) or {"audio"}):
+        for kind in sorted(kinds):
             await manager.stop_track_recording(participant_id, kind)
-    room.recorded_participants.discard(participant_id)
 
 
 async def start_recording(room: VideoSDKHandler, participant_id: str) -> bool:

@@ -144,6 +144,7 @@ class VideoSDKCall(Call):
                 yield
         finally:
             self._held = False
+            self._returned.clear()  # or it would end the next transfer
             if self._keeper() is None and self.caller is Presence.HERE:
                 self.report(Phase.OFF_HOLD)
 
@@ -180,13 +181,21 @@ class VideoSDKCall(Call):
             known=lambda: {"leg_id": self.leg_id, "room_id": self.room_id},
             later=self._later,
         )
+        raised: Exception | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 running = group.create_task(consultation.run(), name="consultation")
                 try:
                     yield consultation
+                except Exception as error:
+                    raised = error
+                    raise
                 finally:
                     running.cancel()
+        except BaseExceptionGroup:
+            if raised is not None:
+                raise raised from None  # as the block raised it, so that who wrote it can catch it
+            raise
         finally:
             if self._keeper() is None:
                 gone = self.caller is Presence.GONE
@@ -217,7 +226,8 @@ class VideoSDKCall(Call):
             return self._result(Verdict(Outcome.FAILED, None, str(error)), destination)
         if self._forward is not None:
             return self._result(Verdict(Outcome.FAILED, None, "the caller is already being forwarded"), destination)
-        self._caller.fetch_back = None  # from here on a leave may be what was asked for
+        # From here on a leave may be what was asked for.
+        fetch_back, self._caller.fetch_back = self._caller.fetch_back, None
         earlier = self._unsettled if self._unsettled is not None and self._unsettled[0].may_come_true else None
         forward = Forward(
             self._api,
@@ -236,6 +246,8 @@ class VideoSDKCall(Call):
                     _sdk.forget_phones(self._room)
         finally:
             self._forward = None
+            if self.caller is Presence.HERE:
+                self._caller.fetch_back = fetch_back
             if self._caller.leg is not None and self._caller.leg.known is leg:
                 self._caller.leg.known = forward.last_reading
         if verdict.outcome is Outcome.CALLER_LEFT and earlier is not None:
@@ -264,7 +276,10 @@ class VideoSDKCall(Call):
     @override
     async def handed_over(self) -> bool:
         if self._handover is not None:
-            return await self._handover.watch()
+            returned = await self._handover.watch()
+            if returned:
+                self._handover = None
+            return returned
         caller = {self._caller.participant_id}
         alone = self._room.meeting is None or set(self._room.meeting.participants) <= caller
         if alone and not _sdk.closed(self._session):

@@ -422,7 +422,8 @@ class VideoSDKConsultation(Consultation):
 
     def _pressed(self, key: str) -> None:
         answer = self.plan.briefing.pressed(key)
-        if answer is not None and self._answered.done():
+        told = self._greeted or answer is Answer.DECLINED  # nobody agrees to what they know nothing of
+        if answer is not None and self._answered.done() and told:
             self._decide_there(answer)
 
     def _model_answered(self, answer: Answer) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from calltransfer.call import Response
@@ -44,6 +45,8 @@ class DialledLeg:
         self._room_id = room_id
         self._rings = rings
         self._asking: asyncio.Task[str] | None = None
+        self._searched = False
+        self._may_exist = False
         self._rang = False
         self._worth_a_reading = asyncio.Event()
 
@@ -89,7 +92,7 @@ class DialledLeg:
         An end that is refused is tried again; then everything in its room is ended.
         """
         if not await self._known():
-            return True
+            return not self._may_exist
         try:
             async with asyncio.timeout(timeout):
                 for attempt in range(2):
@@ -105,6 +108,9 @@ class DialledLeg:
         """Goes on trying, for as long as it may ring and be picked up by somebody whom nobody awaits."""
         for _ in range(_LONGEST_RING // _END_AGAIN):
             await asyncio.sleep(_END_AGAIN)
+            self.id = self.id or await self._listed()
+            if self.id is None:
+                continue
             if await self._ended(self._api.end(self.id or "", timeout=_END_ONCE)):
                 return
             # Who has picked up meanwhile is in the room, and goes with it.
@@ -127,16 +133,19 @@ class DialledLeg:
             return said_so  # nothing else is to be had
 
     async def _known(self) -> bool:
-        """Whether there is a leg, now that a request which was still under way is over."""
+        """Whether the leg is known, now that a request which was still under way is over."""
         if self.id is None and self._asking is not None:
             try:
                 self.id = await asyncio.shield(self._asking)
             except PlatformError as error:
-                if error.may_have_acted:
-                    self.id = await self._listed()
+                self._may_exist = error.may_have_acted
+                if error.may_have_acted and not self._searched:
+                    with suppress(AnswerLost):
+                        self.id = await self._found()
         return self.id is not None
 
     async def _found(self) -> str:
+        self._searched = True
         try:
             async with asyncio.timeout(FIND_TIMEOUT):
                 while True:

@@ -38,6 +38,7 @@ RECORDING_TIMEOUT = 20.0
 _LOOK_AGAIN = 15.0
 _STOP_RECORDING_TIMEOUT = 3.0
 _TIMES_BACK = 3
+_UNTIL_NEXT_TRY = 3.0
 _RECORD_AGAIN = 1.0
 _SDK_TRIES_FOR = 3.5
 """Seconds in which the SDK itself tries to record somebody who has come into a room, and then gives up."""
@@ -87,6 +88,7 @@ class Handover:
         self._report = report
         self._own = own
         self._unmute: Callable[[], None] | None = None
+        self._remember: Callable[[], None] = lambda: None
         self._leg_id = caller.leg_id or ""
         self._attendance: Attendance | None = None
         self._ids: tuple[str | None, str | None] = (None, None)
@@ -103,16 +105,37 @@ class Handover:
         """Brings them together; returns how that ended, with the caller at the agent unless it worked."""
         self._move, self._stay = move, stay
         self._report(Phase.CONNECTING, move, None)
-        self._caller.fetch_back = None
         self._consultation.moving = True
         self._consultation.consultant.fall_silent()
-        response = await (self._bring_caller(timeout) if move == "caller" else self._bring_target(timeout))
+        response = await self._to_its_end(
+            self._bring_caller(timeout) if move == "caller" else self._bring_target(timeout)
+        )
         self._consultation.moving = False
         if response.outcome is None:
             self._hand_over()
         else:
             self._consultation.consultant.speak_again()
             self._report(Phase.ROLLED_BACK, response.detail, response.status)
+        return response
+
+    @staticmethod
+    async def _to_its_end(work: Coroutine[Any, Any, Response]) -> Response:
+        """Awaits what cannot be called back, cancelled or not: half done, it would leave the caller alone.
+
+        A connection that has come about is the truth, whoever has stopped waiting for it.
+        """
+        connecting = asyncio.ensure_future(work)
+        cancelled = False
+        while not connecting.done():
+            try:
+                await asyncio.shield(connecting)
+            except asyncio.CancelledError:
+                if connecting.cancelled():
+                    raise
+                cancelled = True
+        response = connecting.result()
+        if cancelled and response.outcome is not None:
+            raise asyncio.CancelledError
         return response
 
     async def watch(self) -> bool:
@@ -123,21 +146,23 @@ class Handover:
         attendance, (caller_id, target_id) = self._attendance, self._ids
         if attendance is None:
             return False
-        await self._introduce()
         if not self._stay:
+            await self._introduce()
             await self.close()
             await _sdk.end_session(self._room, "handed over")
             return False
         async with asyncio.TaskGroup() as group:
-            recording = group.create_task(self._record(caller_id))
+            beside = [group.create_task(self._record(caller_id)), group.create_task(self._introduce())]
             if self._move == "target":
                 group.create_task(self._consultation.consultant.close())
             await self._one_has_left(attendance, caller_id, target_id)
-            recording.cancel()
+            left_at = asyncio.get_running_loop().time()
+            for work in beside:
+                work.cancel()
         if self._room_is_lost:
             await self.close()
             return False
-        early = asyncio.get_running_loop().time() - self._since < RETURN_WINDOW
+        early = left_at - self._since < RETURN_WINDOW
         if attendance.has(caller_id) and early and await self._take_back():
             return True
         await self._end_the_other(caller_left=not attendance.has(caller_id))
@@ -222,6 +247,7 @@ class Handover:
         if response.outcome is not Outcome.FAILED:
             await self._under_way(switch, there)
         if self._caller.is_here:
+            self._own(self._record_here(), "recording a caller who has not been moved")
             if switch.may_come_true:
                 self._caller.fetch_back = self._fetch_late
             return response
@@ -248,6 +274,9 @@ class Handover:
                     return response
                 if result.outcome is Outcome.CALLER_LEFT:
                     return result
+                # It may have been refused because one is under way already.
+                if await self._home.attendance.until(lambda: self._caller.is_here, _UNTIL_NEXT_TRY):
+                    return response
         # They are in the consultation's room, or in none. Better a call that ends with a word than one in silence.
         logger.error("a caller could not be brought back to the agent; their call is ended")
         await consultant.say(self._consultation.plan.briefing.failed)
@@ -268,7 +297,9 @@ class Handover:
     def _hand_over(self) -> None:
         self.done = True
         self._since = asyncio.get_running_loop().time()
-        _sdk.forget_phones(self._room)
+        self._remember = _sdk.forget_phones(self._room)
+        if self._move == "caller":
+            self._caller.fetch_back = None
         _sdk.silence(self._session)
         self._fall_silent()
 
@@ -285,14 +316,16 @@ class Handover:
         sentence = self._consultation.plan.briefing.introduction
         if not sentence:
             return
-        if self._move == "caller":
-            consultant = self._consultation.consultant
-            consultant.speak_again()
-            await consultant.say(sentence)
+        consultant = self._consultation.consultant
+        try:
+            if self._move == "caller":
+                consultant.speak_again()
+                await consultant.say(sentence)
+            else:
+                self._speak_again()
+                await self._conversation.speak(lambda: _sdk.say(self._session, sentence), insist=False)
+        finally:
             consultant.fall_silent()
-        else:
-            self._speak_again()
-            await self._conversation.speak(lambda: _sdk.say(self._session, sentence), insist=False)
             self._fall_silent()
 
     async def _record(self, caller_id: str | None) -> None:
@@ -309,6 +342,14 @@ class Handover:
                     await asyncio.sleep(_RECORD_AGAIN)
         except TimeoutError:
             logger.warning("the caller who was moved could not be recorded")
+
+    async def _record_here(self) -> None:
+        """Goes on recording a caller whose recording was closed for a move that has not happened."""
+        caller_id = self._caller.participant_id
+        if caller_id is not None and _sdk.is_recorded(self._room):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RECORDING_TIMEOUT):
+                    await _sdk.start_recording(self._room, caller_id)
 
     async def _stop_recording(self) -> None:
         caller_id = self._caller.participant_id
@@ -327,6 +368,7 @@ class Handover:
         self.done = False
         self._report(Phase.RETURNED, "the target hung up within seconds of being connected", None)
         await self.keeper.aclose()
+        self._remember()
         self._speak_again()
         await self._consultation.release("")
         return True
