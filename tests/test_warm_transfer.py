@@ -18,6 +18,7 @@ from calltransfer import (
     Outcome,
     Phase,
     StayWithCaller,
+    TransferResult,
     VideoSDKPlatform,
     WarmTransfer,
 )
@@ -1107,3 +1108,177 @@ async def test_an_agent_without_a_voice_is_found_out_before_anybody_is_dialled()
         assert [Outcome.FAILED] == caller.agent.outcomes
         assert "voice" in caller.agent.events[-1].detail or "voice" in caller.agent.events[-2].detail
         assert [] == sandbox.targets
+
+
+# One thing after another
+
+
+@pytest.mark.parametrize("recording", [False, True])
+async def test_a_caller_who_is_brought_back_stays(recording: bool) -> None:
+    """Coming back under another id is no leave of a recorded caller: the session goes on, and hangs up when asked to."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says=["yes please", HangsUp(after=3.0)])
+        caller = await transferred(sandbox, model=script("They are gone."), room_options={"recording": recording})
+        await caller.hears("They are gone.")
+        await caller.talking_to(settled_for=20.0)
+
+        assert "agent" == caller.connected_to
+        assert not caller.over.is_set()
+        assert caller.job.room._has_sip_participant()
+
+
+@pytest.mark.parametrize("move", ["caller", "target"])
+async def test_a_direct_transfer_after_a_target_who_left_at_once(move: Any) -> None:
+    """The handover that came to nothing is forgotten: it ends no leg of the one that follows."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says=["yes please", HangsUp(after=3.0)])
+        sandbox.person(SECOND_SUPERVISOR)
+        caller = await call(sandbox, WarmTransfer(SUPERVISOR, move=move), model=script("They are gone."))
+        await caller.say(ASKS)
+        await caller.hears("They are gone.")
+        forwarded = await caller.agent._call().forward(Destination(SECOND_SUPERVISOR))
+        await caller.agent._call().handed_over()
+
+        assert Outcome.CONNECTED is forwarded.outcome
+        assert SECOND_SUPERVISOR == await caller.talking_to(settled_for=20.0)
+
+
+@pytest.mark.parametrize("second", ["warm", "direct"])
+async def test_a_late_switch_is_fetched_back_during_a_second_transfer_too(second: str) -> None:
+    """A caller who is moved late, while another transfer has been tried in vain, is still brought back."""
+    async with Sandbox(unknowns=Unknowns(switch_after=40.0)) as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await transferred(sandbox)
+        await caller.hears(SORRY)
+        sandbox._cloud.network.unknowns.switch_after = 0.1
+        if second == "warm":
+            sandbox.person(SUPERVISOR, says="no thanks")
+            await caller.agent.transfer("supervisor", tell_model=False)
+        else:
+            await caller.agent._call().forward(Destination(SECOND_SUPERVISOR))
+        await caller.sees("switch-room-completed")
+
+        assert "agent" == await caller.talking_to(settled_for=20.0)
+        assert caller.room_id == leg_of(caller).room_id
+
+
+async def test_a_caller_is_brought_back_although_it_takes_long() -> None:
+    """A switch home that is slower than we wait is under way all the same: nobody is hung up on for it."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says=["yes please", HangsUp(after=3.0)])
+        caller = await transferred(sandbox, model=script("They are gone."))
+        sandbox._cloud.network.unknowns.switch_after = 11.0
+
+        assert "agent" == await caller.talking_to(settled_for=20.0)
+        assert Phase.RETURNED in caller.agent.phases
+
+
+class Impatient:
+    """A strategy of an author's with a deadline around a warm transfer, that expires in the middle of the connecting."""
+
+    async def transfer(self, call: Any, request: Any) -> Any:
+        connecting = asyncio.Event()
+        listener = call.wrapped.listener
+
+        def listen(phase: Phase, detail: str, status: str | None) -> None:
+            listener(phase, detail, status)
+            if phase is Phase.CONNECTING:
+                connecting.set()
+
+        call.wrapped.listener = listen
+        running = asyncio.ensure_future(WarmTransfer(SUPERVISOR).transfer(call, request))
+        await connecting.wait()
+        await asyncio.sleep(0.05)
+        running.cancel()
+        return await running
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_what_cannot_be_called_back_is_brought_to_its_end(fails: bool) -> None:
+    """Cancelled in the middle of the connecting, a transfer is connected or undone, and nobody is left in between."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        sandbox.trouble.switched_leg_vanishes = int(fails)
+        caller = await transferred(sandbox, Impatient())
+
+        assert ("agent" if fails else SUPERVISOR) == await caller.talking_to(settled_for=20.0)
+        assert (Outcome.CONNECTED in caller.agent.outcomes) == (not fails)
+
+
+async def test_a_second_transfer_after_the_key() -> None:
+    """Who came back with the key can be transferred again: the key of then does not end what is asked for now."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await call(sandbox, model=script("I am here.", TO_SUPERVISOR, CONNECTING))
+        await caller.say(ASKS)
+        await caller.agent.until(Phase.ON_HOLD)
+        await caller.press("*")
+        await caller.hears("I am here.")
+        await caller.talking_to()
+        await caller.say("please do connect me now")
+
+        assert SUPERVISOR == await caller.talking_to()
+        assert [Outcome.CALLER_RETURNED, Outcome.CONNECTED] == caller.agent.outcomes
+
+
+async def test_a_dial_of_which_nothing_is_known_is_not_reported_as_released() -> None:
+    """Lost, and not to be found for a while, a leg is looked for until it can be ended."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=20.0)
+        caller = await call(sandbox)
+        sandbox.fault("POST", "/v2/sip/call", acted=True, reset=True)
+        lists = sandbox.fault("GET", "/v2/sip/call", status=503)
+        await caller.say(ASKS)
+        await caller.agent.until(Phase.NOT_RELEASED)
+        lists.times = 0
+        target = await sandbox.phone(SUPERVISOR)
+        await target.sees("ended")
+
+        assert [] == target.heard
+
+
+async def test_a_target_who_leaves_during_the_introduction() -> None:
+    """The sentence to both is not said to the end for one of them: the caller is brought back at once."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says=["yes please", HangsUp(when="You are")])
+        briefing = Briefing(introduction="You are now talking to each other. " * 8)
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, briefing=briefing), model=script("They are gone."))
+        left = asyncio.get_running_loop().time()
+        await caller.agent.until(Phase.RETURNED)
+
+        assert asyncio.get_running_loop().time() - left < 4.0
+        assert "agent" == await caller.talking_to()
+
+
+async def test_an_error_of_an_authors_inside_a_consultation_is_their_own() -> None:
+    """What a strategy raises in the block can be caught around it, by its own name."""
+
+    class Unwell(Exception):
+        pass
+
+    class Fallible:
+        async def transfer(self, call: Any, request: Any) -> TransferResult:
+            destination = Destination(SUPERVISOR)
+            try:
+                async with call.consult(destination, request, summary=Short(), briefing=Briefing()) as consultation:
+                    await consultation.answered()
+                    raise Unwell
+            except Unwell:
+                return TransferResult(outcome=Outcome.REFUSED, detail="unwell")
+
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, hangs_up_after=1.0)
+        caller = await transferred(sandbox, Fallible())
+
+        assert [Outcome.REFUSED] == caller.agent.outcomes
+        assert ["ended"] == [target.leg.status for target in sandbox.targets]
+
+
+@pytest.mark.parametrize(("key", "outcome"), [("1", Outcome.UNDECIDED), ("2", Outcome.DECLINED)])
+async def test_nobody_agrees_to_what_they_know_nothing_of(key: str, outcome: Outcome) -> None:
+    """A key pressed over the greeting declines, but does not accept."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says=[Presses(key, after=0.5)])
+        caller = await transferred(sandbox)
+
+        assert [outcome] == caller.agent.outcomes

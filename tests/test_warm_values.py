@@ -23,6 +23,12 @@ SUPERVISOR = "+14155550199"
 SET_UP: dict[str, Any] = {"caller_id": "+14155550100", "routing_rule": "rr_1"}
 
 
+class Hums:
+    """Half a hold."""
+
+    async def entertain(self, caller: Any) -> None: ...
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -30,6 +36,7 @@ SET_UP: dict[str, Any] = {"caller_id": "+14155550100", "routing_rule": "rr_1"}
         ({"to": "0155"}, "must begin with"),
         ({"to": SUPERVISOR, "hold": HoldMusic}, "hold= takes an object such as HoldMusic(), not HoldMusic"),
         ({"to": SUPERVISOR, "hold": "music.wav"}, "hold= takes an object"),
+        ({"to": SUPERVISOR, "hold": Hums()}, "not Hums, which has no return_key and no at_once"),
         ({"to": SUPERVISOR, "summary": "short"}, "summary= takes an object such as LLMSummary()"),
         ({"to": SUPERVISOR, "briefing": "short"}, "briefing= takes a Briefing(), not str"),
         ({"to": SUPERVISOR, "move": "both"}, "move= is 'caller' or 'target', not 'both'"),
