@@ -1256,13 +1256,16 @@ async def test_an_error_of_an_authors_inside_a_consultation_is_their_own() -> No
     class Unwell(Exception):
         pass
 
+    async def falls_ill() -> None:
+        raise Unwell
+
     class Fallible:
         async def transfer(self, call: Any, request: Any) -> TransferResult:
             destination = Destination(SUPERVISOR)
             try:
                 async with call.consult(destination, request, summary=Short(), briefing=Briefing()) as consultation:
                     await consultation.answered()
-                    raise Unwell
+                    await falls_ill()
             except Unwell:
                 return TransferResult(outcome=Outcome.REFUSED, detail="unwell")
 
