@@ -1268,6 +1268,7 @@ async def test_an_error_of_an_authors_inside_a_consultation_is_their_own() -> No
                     await falls_ill()
             except Unwell:
                 return TransferResult(outcome=Outcome.REFUSED, detail="unwell")
+            return TransferResult(outcome=Outcome.FAILED)
 
     async with Sandbox() as sandbox:
         sandbox.person(SUPERVISOR, hangs_up_after=1.0)

@@ -25,6 +25,7 @@ class Switchboard:
 
     def __init__(self, cloud: Cloud, frames_played_at: list[float]) -> None:
         self.phones: list[Phone] = []
+        self._by_peer: dict[str, Phone] = {}
         self.clients: list[SandboxRoomClient] = []
         self.frames_played_at = frames_played_at
         self._cloud = cloud
@@ -95,7 +96,19 @@ class Switchboard:
 
     def phones_in(self, room_id: str) -> list[Phone]:
         """Who is in a room on the phone."""
-        return [phone for phone in self.phones if self.room_of(phone) == room_id]
+        room = self._cloud.network.rooms.get(room_id)
+        if room is None:
+            return []
+        found = [self._phone_of(peer_id) for peer_id in list(room.peers)]
+        return [phone for phone in found if phone is not None and self.room_of(phone) == room_id]
+
+    def _phone_of(self, peer_id: str) -> Phone | None:
+        """By its id: with a hundred callers, looking at every phone for every frame would be most of the work."""
+        phone = self._by_peer.get(peer_id)
+        if phone is None or phone.peer_id != peer_id:
+            self._by_peer = {phone.peer_id: phone for phone in self.phones}
+            phone = self._by_peer.get(peer_id)
+        return phone
 
     def clients_in(self, room_id: str) -> list[SandboxRoomClient]:
         """The connections of the agents who are in a room."""
