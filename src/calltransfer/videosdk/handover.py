@@ -107,22 +107,24 @@ class Handover:
         self._report(Phase.CONNECTING, move, None)
         self._consultation.moving = True
         self._consultation.consultant.fall_silent()
-        response = await self._to_its_end(
+        response, cancelled = await self._to_its_end(
             self._bring_caller(timeout) if move == "caller" else self._bring_target(timeout)
         )
         self._consultation.moving = False
         if response.outcome is None:
-            self._hand_over()
-        else:
-            self._consultation.consultant.speak_again()
-            self._report(Phase.ROLLED_BACK, response.detail, response.status)
+            self._hand_over()  # which is the truth, whoever has stopped waiting for it
+            return response
+        self._consultation.consultant.speak_again()
+        self._report(Phase.ROLLED_BACK, response.detail, response.status)
+        if cancelled:
+            raise asyncio.CancelledError
         return response
 
     @staticmethod
-    async def _to_its_end(work: Coroutine[Any, Any, Response]) -> Response:
-        """Awaits what cannot be called back, cancelled or not: half done, it would leave the caller alone.
+    async def _to_its_end(work: Coroutine[Any, Any, Response]) -> tuple[Response, bool]:
+        """Awaits what cannot be called back, and returns whether it was cancelled meanwhile.
 
-        A connection that has come about is the truth, whoever has stopped waiting for it.
+        Half done, it would leave the caller alone.
         """
         connecting = asyncio.ensure_future(work)
         cancelled = False
@@ -133,10 +135,7 @@ class Handover:
                 if connecting.cancelled():
                     raise
                 cancelled = True
-        response = connecting.result()
-        if cancelled and response.outcome is not None:
-            raise asyncio.CancelledError
-        return response
+        return connecting.result(), cancelled
 
     async def watch(self) -> bool:
         """Stays with them until one of the two leaves, and ends the other's leg then.
