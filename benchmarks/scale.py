@@ -435,7 +435,7 @@ def main() -> None:
         child(options.child, options.calls, collects=options.collect)
         return
     results = measured(options.calls)
-    shown(results, Console())
+    shown(results, Console(width=None if sys.stdout.isatty() else 120))
     before = json.loads(options.json.read_text()) if options.json.exists() else {}
     options.json.write_text(json.dumps({**before, "scale": results}, indent=2) + "\n")
     print(f"written to {options.json}")

@@ -11,6 +11,7 @@ import asyncio
 import json
 import logging
 import statistics
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -343,7 +344,7 @@ def main() -> None:
     for name in ("videosdk", "calltransfer"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     results = asyncio.run(measured(options.rounds))
-    shown(results, Console())
+    shown(results, Console(width=None if sys.stdout.isatty() else 120))
     before = json.loads(options.json.read_text()) if options.json.exists() else {}
     options.json.write_text(json.dumps({**before, "warm": results}, indent=2) + "\n")
     print(f"written to {options.json}")
