@@ -71,7 +71,6 @@ class Row:
         orphan: Whether a leg that was dialled was neither over nor with the caller in the end.
         took: Seconds from the tool call to the end.
         broken: The invariants that broke, each with what was seen.
-        not_released: Whether the platform refused to end a leg, and that was reported.
     """
 
     cell: Cell
@@ -81,7 +80,6 @@ class Row:
     orphan: bool = False
     took: float = 0.0
     broken: Sequence[str] = ()
-    not_released: bool = False
 
 
 class Watched:
@@ -230,7 +228,6 @@ def ours(cell: Cell) -> Row:
         orphan=bool(what.orphans),
         took=finished - started,
         broken=[*broken(cell, what, watched.closed_at), *not_clean],
-        not_released=Phase.NOT_RELEASED in agent.phases,
     )
 
 

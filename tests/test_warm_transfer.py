@@ -235,6 +235,7 @@ async def test_the_model_cannot_accept_where_only_a_key_can() -> None:
         caller = await transferred(sandbox, strategy, consultation_model=[Calls("accept_call"), "Fine."])
 
         assert [Outcome.UNDECIDED] == caller.agent.outcomes
+        assert ["not_accepted"] == [answer["status"] for answer in caller.consultation_script.answers]
 
 
 async def test_questions_are_not_endless() -> None:

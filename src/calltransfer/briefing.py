@@ -4,7 +4,7 @@ import functools
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Any, Final, Literal
 
@@ -56,17 +56,6 @@ class Answer(StrEnum):
     DECLINED = "declined"
     MACHINE = "machine"
     """It was no person's: voicemail, an answering machine, a menu."""
-
-
-TOOLS: Final[Mapping[str, Answer]] = {
-    "accept_call": Answer.ACCEPTED,
-    "decline_call": Answer.DECLINED,
-    "machine_answered": Answer.MACHINE,
-}
-"""The consultation's tools, as `Briefing.instructions` names them, and what a call of each one means.
-
-With another gate than `Gate.VOICE_OR_KEY` there must be no accept_call: a model's turn is no key.
-"""
 
 
 def normalised(text: str) -> str:

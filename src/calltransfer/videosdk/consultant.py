@@ -53,10 +53,10 @@ class ConsultationAgent(Agent):
 
     Args:
         instructions: The one system message.
-        answered: Told what the model has understood.
+        answered: Told what the model has understood; returns whether that decides it.
     """
 
-    def __init__(self, instructions: str, answered: Callable[[Answer], None]) -> None:
+    def __init__(self, instructions: str, answered: Callable[[Answer], bool]) -> None:
         self._answered = answered
         super().__init__(instructions=instructions)
 
@@ -71,7 +71,8 @@ class ConsultationAgent(Agent):
     @function_tool
     async def accept_call(self) -> dict[str, str]:
         """Call this only when the person has clearly agreed to take the call."""
-        self._answered(Answer.ACCEPTED)
+        if not self._answered(Answer.ACCEPTED):
+            return {"status": "not_accepted", "message": "Nothing they say takes this call. Do as your rules say."}
         return {"status": "accepted", "message": "They are being connected. Say nothing more."}
 
     @function_tool
@@ -107,7 +108,7 @@ class Consultant:
         instructions: str,
         heard: Callable[[str], bool],
         pressed: Callable[[str], None],
-        answered: Callable[[Answer], None],
+        answered: Callable[[Answer], bool],
     ) -> None:
         self.participant_id = ""
         self.target_speaks = False

@@ -28,7 +28,6 @@ from calltransfer.timeline import described
 from calltransfer.videosdk.api import VideoSDKAPI
 from calltransfer.videosdk.consultant import JOIN_TIMEOUT, Consultant
 from calltransfer.videosdk.dialled import DialledLeg
-from calltransfer.videosdk.switching import Room
 
 logger = logging.getLogger("calltransfer.videosdk")
 
@@ -160,12 +159,9 @@ class VideoSDKConsultation(Consultation):
         )
 
     @property
-    def room(self) -> Room | None:
-        """The room, as somewhere a leg can be moved into."""
-        attendance = self.consultant.attendance
-        if self._room_id is None or attendance is None:
-            return None
-        return Room(self._room_id, attendance, lambda _participant: None)
+    def room_id(self) -> str | None:
+        """The room's id; None before there is one."""
+        return self._room_id
 
     @property
     def _said_by_caller(self) -> int:
@@ -426,10 +422,12 @@ class VideoSDKConsultation(Consultation):
         if answer is not None and self._answered.done() and told:
             self._decide_there(answer)
 
-    def _model_answered(self, answer: Answer) -> None:
-        accepted_by_voice = answer is Answer.ACCEPTED and self.plan.briefing.gate is Gate.KEYS_ONLY
-        if self._greeted and not accepted_by_voice:
-            self._decide_there(answer)
+    def _model_answered(self, answer: Answer) -> bool:
+        accepts = answer is Answer.ACCEPTED
+        if not self._greeted or (accepts and self.plan.briefing.gate is not Gate.VOICE_OR_KEY):
+            return False
+        self._decide_there(answer)
+        return True
 
     def _decide_there(self, answer: Answer) -> None:
         # An author's listener must not find itself in the consultation's job.

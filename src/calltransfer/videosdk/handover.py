@@ -193,24 +193,24 @@ class Handover:
     # Connecting
 
     async def _bring_caller(self, timeout: float) -> Response:
-        there = self._consultation.room
-        if there is None:
+        room_id, there = self._consultation.room_id, self._consultation.consultant.attendance
+        if room_id is None or there is None:
             return Response(Outcome.FAILED, "there is no room to bring the caller into")
-        room = Room(there.id, there.attendance, lambda participant: self._token(there.id, participant))
+        room = Room(room_id, there, lambda participant: self._token(room_id, participant))
         with ExitStack() as stack:
             stack.enter_context(self._caller.being_moved())
             await self._stop_recording()
             switch = Switch(self._api, leg_id=self._leg_id, room=room, role="caller")
             response = await switch.done(timeout=timeout, over=Outcome.CALLER_LEFT, together=self._target_is_there)
-            if response.outcome is Outcome.FAILED and await self._comes_after_all(switch, room.attendance):
+            if response.outcome is Outcome.FAILED and await self._comes_after_all(switch, there):
                 response = Response(status="switch-room-completed")
             if response.outcome is None:
                 self._consultation.caller_id_there = switch.participant_id
-                self._attendance = room.attendance
+                self._attendance = there
                 self._ids = (switch.participant_id, self._consultation.target_id)
                 self.keeper.callback(stack.pop_all().close)
             elif response.outcome is not Outcome.CALLER_LEFT:
-                response = await self._undo(switch, room.attendance, response)
+                response = await self._undo(switch, there, response)
         return response
 
     async def _bring_target(self, timeout: float) -> Response:
@@ -231,10 +231,10 @@ class Handover:
         return response
 
     def _target_is_there(self) -> Response | None:
-        there = self._consultation.room
-        if there is None or not there.attendance.has(self._consultation.target_id):
+        there = self._consultation.consultant.attendance
+        if there is None or not there.has(self._consultation.target_id):
             return Response(Outcome.TARGET_LEFT, "they hung up while the caller was being connected")
-        return Response() if there.attendance.can_be_heard(self._consultation.target_id) else None
+        return Response() if there.can_be_heard(self._consultation.target_id) else None
 
     def _caller_is_there(self) -> Response | None:
         if not self._caller.is_here:
