@@ -200,7 +200,7 @@ async def test_nobody_misses_what_it_is_about(kind: str, says: Any) -> None:
 @pytest.mark.parametrize(
     ("gate", "says", "outcome"),
     [
-        (Gate.KEYS_ONLY, "yes please", Outcome.UNDECIDED),
+        (Gate.KEYS_ONLY, [Says("yes please", when="press 2")], Outcome.UNDECIDED),
         (Gate.KEYS_ONLY, [Presses("1", when="refund")], Outcome.CONNECTED),
         (Gate.KEYS_ONLY, [Says("no thanks", when="press")], Outcome.DECLINED),
         (Gate.ANNOUNCE_ONLY, (), Outcome.CONNECTED),
@@ -230,7 +230,7 @@ async def test_the_model_may_decide_what_words_alone_do_not() -> None:
 async def test_the_model_cannot_accept_where_only_a_key_can() -> None:
     """With keys only, the model's own understanding of a yes connects nobody."""
     async with Sandbox() as sandbox:
-        sandbox.person(SUPERVISOR, says="I suppose that I could talk to her for a while")
+        sandbox.person(SUPERVISOR, says=[Says("I suppose that I could talk to her for a while", when="press 2")])
         strategy = WarmTransfer(SUPERVISOR, briefing=Briefing(gate=Gate.KEYS_ONLY))
         caller = await transferred(sandbox, strategy, consultation_model=[Calls("accept_call"), "Fine."])
 
