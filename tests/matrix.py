@@ -164,25 +164,25 @@ def _leaks(what: Seen, moved_at: float) -> Iterator[str]:
     for heard in what.caller.heard:
         if heard.speaker != "agent" and heard.began < moved_at:
             yield f"the caller heard the target say {heard.text!r}"
-        if heard.speaker == "agent" and any(_is_part_of(heard.text, text) for text in consultation):
+        if heard.speaker == "agent" and any(is_part_of(heard.text, text) for text in consultation):
             yield f"the caller heard {heard.text!r}"
     for target in what.targets:
         for heard in target.heard:
             if heard.speaker == what.caller.number and heard.began < moved_at:
                 yield f"the target heard the caller say {heard.text!r}"
-            if heard.speaker == "agent" and any(_is_part_of(heard.text, text) for text in (CONNECTING, SORRY)):
+            if heard.speaker == "agent" and any(is_part_of(heard.text, text) for text in (CONNECTING, SORRY)):
                 yield f"the target heard {heard.text!r}"
-        music = _longest_music(target)
+        music = longest_music(target)
         if music > FADES:
             yield f"the target heard music for {music:.1f} s"
 
 
-def _is_part_of(heard: str, text: str) -> bool:
+def is_part_of(heard: str, text: str) -> bool:
     """Whether what was heard has `text` in it, or is more than a word of it."""
     return text in heard or (" " in heard and heard in text)
 
 
-def _longest_music(target: Target) -> float:
+def longest_music(target: Target) -> float:
     """The longest time, in seconds, of sound without words."""
     longest = music = 0.0
     for begin, end in target.audible:
@@ -206,7 +206,7 @@ def ours(cell: Cell) -> Row:
         loop.set_exception_handler(lambda _, context: errors.append(str(context.get("exception", context["message"]))))
         what = await seen(cell.target, cell.caller, cell.platform, watched)
         await asyncio.sleep(30.0)
-        return what, [task.get_name() for task in asyncio.all_tasks() if _is_of_ours(task)]
+        return what, [task.get_name() for task in asyncio.all_tasks() if is_of_ours(task)]
 
     logging.disable(logging.CRITICAL)
     try:
@@ -231,7 +231,7 @@ def ours(cell: Cell) -> Row:
     )
 
 
-def _is_of_ours(task: "asyncio.Task[Any]") -> bool:
+def is_of_ours(task: "asyncio.Task[Any]") -> bool:
     code = getattr(task.get_coro(), "cr_code", None)
     path = Path(code.co_filename) if code is not None else Path()
     return "calltransfer" in path.parts and "sandbox" not in path.parts

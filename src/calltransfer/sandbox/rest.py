@@ -28,6 +28,7 @@ class Fault:
         acted: Do what was asked for first: the answer is lost, not the request.
         headers: Answer with these headers.
         times: How many requests it applies to; None: all.
+        applied_at: When it was applied, each time, in seconds on the clock of the network.
     """
 
     method: str
@@ -40,6 +41,7 @@ class Fault:
     acted: bool = False
     headers: dict[str, str] = attrs.field(factory=dict)
     times: int | None = None
+    applied_at: list[float] = attrs.field(factory=list, init=False)
 
     def applies_to(self, request: web.Request) -> bool:
         """Whether it is meant for this request."""
@@ -140,6 +142,7 @@ class RestServer:
             return await self._answered(request, handler)
         if fault.times is not None:
             fault.times -= 1
+        fault.applied_at.append(self.network.now())
         return await self._with_fault(fault, request, handler)
 
     async def _with_fault(

@@ -1,0 +1,390 @@
+"""Looks at the network while a call is under fire, and holds it to the invariants of the design.
+
+Who is in which room, which legs are open, what was heard: nothing that our own code says of itself is believed. What it
+reports is compared with what the network shows at that moment.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import attrs
+
+from calltransfer import Briefing, Gate, Outcome, Phase, TransferEvent
+from calltransfer.sandbox import Caller, Fault, Sandbox, Target
+from tests.matrix import FADES, is_of_ours, is_part_of, longest_music
+
+SUPERVISOR = "+14155550199"
+MANAGER = "+14155550188"
+BILLING = "+14155550123"
+
+GREETING = "Hello, how can I help?"
+CONNECTING = "I am connecting you now."
+SORRY = "Unfortunately that did not work."
+SUMMARY = "They want a refund and have waited for three weeks."
+ANSWER = "They paid twice."
+ASKS_FOR_MANAGER = "let me speak to the manager at once"
+
+AGREES = ("yes please", "yes", "sure, put them through")
+SOUNDS_RIGHT = "sounds all right to me"
+"""What a target says of which a model understands that they agree."""
+
+ALONE = 2.5
+"""Seconds that a caller may be alone: two, and what looking now and then and moving a leg once add; with the platform's own
+time for two requests, of which one finds it out and one moves them."""
+
+ALONE_WHILE_THE_PLATFORM_FAILS = 60.0
+"""Seconds that they may be while the platform refuses what would bring them back: three tries, then their call ends."""
+
+SILENT = 1.0
+"""Seconds without sound that a caller on hold may hear."""
+
+BOUND = 330.0
+"""Seconds within which a transfer has an end, whatever happens."""
+
+GONE = 20.0
+"""Seconds after a caller's hang-up, on a platform that works, within which nobody is dialled or on a line for them."""
+
+TOLD_WITHIN = 100.0
+"""Seconds within which a caller who stays is told how a transfer ended, however often they break into it."""
+
+FAULTS_LINGER = 20.0
+"""Seconds after a fault in which what it has delayed may still be under way."""
+
+BAD_NEWS = frozenset(Outcome) - {Outcome.CONNECTED, Outcome.MESSAGE_TAKEN, Outcome.CALLER_LEFT, Outcome.CANCELLED}
+"""Ends that a caller who is still there is told."""
+
+_AWAITED = 20.0
+
+
+@attrs.define
+class Transferred:
+    """One transfer, as its events tell it."""
+
+    route: str
+    dialled: list[Target] = attrs.field(factory=list)
+    on_hold: float | None = None
+    held: list[tuple[float, float]] = attrs.field(factory=list)
+    finished: float | None = None
+    outcome: Outcome | None = None
+    withdrawn: bool = False
+    phases: list[Phase] = attrs.field(factory=list)
+
+
+class Witness:
+    """Notes what does not hold of one call.
+
+    Args:
+        sandbox: Where it is made.
+        faults: What goes wrong with requests; more may come.
+        stays: Whether the agent stays with caller and target.
+        gate: What it takes for the supervisor to agree.
+        hides_transfers: Whether the platform is one that shows a forwarded call as ended, and nothing else.
+        latency: Seconds that the platform takes to answer a request.
+
+    Attributes:
+        broken: What did not hold, each with its invariant's name first.
+        transfers: Every transfer, by its id.
+        caller: The caller, once they have called.
+        hung_up_at: When the caller hung up.
+        closed_at: When the agent's side ended the call.
+    """
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        faults: Sequence[Fault],
+        *,
+        stays: bool,
+        gate: Gate,
+        hides_transfers: bool,
+        latency: float,
+    ) -> None:
+        self.broken: list[str] = []
+        self.transfers: dict[str, Transferred] = {}
+        self.caller: Caller
+        self.hung_up_at = math.inf
+        self.closed_at = math.inf
+        self._sandbox = sandbox
+        self._faults = faults
+        self._stays = stays
+        self._gate = gate
+        self._hides_transfers = hides_transfers
+        self._alone = ALONE + 2 * latency
+        self._lines: list[tuple[float, str]] = []
+        self._agreed: set[str] = set()
+        self._alone_since: float | None = None
+        self._was_alone: list[tuple[float, float]] = []
+        self._faulty_at = self._faulty_since = -math.inf
+        self._awaited = (Phase.STARTED, asyncio.Event())
+
+    def note(self, line: str) -> None:
+        """Adds to the timeline."""
+        self._lines.append((_now(), line))
+
+    def timeline(self) -> Iterator[str]:
+        """The call, line by line."""
+        lines = [*self._lines]
+        lines += [(at, f"caller's leg: {status}") for status, at in self.caller.statuses]
+        lines += [(heard.began, f"caller hears {heard.speaker}: {heard.text}") for heard in self.caller.heard]
+        for target in self._sandbox.targets:
+            lines += [(at, f"leg of {target.number}: {status}") for status, at in target.statuses]
+            lines += [(heard.began, f"{target.number} hears {heard.speaker}: {heard.text}") for heard in target.heard]
+        began = min((at for at, _ in lines), default=0.0)
+        for at, line in sorted(lines, key=lambda entry: entry[0]):
+            yield f"{at - began:9.2f}  {line}"
+
+    def holds(self, invariant: str, condition: bool, why: str) -> None:
+        """Notes that an invariant is broken, unless it is not."""
+        line = f"{invariant}: {why}"
+        if not condition and line not in self.broken:
+            self.broken.append(line)
+            self.note(f"*** {line}")
+
+    # What our code says happens; it is held to what the network shows
+
+    def told(self, event: TransferEvent) -> None:
+        """An event of a transfer."""
+        outcome = f" {event.outcome}" if event.outcome is not None else ""
+        self.note(f"{event.route}: {event.phase}{outcome} {event.detail}".rstrip())
+        self._note_who_is_dialled()
+        transfer = self.transfers.setdefault(event.transfer_id, Transferred(event.route))
+        transfer.phases.append(event.phase)
+        if event.phase is Phase.ON_HOLD:
+            transfer.on_hold = _now()
+        elif event.phase in {Phase.OFF_HOLD, Phase.CONNECTING, Phase.FINISHED} and transfer.on_hold is not None:
+            transfer.held.append((transfer.on_hold, _now()))
+            transfer.on_hold = None
+        if event.phase is Phase.FINISHED:
+            self.holds("truth", transfer.finished is None, "a transfer was finished twice")
+            transfer.finished, transfer.outcome = _now(), event.outcome
+            transfer.withdrawn = event.detail == "withdrawn"
+            self._at_its_end(transfer)
+        if event.phase is self._awaited[0]:
+            self._awaited[1].set()
+
+    async def until(self, phase: Phase) -> None:
+        """Waits until a transfer comes to a certain point once more, at most a while."""
+        self._awaited = (phase, asyncio.Event())
+        try:
+            async with asyncio.timeout(_AWAITED):
+                await self._awaited[1].wait()
+        except TimeoutError:
+            return
+
+    def _at_its_end(self, transfer: Transferred) -> None:
+        where, leg = self.caller.connected_to, self.caller.leg
+        assert leg is not None
+        forwarded = any(status == "transferred" for status, _ in leg.log)
+        with_target = where in {SUPERVISOR, MANAGER}
+        if transfer.outcome is not Outcome.CONNECTED:
+            self.holds("truth", not with_target, f"{transfer.outcome}, and the caller is with a target")
+            unknowable = self._faulty or self._closed or self._hides_transfers
+            self.holds("truth", not forwarded or unknowable, f"{transfer.outcome}, and the call was forwarded")
+        elif transfer.route == "billing":
+            self.holds("truth", forwarded, f"connected, and the caller's leg is {leg.status}")
+        else:
+            one_left = leg.over or transfer.dialled[-1].leg.over
+            self.holds("truth", with_target or one_left, f"connected, and the caller is with {where}")
+        if transfer.outcome is Outcome.CALLER_LEFT:
+            self.holds("truth", leg.over or where == "nobody", f"caller_left, and they are with {where}")
+        reported = Phase.NOT_RELEASED in transfer.phases
+        self.holds(
+            "no orphan leg", reported or not any(map(self._orphan, transfer.dialled)), "a leg is open at the end"
+        )
+
+    def _orphan(self, target: Target) -> bool:
+        with_caller = target.connected_to == self.caller.number
+        # Who has been connected, and whose caller hangs up in the same moment, is released now.
+        left_by_caller = self.caller.connected_to == "hung up" and target.leg.id in self._agreed
+        return not (target.leg.over or with_caller or left_by_caller)
+
+    def _note_who_is_dialled(self) -> None:
+        """Whoever has been dialled since the last look is the newest transfer's: there is one at a time."""
+        known = sum(len(transfer.dialled) for transfer in self.transfers.values())
+        for target in self._sandbox.targets[known:]:
+            list(self.transfers.values())[-1].dialled.append(target)
+            self._listen_to(target)
+
+    def _listen_to(self, target: Target) -> None:
+        """Notes when a target says yes, to somebody who has told them that there is a caller."""
+        say, press = target.say, target.press
+        by_voice = target.number == MANAGER or self._gate is not Gate.KEYS_ONLY
+
+        async def heard_say(text: str) -> None:
+            await say(text)
+            if by_voice and text in {*AGREES, SOUNDS_RIGHT} and greeted():
+                self._agreed.add(target.leg.id)
+
+        async def heard_press(digit: str) -> None:
+            if digit == "1" and greeted():
+                self._agreed.add(target.leg.id)
+            await press(digit)
+
+        def greeted() -> bool:
+            return any("caller for you" in text for text in target.texts_heard)
+
+        target.say, target.press = heard_say, heard_press  # type: ignore[method-assign]
+
+    # What the network shows
+
+    async def watch(self) -> None:
+        """Looks at the network whenever something happens, and four times a second."""
+        while True:
+            self.look()
+            await self.caller.something_happens_within(0.25)
+
+    def look(self) -> None:
+        """Looks at the network now."""
+        now, where = _now(), self.caller.connected_to
+        self._note_who_is_dialled()
+        applied = max((at for fault in self._faults for at in fault.applied_at), default=-math.inf)
+        if applied > self._faulty_at:
+            self._faulty_since = self._faulty_since if self._faulty else applied
+            self._faulty_at = applied
+        if where == "nobody" and not self._on_their_own:
+            self._alone_since = now if self._alone_since is None else self._alone_since
+            bound = ALONE_WHILE_THE_PLATFORM_FAILS if self._faulty else self._alone
+            alone = now - self._alone_since > bound
+            self.holds("never stranded", not alone or self._cannot_be_helped, f"alone for more than {bound:g} s")
+        elif self._alone_since is not None:
+            self._was_alone.append((self._alone_since, now))
+            self._alone_since = None
+        for target in self._sandbox.targets:
+            agreed = target.leg.id in self._agreed
+            self.holds(
+                "consent", agreed or target.connected_to != self.caller.number, "connected to who has not agreed"
+            )
+        if now - self.hung_up_at > GONE and not self._faulty:
+            self.holds("caller first", not self._open_legs, "a target is on the line for a caller who has left")
+
+    @property
+    def _faulty(self) -> bool:
+        return _now() - self._faulty_at < FAULTS_LINGER
+
+    @property
+    def _cannot_be_helped(self) -> bool:
+        """Whether the platform fails for so long that nobody can be brought back, nor their call ended."""
+        return self._faulty and _now() - self._faulty_since > ALONE_WHILE_THE_PLATFORM_FAILS / 2
+
+    @property
+    def _closed(self) -> bool:
+        return self.closed_at < math.inf
+
+    @property
+    def _on_their_own(self) -> bool:
+        """Whether a caller without company is not ours to help: forwarded, gone, or in the room of who was closed."""
+        leg = self.caller.leg
+        assert leg is not None
+        forwarded = any(status == "transferred" for status, _ in leg.log)
+        at_home = leg.room_id == self.caller.room_id
+        return forwarded or leg.over or (self._closed and at_home) or self._unwatched
+
+    @property
+    def _unwatched(self) -> bool:
+        """Whether caller and target talk without an agent: the author has asked for that, or ended their side."""
+        connected = any(transfer.outcome is Outcome.CONNECTED for transfer in self.transfers.values())
+        return connected and (self._closed or not self._stays)
+
+    @property
+    def _open_legs(self) -> list[str]:
+        return [target.leg.id for target in self._sandbox.targets if not (target.leg.over or self._unwatched)]
+
+    # Afterwards
+
+    async def settled(self) -> None:
+        """Waits until every transfer has ended and nothing happens any more."""
+        try:
+            async with asyncio.timeout(BOUND):
+                while await self.caller.talking_to(settled_for=12.0) and self._unfinished:
+                    await self.caller.something_happens_within(1.0)
+        except TimeoutError:
+            self.holds("bounded", False, f"not over after {BOUND:g} s: {', '.join(self._unfinished) or 'the talk'}")
+        self.look()
+
+    @property
+    def _unfinished(self) -> list[str]:
+        return [transfer.route for transfer in self.transfers.values() if transfer.finished is None]
+
+    @property
+    def _with_agent(self) -> bool:
+        session = self.caller.session
+        gone = self._closed or self.hung_up_at < math.inf or self.caller.over.is_set() or session.agent is None
+        return not gone and self.caller.connected_to == "agent"
+
+    async def talks(self) -> None:
+        """A caller who is with the agent is heard, and answered."""
+        if self._with_agent:
+            before = _now()
+            await self.caller.say("are you still there")
+            answered = await self._soon(
+                lambda: any(heard.speaker == "agent" and heard.began > before for heard in self.caller.heard)
+            )
+            self.holds("never stranded", answered, "the agent does not answer the caller any more")
+
+    async def is_transferred_again(self) -> None:
+        """A caller who is with the agent can be transferred, after all that has happened."""
+        if self._with_agent:
+            await self.caller.say(ASKS_FOR_MANAGER)
+            connected = await self._soon(lambda: self.caller.connected_to == MANAGER)
+            self.holds("clean", connected, "a further transfer does not work")
+
+    async def _soon(self, condition: Callable[[], bool]) -> bool:
+        for _ in range(120):
+            if condition():
+                return True
+            await self.caller.something_happens_within(0.5)
+        return False
+
+    def look_back(self) -> None:
+        """Looks at what was heard, and at what was told."""
+        briefing = Briefing()
+        for heard in self.caller.heard:
+            meant_for_target = (briefing.greeting, briefing.opening(SUMMARY), ANSWER)
+            leaked = heard.speaker == "agent" and any(is_part_of(heard.text, text) for text in meant_for_target)
+            self.holds("leg isolation", not leaked, f"the caller heard {heard.text!r}")
+        for target in self._sandbox.targets:
+            for heard in target.heard:
+                meant_for_caller = (CONNECTING, SORRY, GREETING)
+                leaked = heard.speaker == "agent" and any(is_part_of(heard.text, text) for text in meant_for_caller)
+                self.holds("leg isolation", not leaked, f"a target heard {heard.text!r}")
+            self.holds("leg isolation", longest_music(target) <= FADES, "a target heard music")
+        for transfer in self.transfers.values():
+            silence = max((self._silence(*held) for held in transfer.held), default=0.0)
+            self.holds("never silent on hold", silence <= SILENT, f"a caller on hold heard nothing for {silence:.1f} s")
+            self._was_told(transfer)
+
+    def _silence(self, begin: float, end: float) -> float:
+        """The longest silence of a caller on hold, in seconds; after a hang-up, or while they are alone, there is none."""
+        end = min(end, self.hung_up_at, self.closed_at)
+        if end <= begin or any(alone[0] < end and begin < alone[1] for alone in self._was_alone):
+            return 0.0
+        return self.caller.longest_silence(begin, end)
+
+    def _was_told(self, transfer: Transferred) -> None:
+        told = sum(phase in {Phase.TOLD, Phase.NOT_TOLD} for phase in transfer.phases)
+        returned = Phase.RETURNED in transfer.phases
+        self.holds("truth", told <= (2 if returned else 1), "an end was told twice")
+        self.holds(
+            "truth",
+            not told or returned or transfer.outcome is not Outcome.CONNECTED,
+            "a connection was told to be none",
+        )
+        if transfer.outcome in BAD_NEWS and transfer.finished is not None and not transfer.withdrawn:
+            left = min(self.hung_up_at, self.closed_at)
+            self.holds(
+                "truth", told > 0 or left < transfer.finished + TOLD_WITHIN, f"{transfer.outcome}, and nobody was told"
+            )
+
+    def look_for_what_is_left(self) -> None:
+        """Looks for a leg, a task or a connection that is left when everybody has gone."""
+        reported = any(Phase.NOT_RELEASED in transfer.phases for transfer in self.transfers.values())
+        self.holds("no orphan leg", not self._open_legs or reported, "a leg is open when everybody has gone")
+        left = [task.get_name() for task in asyncio.all_tasks() if is_of_ours(task)]
+        self.holds("clean", not left, f"tasks were left behind: {left}")
+        hung = any(fault.hang and fault.applied_at for fault in self._faults)  # on the server's side, for ever
+        self.holds("clean", hung or not self._sandbox.open_connections, "a connection to the platform is open")
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
