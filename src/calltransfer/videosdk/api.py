@@ -86,8 +86,8 @@ class VideoSDKAPI:
         """
         answer = await self._get(f"/v2/sip/call/{leg_id}", {}, timeout)
         leg = parsed_leg(answer.get("data", answer))
-        if leg is None:
-            raise AnswerLost("the platform's answer holds no call")
+        if leg is None or leg.id != leg_id:
+            raise AnswerLost("the platform's answer does not hold the call that was asked for")
         return leg
 
     async def legs(self, *, room_id: str, session_id: str | None = None) -> AsyncIterator[Leg]:
@@ -156,13 +156,19 @@ class VideoSDKAPI:
             body["token"] = token
         await self._request("POST", "/v2/sip/call/switch-room", body=body, timeout=ACT_TIMEOUT, repeatable=False)
 
-    async def end(self, leg_id: str, *, timeout: float = READ_TIMEOUT) -> None:
+    async def end(self, leg_id: str, *, timeout: float = READ_TIMEOUT) -> bool:
         """Ends a leg, ringing or answered. Ending it twice changes nothing, so it is tried again.
+
+        Returns:
+            Whether the answer itself says that it is over; a 2xx alone does not.
 
         Raises:
             PlatformError: it was refused, or the platform could not be reached.
         """
-        await self._request("POST", "/v2/sip/call/end", body={"callId": leg_id}, timeout=timeout, repeatable=True)
+        body = {"callId": leg_id}
+        answer = await self._request("POST", "/v2/sip/call/end", body=body, timeout=timeout, repeatable=True)
+        leg = parsed_leg(answer.get("data", answer))
+        return leg is not None and leg.id == leg_id and leg.over
 
     async def end_session(self, room_id: str) -> None:
         """Ends everything in a room.

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -117,20 +117,27 @@ class DialledLeg:
             if await self._ended(self._api.end_session(self._room_id)):
                 return
 
-    async def _ended(self, request: Any) -> bool:
+    async def _ended(self, request: Awaitable[bool | None]) -> bool:
         try:
-            await request
+            says_so = await request
         except PlatformError as error:
             logger.info("a leg was not ended: %s", error)
-            said_so = False
-        else:
-            said_so = True
+            says_so = False
         try:
             return (await self._api.leg(self.id or "", timeout=_END_ONCE)).over
         except NotFound:
-            return True
+            return await self._is_listed_no_more()
         except PlatformError:
-            return said_so  # nothing else is to be had
+            return bool(says_so)  # nothing else is to be had
+
+    async def _is_listed_no_more(self) -> bool:
+        """Whether the room's list agrees that there is no such leg: "not found" alone may be a platform in trouble."""
+        try:
+            return not [
+                leg async for leg in self._api.legs(room_id=self._room_id) if leg.id == self.id and not leg.over
+            ]
+        except PlatformError:
+            return False
 
     async def _known(self) -> bool:
         """Whether the leg is known, now that a request which was still under way is over."""

@@ -1,0 +1,78 @@
+"""Calls under fire: a short run of the machine, and every call in which it once found something, made short.
+
+`make fire` runs it for long.
+"""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from calltransfer.call import Move
+from tests.fire import PhoneCall, Setting, under_fire
+
+CALLS = 60
+STEPS = 20
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Everything goes wrong here: what the SDK says of it is not worth reading."""
+    logger = logging.getLogger("videosdk")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    yield
+    logger.setLevel(level)
+
+
+TestUnderFire = PhoneCall.TestCase
+TestUnderFire.settings = settings(
+    max_examples=CALLS,
+    stateful_step_count=STEPS,
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def test_an_end_is_believed_only_when_the_platform_says_so() -> None:
+    """A leg whose end and whose readings are answered with nonsense is reported as not released, and tried again."""
+    with under_fire(Setting(target="silent", answers_after=12.0)) as call:
+        call.until(phase="ringing")
+        call.platform_fails(request="everything", fault="wrong types", times=None, then=0.0)
+        call.time_passes(seconds=40.0)
+
+
+def test_a_platform_that_knows_nothing_any_more_has_not_ended_a_leg() -> None:
+    """When every request is answered with "not found", a leg that was ringing is not taken for ended."""
+    with under_fire(Setting(target="no answer")) as call:
+        call.until(phase="ringing")
+        call.platform_fails(request="everything", fault="unknown", times=None, then=0.0)
+        call.time_passes(seconds=40.0)
+
+
+def test_the_answer_of_another_call_says_nothing() -> None:
+    """A document of another call, in the place of the target's, is none."""
+    with under_fire(Setting(target="no answer")) as call:
+        call.until(phase="ringing")
+        call.platform_fails(request="everything", fault="another call", times=None, then=0.0)
+        call.time_passes(seconds=40.0)
+
+
+@pytest.mark.parametrize("move", ["caller", "target"])
+def test_a_move_that_loses_somebody_shows_without_a_log(move: Move) -> None:
+    """A caller, or target, who leaves one room and never comes into the other is missed within two seconds."""
+    with under_fire(Setting(move=move, unknowns={"keeps_log": False})) as call:
+        call.room_fails(trouble="a leg that is switched vanishes", then=0.0)
+        call.until(phase="connecting")
+        call.time_passes(seconds=15.0)
+
+
+def test_a_caller_who_is_brought_back_hears_nothing_that_was_meant_for_the_target() -> None:
+    """A realtime model that answers a target who has gone does not answer the caller who has come instead."""
+    with under_fire(Setting(kind="realtime", target="hangs up after yes", latency=0.05, recorded=True)) as call:
+        call.until(phase="connecting")
+        call.caller_presses(key="1", then=0.1)
+        call.platform_fails(request="switch", fault="another call", times=1, then=15.0)
