@@ -29,6 +29,9 @@ APPEAR_TIMEOUT = 1.0
 """Seconds for somebody to be in the room that the platform says they have been moved into; until then they are alone."""
 
 
+_MOVES_NO_LONGER = frozenset({"answered", "switch-room-completed"})
+
+
 @attrs.frozen
 class Room:
     """A room that a leg can be moved into.
@@ -52,12 +55,16 @@ class Switch:
         leg_id: The leg.
         room: Where it is to be.
         role: Who it is: begins the participant's id.
+        still_there: Whether they are in the room they are moved out of; None where they are in none.
     """
 
-    def __init__(self, api: VideoSDKAPI, *, leg_id: str, room: Room, role: str) -> None:
+    def __init__(
+        self, api: VideoSDKAPI, *, leg_id: str, room: Room, role: str, still_there: Callable[[], bool] | None
+    ) -> None:
         self._api = api
         self._leg_id = leg_id
         self._room = room
+        self._still_there = still_there
         self._asked_id = f"{role}-{uuid.uuid4().hex[:12]}"
         self._there_before = {participant.id for participant in room.attendance.phones}
         self._before: Leg | None = None
@@ -167,6 +174,7 @@ class Switch:
             await asyncio.sleep(POLL_INTERVAL)
 
     async def _read(self) -> None:
+        had_left = self._still_there is not None and not self._still_there()
         try:
             leg = await self._api.leg(self._leg_id, timeout=2.0)
         except PlatformError as error:
@@ -175,7 +183,9 @@ class Switch:
         before = self._before = self._before or leg
         # A leg that was moved in vain before still says so: only what is new counts.
         new = Counter(leg.log) - Counter(before.log)
-        if "switch-room-completed" in new and self._completed_at is None:
+        # Not every platform keeps a log: who has left, on a leg that is being moved no longer, has been moved.
+        moved = had_left and leg.status in _MOVES_NO_LONGER
+        if (moved or "switch-room-completed" in new) and self._completed_at is None:
             self._completed_at = asyncio.get_running_loop().time()
         self._has_failed = "switch-room-failed" in new or (leg.status == "switch-room-failed" != before.status)
         if leg.over:
