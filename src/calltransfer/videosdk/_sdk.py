@@ -438,23 +438,29 @@ def deafen(room: VideoSDKHandler) -> Callable[[], None]:
     return hear
 
 
-async def _discard(_pcm: bytes) -> None:
-    return
+class _Muted:
+    """In the place of a track's method: nothing that is put in is heard, but what is played although it is muted."""
+
+    def __init__(self, method: Callable[[bytes], Awaitable[None]]) -> None:
+        self.method = method
+
+    async def __call__(self, _pcm: bytes) -> None:
+        """Discards it."""
 
 
 def mute(room: VideoSDKHandler) -> Callable[[], None]:
     """Has nothing of the agent be heard in `room` from now on, whoever makes it speak; returns what undoes it."""
     track = room.audio_track
     names = [name for name in ("add_new_bytes", "add_background_bytes") if hasattr(track, name)]
-    before = {name: vars(track).get(name) for name in names}
-    if _discard in before.values():
+    if any(isinstance(getattr(track, name), _Muted) for name in names):
         return lambda: None
+    before = {name: vars(track).get(name) for name in names}
     # Not interrupt(): what it fades out would still be heard by who comes into the room now.
     for buffer in ("frame_buffer", "audio_data_buffer", "background_audio_buffer"):
         if hasattr(track, buffer):
             getattr(track, buffer).clear()
     for name in names:
-        setattr(track, name, _discard)
+        setattr(track, name, _Muted(getattr(track, name)))
 
     def speak() -> None:
         for name, method in before.items():
@@ -470,17 +476,18 @@ def mixes(room: VideoSDKHandler) -> bool:
     return hasattr(room.audio_track, "add_background_bytes")
 
 
-async def play(room: VideoSDKHandler, pcm: bytes) -> None:
+async def play(room: VideoSDKHandler, pcm: bytes, *, although_muted: bool = False) -> None:
     """Puts PCM into the agent's audio: as background where the room can mix."""
     track = room.audio_track
     if track is None:
         return
     if mixes(room):
-        await track.add_background_bytes(pcm)
-        return
-    if not track._accepting_audio:
-        track.enable_audio_input(manual_control=True)
-    await track.add_new_bytes(pcm)
+        put = track.add_background_bytes
+    else:
+        put = track.add_new_bytes
+        if not track._accepting_audio:
+            track.enable_audio_input(manual_control=True)
+    await (put.method if although_muted and isinstance(put, _Muted) else put)(pcm)
 
 
 async def pause_background_audio(session: AgentSession) -> Callable[[], Awaitable[None]]:

@@ -275,11 +275,13 @@ class Consultant:
 
     @asynccontextmanager
     async def music(self) -> AsyncIterator[None]:
-        """Plays music in its room: for a caller who is in it alone, and is being brought back."""
+        """Plays music in its room, and nothing else: for a caller who is in it alone, and is being brought back."""
         if self._session is None or self._conversation is None:
             yield
             return
-        line = LineOnHold(self._session, self.room, self._conversation)
+        # Its model may still have something to say to the target, and must not say it to the caller.
+        self.fall_silent()
+        line = LineOnHold(self._session, self.room, self._conversation, although_muted=True)
         playing = asyncio.get_running_loop().create_task(
             HoldMusic(reassurance=()).entertain(line),
             name="music for a caller who is brought back",

@@ -200,7 +200,13 @@ class Handover:
         with ExitStack() as stack:
             stack.enter_context(self._caller.being_moved())
             await self._stop_recording()
-            switch = Switch(self._api, leg_id=self._leg_id, room=room, role="caller")
+            switch = Switch(
+                self._api,
+                leg_id=self._leg_id,
+                room=room,
+                role="caller",
+                still_there=lambda: self._caller.is_here,
+            )
             response = await switch.done(timeout=timeout, over=Outcome.CALLER_LEFT, together=self._target_is_there)
             if response.outcome is Outcome.FAILED and await self._comes_after_all(switch, there):
                 response = Response(status="switch-room-completed")
@@ -215,7 +221,13 @@ class Handover:
 
     async def _bring_target(self, timeout: float) -> Response:
         leg = self._consultation.leg
-        switch = Switch(self._api, leg_id=(leg and leg.id) or "", room=self._home, role="target")
+        switch = Switch(
+            self._api,
+            leg_id=(leg and leg.id) or "",
+            room=self._home,
+            role="target",
+            still_there=lambda: self._consultation.target_is_there,
+        )
         response = await switch.done(
             timeout=timeout,
             over=Outcome.TARGET_LEFT,
@@ -264,10 +276,9 @@ class Handover:
 
     async def _bring_back(self, response: Response) -> Response:
         consultant = self._consultation.consultant
-        consultant.speak_again()
         async with consultant.music():
             for _ in range(_TIMES_BACK):
-                back = Switch(self._api, leg_id=self._leg_id, room=self._home, role="caller")
+                back = Switch(self._api, leg_id=self._leg_id, room=self._home, role="caller", still_there=None)
                 result = await back.done(timeout=BACK_TIMEOUT, over=Outcome.CALLER_LEFT, together=Response)
                 if result.outcome is None:
                     return response
@@ -278,6 +289,8 @@ class Handover:
                     return response
         # They are in the consultation's room, or in none. Better a call that ends with a word than one in silence.
         logger.error("a caller could not be brought back to the agent; their call is ended")
+        consultant.interrupt()
+        consultant.speak_again()
         await consultant.say(self._consultation.plan.briefing.failed)
         await self._end(self._leg_id)
         return Response(Outcome.CALLER_LEFT, "they could not be brought back to the agent, and the call was ended")

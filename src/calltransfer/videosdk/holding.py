@@ -24,12 +24,22 @@ _KEYS_TIMEOUT = 2.0
 
 
 class LineOnHold(HeldCaller):
-    """Plays and speaks to the caller through the agent's own audio."""
+    """Plays and speaks to the caller through the agent's own audio.
 
-    def __init__(self, session: AgentSession, room: Any, conversation: Conversation) -> None:
+    Args:
+        session: The agent's session.
+        room: The room both are in.
+        conversation: Who speaks in it.
+        although_muted: Whether what is played is heard although the agent is muted.
+    """
+
+    def __init__(
+        self, session: AgentSession, room: Any, conversation: Conversation, *, although_muted: bool = False
+    ) -> None:
         self._session = session
         self._room = room
         self._conversation = conversation
+        self._although_muted = although_muted
         self._at = 0
 
     @override
@@ -38,15 +48,21 @@ class LineOnHold(HeldCaller):
         size = int(SAMPLE_RATE * _CHUNK) * 2
         began, pushed = now(), 0.0
         while pushed < seconds:
-            if self._conversation.agent == "speaking" and not _sdk.mixes(self._room):
+            if self._is_interrupted:
                 # Somebody has the agent speak: in the same track music would cut its words to pieces.
                 await self._conversation.until(lambda: self._conversation.agent != "speaking", seconds)
                 began = now() - pushed
             at = self._at % len(audio)
-            await _sdk.play(self._room, (audio[at : at + size] + audio[: max(0, at + size - len(audio))])[:size])
+            chunk = (audio[at : at + size] + audio[: max(0, at + size - len(audio))])[:size]
+            await _sdk.play(self._room, chunk, although_muted=self._although_muted)
             self._at = at + size
             pushed += _CHUNK
             await asyncio.sleep(max(0.0, began + pushed - _LEAD - now()))
+
+    @property
+    def _is_interrupted(self) -> bool:
+        mixes = self._although_muted or _sdk.mixes(self._room)
+        return self._conversation.agent == "speaking" and not mixes
 
     @override
     async def say(self, text: str) -> None:
