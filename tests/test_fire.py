@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from calltransfer.call import Move
+from calltransfer.sandbox import Calls
 from tests.fire import PhoneCall, Setting, under_fire
 
 CALLS = 60
@@ -76,3 +77,10 @@ def test_a_caller_who_is_brought_back_hears_nothing_that_was_meant_for_the_targe
         call.until(phase="connecting")
         call.caller_presses(key="1", then=0.1)
         call.platform_fails(request="switch", fault="another call", times=1, then=15.0)
+
+
+def test_an_answer_that_the_sdk_has_forgotten_does_not_make_another_one_doubtful() -> None:
+    """After a change of agents, a transfer asked for in a finished sentence is begun, whatever waits to be confirmed."""
+    with under_fire(Setting(preemptive=True, target="IVR", asks="")) as call:
+        call.model_will(does=Calls("another_agent"))
+        call.caller_says(text="thank you", then=8.0)

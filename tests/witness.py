@@ -19,7 +19,7 @@ MANAGER = "+14155550188"
 BILLING = "+14155550123"
 
 GREETING = "Hello, how can I help?"
-CONNECTING = "I am connecting you now."
+CONNECTING = "Putting you through now."
 SORRY = "Unfortunately that did not work."
 SUMMARY = "They want a refund and have waited for three weeks."
 ANSWER = "They paid twice."
@@ -256,7 +256,11 @@ class Witness:
                 "consent", agreed or target.connected_to != self.caller.number, "connected to who has not agreed"
             )
         if now - self.hung_up_at > GONE and not self._faulty:
-            self.holds("caller first", not self._open_legs, "a target is on the line for a caller who has left")
+            self.holds(
+                "caller first",
+                not self._open_legs or self._reported,
+                "a target is on the line for a caller who has left",
+            )
 
     @property
     def _faulty(self) -> bool:
@@ -289,6 +293,11 @@ class Witness:
     @property
     def _open_legs(self) -> list[str]:
         return [target.leg.id for target in self._sandbox.targets if not (target.leg.over or self._unwatched)]
+
+    @property
+    def _reported(self) -> bool:
+        """Whether it was reported that the platform does not end a leg."""
+        return any(Phase.NOT_RELEASED in transfer.phases for transfer in self.transfers.values())
 
     # Afterwards
 
@@ -378,8 +387,7 @@ class Witness:
 
     def look_for_what_is_left(self) -> None:
         """Looks for a leg, a task or a connection that is left when everybody has gone."""
-        reported = any(Phase.NOT_RELEASED in transfer.phases for transfer in self.transfers.values())
-        self.holds("no orphan leg", not self._open_legs or reported, "a leg is open when everybody has gone")
+        self.holds("no orphan leg", not self._open_legs or self._reported, "a leg is open when everybody has gone")
         left = [task.get_name() for task in asyncio.all_tasks() if is_of_ours(task)]
         self.holds("clean", not left, f"tasks were left behind: {left}")
         hung = any(fault.hang and fault.applied_at for fault in self._faults)  # on the server's side, for ever

@@ -194,6 +194,11 @@ def unconfirmed_generation(session: AgentSession) -> UnconfirmedGeneration | Non
     task = orchestrator._preemptive_generation_task
     if task is None or task.done():
         return None
+    # After a change of agents the SDK answers the caller's final words anew, and leaves the other answer to wait.
+    frame = getattr(task.get_coro(), "cr_frame", None)
+    utterance = frame.f_locals.get("handle") if frame is not None else None
+    if utterance is not None and session.current_utterance is not utterance:
+        return None
     return UnconfirmedGeneration(orchestrator, task)
 
 
