@@ -91,6 +91,16 @@ class Network:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def forget(self, before: float) -> None:
+        """Keeps nothing more of legs that had ended by then, nor of their rooms, once those are empty."""
+        over = [leg for leg in self.legs.values() if leg.ended is not None and leg.ended < before]
+        for leg in over:
+            del self.legs[leg.id]
+            self._tasks.pop(leg.id, None)
+            room = self.rooms.get(leg.room_id)
+            if room is not None and not room.live:
+                del self.rooms[room.id]
+
     @staticmethod
     def now() -> float:
         """Seconds on the loop's clock."""

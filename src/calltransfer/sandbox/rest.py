@@ -1,6 +1,7 @@
 """The platform's REST API, served over real HTTP, with the faults a test asks for."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -77,7 +78,8 @@ class RestServer:
         self.latency = 0.0
         self.faults: list[Fault] = []
         self.requests: list[Request] = []
-        self._connections: dict[object, int] = {}
+        self._connections: dict[Any, int] = {}
+        self._numbers = itertools.count(1)
         self._stopping = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
@@ -106,6 +108,14 @@ class RestServer:
         await site.start()
         return int(self._runner.addresses[0][1]) if self._runner.addresses else port
 
+    def forget(self) -> None:
+        """Keeps no request so far, no fault that is used up, and no connection that is closed."""
+        self.requests.clear()
+        self._connections = {
+            known: number for known, number in self._connections.items() if known.transport is not None
+        }
+        self.faults[:] = [fault for fault in self.faults if fault.times != 0]
+
     @property
     def open_connections(self) -> int:
         """How many connections clients hold open."""
@@ -125,13 +135,14 @@ class RestServer:
         if request.path.endswith("/agent-analytics"):
             return await handler(request)
         body = await request.json() if request.can_read_body else None
-        connection = self._connections.setdefault(request.protocol, len(self._connections) + 1)
+        if request.protocol not in self._connections:
+            self._connections[request.protocol] = next(self._numbers)
         self.requests.append(
             Request(
                 request.method,
                 request.path,
                 self.network.now(),
-                connection,
+                self._connections[request.protocol],
                 request.headers.get("Authorization", ""),
                 body,
             )

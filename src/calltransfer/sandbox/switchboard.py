@@ -162,6 +162,14 @@ class Switchboard:
         self._lives.append(self._loop.create_task(target.live(), name=f"life of {target.number}"))
         self.change()
 
+    def forget(self) -> None:
+        """Keeps only those phones whose leg the network still knows, and the agents who are in a room."""
+        known = self._cloud.network.legs
+        self.phones = [phone for phone in self.phones if phone.leg is not None and phone.leg.id in known]
+        self.clients = [client for client in self.clients if client.inside]
+        self._lives = [life for life in self._lives if not life.done()]
+        self._by_peer.clear()
+
     # What an agent's connection to a room needs
 
     async def join(self, client: SandboxRoomClient) -> Room | None:
