@@ -37,6 +37,9 @@ DECISION_TIMEOUT = 30.0
 CONNECT_TIMEOUT = 10.0
 """Seconds for caller and target to be seen in one room, with audio."""
 
+LEAVE_TIMEOUT = 8.0
+"""Seconds for the last sentence to a caller whose session closes: fifteen to twenty words take six."""
+
 Move = Literal["caller", "target"]
 
 ProgressListener = Callable[[Phase, str, str | None], None]
@@ -223,6 +226,17 @@ class Call(ABC):
     @abstractmethod
     async def say(self, text: str) -> bool:
         """Says `text` to the caller as it is; where there is no voice for it, asks the model to."""
+
+    async def take_leave(self, text: str) -> bool:
+        """Says `text` to the caller at once, as the last thing before the session closes; returns whether it was heard.
+
+        Whatever the agent is saying is broken off. Returns within `LEAVE_TIMEOUT` seconds.
+        """
+        try:
+            async with asyncio.timeout(LEAVE_TIMEOUT):
+                return await self.say(text)
+        except TimeoutError:
+            return False
 
     @abstractmethod
     async def handed_over(self) -> bool:

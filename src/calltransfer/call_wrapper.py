@@ -136,6 +136,10 @@ class CallWrapper(Call):
         return await self.wrapped.say(text)
 
     @override
+    async def take_leave(self, text: str) -> bool:
+        return await self.wrapped.take_leave(text)
+
+    @override
     async def handed_over(self) -> bool:
         return await self.wrapped.handed_over()
 

@@ -42,11 +42,17 @@ logger = logging.getLogger("calltransfer")
 STRATEGY_TIMEOUT = 300.0
 """Seconds after which a strategy is taken for hung; while a call is being forwarded they do not count."""
 
-CLOSE_TIMEOUT = 5.0
-"""Seconds that a closing session waits for the end of a call that has been forwarded, and then for what it cancelled."""
+CLOSE_TIMEOUT = 4.0
+"""Seconds that a closing session waits for the end of a call that has been forwarded, or is being connected."""
 
-RELEASE_TIMEOUT = 9.0
-"""Seconds more that it waits for a target to be told and released: in all less than the 15 s the SDK gives a shutdown."""
+CLOSE_DEADLINE = 14.5
+"""Seconds for all of a closing: the caller told, the target told and released, everything let go of.
+
+`JobContext.shutdown()` gives each of its callbacks 15 s, and goes on to the session's own close then.
+"""
+
+_LET_GO = 1.0
+"""Seconds of these that are kept for letting go of the call."""
 
 _SAID_NOTHING_FOR = frozenset(
     {
@@ -73,6 +79,7 @@ class Transfer:
     """One transfer under way. `result` never raises for how a transfer ended."""
 
     request: TransferRequest
+    call: Call
     strategy: TransferStrategy
     wording: Wording
     turn: Turn
@@ -84,6 +91,7 @@ class Transfer:
     waited_for_sentence: bool = False
     forwarded: bool = False
     telling: asyncio.Task[None] | None = None
+    parting: asyncio.Task[None] | None = None
     doubts: set[asyncio.Task[None]] = attrs.field(factory=set)
     ended_from_outside: TransferResult | None = None
 
@@ -237,6 +245,7 @@ class Transfers:
         self._attempts += 1
         transfer = Transfer(
             request=TransferRequest(route=route, reason=reason, attempt=self._attempts),
+            call=call,
             strategy=strategy,
             wording=wording,
             turn=call.turn(after_tool=after_tool),
@@ -267,9 +276,10 @@ class Transfers:
         return transfer
 
     async def close(self) -> None:
-        """Ends what is under way, as it stands, and lets go of the call. Whoever calls it waits for the one end.
+        """Ends what is under way, tells the caller, and lets go of the call; within `CLOSE_DEADLINE` seconds.
 
-        A call that has been forwarded gets `CLOSE_TIMEOUT` for its end to become known.
+        Whoever calls it waits for the one end. A call that has been forwarded, or is being connected, gets
+        `CLOSE_TIMEOUT` for its end to become known.
         """
         if self._closing is None:
             # Owned by this object, and awaited by whoever closes: a closing that is cut short must not stay half done.
@@ -277,19 +287,22 @@ class Transfers:
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
+        now = asyncio.get_running_loop().time
+        give_up_at = now() + CLOSE_DEADLINE
         transfer = self._current
         if transfer is not None and transfer.forwarded:
             await asyncio.wait([transfer.result], timeout=CLOSE_TIMEOUT)
         if transfer is not None:
             transfer.end(Outcome.CANCELLED, _CLOSED)
         known = [*self._tasks.values(), *([transfer] if transfer is not None else [])]
-        for task, its in self._tasks.items():
-            if its.telling is not None:
-                its.telling.cancel()  # there is nobody left to be told
-            if its.result.done():
+        for task, its in list(self._tasks.items()):
+            if its.result.done() and its.parting is None:
                 task.cancel()
         if self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=CLOSE_TIMEOUT + RELEASE_TIMEOUT)
+            await asyncio.wait(list(self._tasks), timeout=give_up_at - _LET_GO - now())
+            if its.telling is not None and not its.telling.done():
+                its.telling.cancel()  # the agent will not be there to help them any further, as they would be told
+                its.parting = self._own(self._take_leave(its), its)
         for task in self._tasks:
             logger.error("%s does not end although it is cancelled", task.get_name())
             task.cancel()
@@ -297,7 +310,8 @@ class Transfers:
             each.finish(TransferResult(outcome=Outcome.CANCELLED, detail=_CLOSED))
         for _, call in self._calls:
             try:
-                await call.close()
+                async with asyncio.timeout_at(give_up_at):
+                    await call.close()
             except Exception as error:
                 # The session's own close comes after this, and must come.
                 logger.error("the call did not close: %s", described(error))  # noqa: TRY400
@@ -341,13 +355,19 @@ class Transfers:
         if result.connected:
             transfer.finish(result)
             if await call.handed_over():
-                self._handed_over = False
+                self._handed_over = transfer.forwarded = False
+                if self._closing is not None:
+                    await self._take_leave(transfer)
+                    return
                 news = transfer.wording.not_lasting.format(route=transfer.route)
-                await self._tell(transfer, call, Outcome.TARGET_LEFT, news)
+                async with asyncio.TaskGroup() as group:
+                    transfer.telling = group.create_task(self._tell(transfer, call, Outcome.TARGET_LEFT, news))
             return
         async with asyncio.TaskGroup() as group:
             # The caller is spoken to at once; what was dialled is ended beside it, and reported ended with the result.
-            if result.outcome not in _SAID_NOTHING_FOR and call.caller is Presence.HERE:
+            if self._closing is not None:
+                transfer.parting = group.create_task(self._take_leave(transfer))
+            elif result.outcome not in _SAID_NOTHING_FOR and call.caller is Presence.HERE:
                 transfer.telling = group.create_task(self._tell(transfer, call, result.outcome))
             await call.released()
             transfer.finish(result)
@@ -421,3 +441,11 @@ class Transfers:
             news = news or wording.not_connected.format(route=transfer.route, reason=wording.reason(outcome))
             told = await call.tell_model(news) or await call.say(wording.apology)
         transfer.timeline.record(Phase.TOLD if told else Phase.NOT_TOLD)
+
+    async def _take_leave(self, transfer: Transfer) -> None:
+        """Tells a caller who was to be connected that the agent leaves: without a word they would wait on."""
+        wording, call = transfer.wording, transfer.call
+        sentence = wording.closing_forwarded if transfer.forwarded else wording.closing
+        if sentence and transfer.turn.confirmed and call.caller is Presence.HERE:
+            told = await call.take_leave(sentence)
+            transfer.timeline.record(Phase.TOLD if told else Phase.NOT_TOLD)

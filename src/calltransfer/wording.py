@@ -73,7 +73,8 @@ class Wording:
     """Every sentence that the model or the caller gets from calltransfer.
 
     What the model gets may stay English whatever the call's language is: it is told to speak the caller's. What the
-    caller may hear as it stands (`spoken`, `sentences`, `apology`) should be in the language of the call.
+    caller may hear as it stands (`spoken`, `sentences`, `apology`, `closing`, `closing_forwarded`) should be in the
+    language of the call.
 
     Attributes:
         instructions: The section added to the agent's instructions; `{routes}` is the list of routes.
@@ -93,6 +94,9 @@ class Wording:
         reasons: The words for `{reason}`, by outcome.
         sentences: Fixed sentences, by outcome: said to the caller as they are, instead of telling the model.
         apology: Said to the caller when the model cannot be reached to tell them.
+        closing: Said to a caller who was to be connected when the agent's session is closed meanwhile, as when its
+            worker shuts down; before the session's own close, and so before `on_exit`. Empty: nothing.
+        closing_forwarded: The same where their call has been forwarded already, and how that ends is not known yet.
     """
 
     instructions: str = attrs.field(
@@ -169,6 +173,10 @@ class Wording:
     reasons: Mapping[Outcome, str] = attrs.field(factory=lambda: dict(_REASONS))
     sentences: Mapping[Outcome, str] = attrs.field(factory=dict)
     apology: str = "I am sorry, I could not connect you. I am still here with you."
+    closing: str = "I am sorry, I have to leave this call now. Please call again."
+    closing_forwarded: str = (
+        "I have to leave this call now. You are still being connected; if nobody answers, please call again."
+    )
 
     def reason(self, outcome: Outcome) -> str:
         """The words for `outcome`; those for a failure where there are none."""

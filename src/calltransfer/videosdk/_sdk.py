@@ -226,6 +226,11 @@ def busy(session: AgentSession) -> bool:
     return bool(session._reply_in_progress or session._is_executing_tool)
 
 
+def executing_tool(session: AgentSession) -> bool:
+    """Whether a tool is running, within a turn that would be broken off with it."""
+    return bool(session._is_executing_tool)
+
+
 def closed(session: AgentSession) -> bool:
     """Whether the session has been closed."""
     return bool(session._closed or session.agent is None or session.pipeline is None)

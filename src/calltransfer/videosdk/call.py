@@ -13,6 +13,7 @@ from calltransfer.briefing import Briefing, Utterance
 from calltransfer.call import (
     DECISION_TIMEOUT,
     FORWARD_TIMEOUT,
+    LEAVE_TIMEOUT,
     RING_TIMEOUT,
     SENTENCE_TIMEOUT,
     Call,
@@ -37,7 +38,7 @@ from calltransfer.videosdk import _sdk
 from calltransfer.videosdk.api import VideoSDKAPI
 from calltransfer.videosdk.caller import CallerInRoom
 from calltransfer.videosdk.consultation import Plan, VideoSDKConsultation
-from calltransfer.videosdk.conversation import Conversation, ConversationTurn
+from calltransfer.videosdk.conversation import FIRST_ANSWER_TIMEOUT, Conversation, ConversationTurn
 from calltransfer.videosdk.following import SETTLE_TIMEOUT, Verdict
 from calltransfer.videosdk.forwarding import Forward
 from calltransfer.videosdk.handover import Handover
@@ -51,6 +52,11 @@ SUMMARY_LIMIT = 15.0
 
 CLOSE_TIMEOUT = 15.0
 """Seconds that a closing call waits for what is being released: a last sentence, and the end of a leg."""
+
+TOOL_TIMEOUT = 1.0
+"""Seconds that a last sentence waits for a tool to return: it may be the one that closes the session, and waits for it."""
+
+_LOOK_AGAIN = 0.1
 
 
 class VideoSDKCall(Call):
@@ -269,11 +275,52 @@ class VideoSDKCall(Call):
     async def say(self, text: str) -> bool:
         return await self._conversation.speak(
             lambda: _sdk.say(self._session, text), insist=False
-        ) or await self.tell_model(
+        ) or await self._have_model_say(text)
+
+    async def _have_model_say(self, text: str) -> bool:
+        return await self.tell_model(
             f'[Call system, not the caller] Say exactly this to the caller, and nothing else: "{text}"'
         )
 
     @override
+    @override
+    async def take_leave(self, text: str) -> bool:
+        hear = _sdk.deafen(self._room)  # whoever answers it would be answered, by an agent who is leaving
+        try:
+            async with asyncio.timeout(LEAVE_TIMEOUT):
+                return await self._without_a_tool() and await self._say_last(text)
+        except TimeoutError:
+            return False
+        finally:
+            hear()
+
+    async def _without_a_tool(self) -> bool:
+        """Whether no tool is running. To break off one that closes the session would break off the closing."""
+        now = asyncio.get_running_loop().time
+        until = now() + TOOL_TIMEOUT
+        while _sdk.executing_tool(self._session) and now() < until:
+            await self._conversation.until(lambda: not _sdk.executing_tool(self._session), _LOOK_AGAIN)
+        return not _sdk.executing_tool(self._session)
+
+    async def _say_last(self, text: str) -> bool:
+        conversation, session = self._conversation, self._session
+        if conversation.busy:  # to an agent who is silent it would be the next sentence that is broken off
+            session.interrupt(force=True)
+
+        async def speech() -> bool:
+            if _sdk.is_cascade(session) and _sdk.has_voice(session):
+                await _sdk.say_to_the_end(session, text)
+                return True
+            return await _sdk.say(session, text)
+
+        before = conversation.beginnings
+        said = await conversation.speak(speech, insist=False) or await self._have_model_say(text)
+        if said and not _sdk.is_cascade(session):
+            # A realtime model has only taken it by now.
+            said = await conversation.until(lambda: conversation.beginnings > before, FIRST_ANSWER_TIMEOUT)
+        await conversation.quiet(LEAVE_TIMEOUT)
+        return said
+
     async def handed_over(self) -> bool:
         if self._handover is not None:
             returned = await self._handover.watch()
@@ -297,20 +344,22 @@ class VideoSDKCall(Call):
     @override
     async def close(self) -> None:
         self._conversation.close()
-        if self._handover is not None and self._handover.done:
-            await self._handover.close()
-        if self._releasing:
-            await asyncio.wait(self._releasing, timeout=CLOSE_TIMEOUT)
-        if self._late_reading is not None:
-            await asyncio.wait([self._late_reading], timeout=SETTLE_TIMEOUT)
-            self._late_reading.cancel()
-            await asyncio.gather(self._late_reading, return_exceptions=True)
-        left = [*self._releasing, *self._beside]
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-        await self._caller.close()
-        await self._api.close()
+        try:
+            if self._handover is not None and self._handover.done:
+                await self._handover.close()
+            if self._releasing:
+                await asyncio.wait(self._releasing, timeout=CLOSE_TIMEOUT)
+            if self._late_reading is not None:
+                await asyncio.wait([self._late_reading], timeout=SETTLE_TIMEOUT)
+        finally:
+            # Whoever closes may have less time than all of that takes: nothing stays behind all the same.
+            late = [self._late_reading] if self._late_reading is not None else []
+            left = [*self._releasing, *self._beside, *late]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+            await self._caller.close()
+            await self._api.close()
 
     async def _summary(self, summary: Summary, request: TransferRequest) -> str:
         """An author's summary, or the caller's own words where it takes too long, raises, or is empty."""
