@@ -162,7 +162,7 @@ async def test_warm_transfer_not_yet_connecting(phase: Phase, move: Any) -> None
         assert all("ended" == target.leg.status for target in sandbox.targets)
 
 
-@pytest.mark.parametrize("move", ["caller"])
+@pytest.mark.parametrize("move", ["caller", "target"])
 @pytest.mark.parametrize("phase", [Phase.DECIDED, Phase.CONNECTING, Phase.FINISHED])
 async def test_warm_transfer_connecting_or_connected(phase: Phase, move: Any) -> None:
     """Who is being connected, or is, stays connected, and the agent leaves every room it was in."""

@@ -127,6 +127,7 @@ class Consultant:
         self._speech_changed = asyncio.Event()
         self._hear: Callable[[], None] | None = None
         self._speak: Callable[[], None] | None = None
+        self._closing: asyncio.Task[None] | None = None
 
     @property
     def room(self) -> Any:
@@ -324,9 +325,15 @@ class Consultant:
 
     async def close(self) -> None:
         """Leaves the room and closes the session, within `CLOSE_TIMEOUT` seconds. Safe to call twice."""
-        job, self._job = self._job, None
-        if job is None:
-            return
+        if self._closing is None:
+            job, self._job = self._job, None
+            if job is None:
+                return
+            # Owned by this object, and awaited by whoever closes: cut short, its agent would stay in the room.
+            self._closing = asyncio.create_task(self._close(job), name="closing the consultation's session")
+        await asyncio.shield(self._closing)
+
+    async def _close(self, job: Any) -> None:
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._inside(self._leave(job))
