@@ -324,3 +324,53 @@ async def test_a_closing_has_one_deadline() -> None:
         strategy.gives_in.set()
 
         assert [Outcome.CANCELLED] == scene.caller.agent.outcomes
+
+
+@pytest.mark.parametrize("move", ["caller", "target"])
+async def test_a_connection_that_hangs_is_given_up_in_time(move: Any) -> None:
+    """A platform that does not move the call leaves no leg behind when the worker shuts down meanwhile."""
+    async with Sandbox() as sandbox:
+        sandbox.person(warm.SUPERVISOR, says="yes please")
+        sandbox.fault("POST", "/switch-room", hang=True)
+        strategy = WarmTransfer(warm.SUPERVISOR, move=move, connect_timeout=60.0)
+        scene = await warm_scene(sandbox, strategy, when=Phase.CONNECTING)
+        await scene.caller.say(warm.ASKS)
+        closing = await scene.closed()
+
+        assert ([], [], "agent") == (closing.orphans, closing.deserted, closing.connected_to)
+        assert CLOSING == closing.heard[-1]
+
+
+async def test_who_is_left_on_a_line_is_released_although_the_worker_shuts_down() -> None:
+    """The caller has hung up on the target; the end of the target's leg is not cut short by the worker's shutdown."""
+    async with Sandbox() as sandbox:
+        sandbox.person(warm.SUPERVISOR, says="yes please")
+        scene = await warm_scene(sandbox)
+        await scene.caller.say(warm.ASKS)
+        await scene.caller.agent.finished.wait()
+        sandbox.fault("POST", "/call/end", delay=1.5)
+        (target,) = sandbox.targets
+        await scene.caller.hang_up()
+        await asyncio.sleep(0.5)
+        scene.begin()
+        closing = await scene.closed()
+
+        assert [] == closing.orphans
+        assert "ended" == target.leg.status
+
+
+async def test_a_caller_who_is_being_brought_back_is_told() -> None:
+    """The target left within seconds and the caller is on their way back: nobody is there for them, and they hear so."""
+    async with Sandbox(unknowns=Unknowns(switch_after=1.0)) as sandbox:
+        sandbox.person(warm.SUPERVISOR, says=["yes please", HangsUp(when="together", after=0.1)])
+        briefing = Briefing(introduction="You are together now.")
+        scene = await warm_scene(sandbox, WarmTransfer(warm.SUPERVISOR, briefing=briefing))
+        await scene.caller.say(warm.ASKS)
+        await scene.caller.sees("switch-room-completed")
+        while [status for status, _ in scene.caller.statuses].count("switch-room-initiated") < 2:
+            await scene.caller.something_happens_within(1)
+        scene.begin()
+        closing = await scene.closed()
+
+        assert [] == closing.orphans
+        assert CLOSING == closing.heard[-1]

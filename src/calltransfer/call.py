@@ -250,6 +250,10 @@ class Call(ABC):
     def before_close(self, closing: Callable[[], Awaitable[None]]) -> None:
         """Has `closing` awaited once, before the agent's session closes, however that comes about."""
 
+    def hurry(self) -> None:
+        """Has what cannot be called back, such as a connection under way, end within seconds: the session closes."""
+        return
+
     @abstractmethod
     def when_model_is_silent(self, tool: str, spoken: str) -> None:
         """Has `spoken` said to the caller when the model says nothing after the tool named `tool`."""

@@ -148,6 +148,10 @@ class CallWrapper(Call):
         self.wrapped.before_close(closing)
 
     @override
+    def hurry(self) -> None:
+        self.wrapped.hurry()
+
+    @override
     def when_model_is_silent(self, tool: str, spoken: str) -> None:
         self.wrapped.when_model_is_silent(tool, spoken)
 

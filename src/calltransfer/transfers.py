@@ -292,17 +292,19 @@ class Transfers:
         transfer = self._current
         if transfer is not None and transfer.forwarded:
             await asyncio.wait([transfer.result], timeout=CLOSE_TIMEOUT)
+        for _, call in self._calls:
+            call.hurry()
         if transfer is not None:
             transfer.end(Outcome.CANCELLED, _CLOSED)
         known = [*self._tasks.values(), *([transfer] if transfer is not None else [])]
         for task, its in list(self._tasks.items()):
             if its.result.done() and its.parting is None:
                 task.cancel()
-        if self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=give_up_at - _LET_GO - now())
             if its.telling is not None and not its.telling.done():
                 its.telling.cancel()  # the agent will not be there to help them any further, as they would be told
                 its.parting = self._own(self._take_leave(its), its)
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=give_up_at - _LET_GO - now())
         for task in self._tasks:
             logger.error("%s does not end although it is cancelled", task.get_name())
             task.cancel()

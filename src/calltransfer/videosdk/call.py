@@ -72,6 +72,7 @@ class VideoSDKCall(Call):
         self._forward: Forward | None = None
         self._unsettled: tuple[Forward, ProgressListener | None] | None = None
         self._late_reading: asyncio.Task[None] | None = None
+        self._connecting: Handover | None = None
         self._handover: Handover | None = None
         self._held = False
         self._returned = asyncio.Event()
@@ -283,7 +284,6 @@ class VideoSDKCall(Call):
         )
 
     @override
-    @override
     async def take_leave(self, text: str) -> bool:
         hear = _sdk.deafen(self._room)  # whoever answers it would be answered, by an agent who is leaving
         try:
@@ -321,6 +321,7 @@ class VideoSDKCall(Call):
         await conversation.quiet(LEAVE_TIMEOUT)
         return said
 
+    @override
     async def handed_over(self) -> bool:
         if self._handover is not None:
             returned = await self._handover.watch()
@@ -336,6 +337,11 @@ class VideoSDKCall(Call):
     @override
     def before_close(self, closing: Callable[[], Awaitable[None]]) -> None:
         _sdk.before_close(self._session, closing)
+
+    @override
+    def hurry(self) -> None:
+        if self._connecting is not None:
+            self._connecting.hurry()
 
     @override
     def when_model_is_silent(self, tool: str, spoken: str) -> None:
@@ -383,6 +389,7 @@ class VideoSDKCall(Call):
             report=consultation.report,
             own=self._own,
         )
+        self._connecting = handover
         response = await handover.connect(move, timeout, stay)
         if response.outcome is None:
             self._handover = handover
@@ -392,11 +399,12 @@ class VideoSDKCall(Call):
         """What holds on to the agent's silence and the room's life while caller and target talk."""
         return self._handover.keeper if self._handover is not None and self._handover.done else None
 
-    def _own(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _own(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
         """Makes a task of `work`: released() awaits it, close() ends it."""
         task = asyncio.create_task(work, name=name)
         self._releasing.add(task)
         task.add_done_callback(self._releasing.discard)
+        return task
 
     def _later(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Makes a task of `work`: nobody awaits it, but close() ends it."""

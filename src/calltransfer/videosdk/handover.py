@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, ExitStack, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from calltransfer.call import Move, Response
 from calltransfer.errors import PlatformError
@@ -48,6 +48,9 @@ _END_TIMEOUT = 60.0
 """Seconds: nobody waits for it, and when many leave at once the SDK's own garbage collections stop the loop for long."""
 
 
+T = TypeVar("T")
+
+
 class Handover:
     """One attempt to connect a caller with a target, and what comes after it.
 
@@ -60,7 +63,7 @@ class Handover:
         api: The platform.
         token: Makes a token for one participant of one room.
         report: Told what happens.
-        own: Makes a task that the call ends and awaits.
+        own: Makes a task that the call ends and awaits; returns it.
     """
 
     def __init__(
@@ -74,7 +77,7 @@ class Handover:
         api: VideoSDKAPI,
         token: Callable[[str, str], str | None],
         report: Report,
-        own: Callable[[Coroutine[Any, Any, None], str], None],
+        own: Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"],
     ) -> None:
         self.keeper = AsyncExitStack()
         self.done = False
@@ -95,6 +98,8 @@ class Handover:
         self._move: Move = "caller"
         self._stay = True
         self._since = 0.0
+        self._switch: Switch | None = None
+        self._hurried = False
 
     @property
     def _home(self) -> Room:
@@ -121,7 +126,7 @@ class Handover:
         return response
 
     @staticmethod
-    async def _to_its_end(work: Coroutine[Any, Any, Response]) -> tuple[Response, bool]:
+    async def _to_its_end(work: Coroutine[Any, Any, T]) -> tuple[T, bool]:
         """Awaits what cannot be called back, and returns whether it was cancelled meanwhile.
 
         Half done, it would leave the caller alone.
@@ -136,6 +141,15 @@ class Handover:
                     raise
                 cancelled = True
         return connecting.result(), cancelled
+
+    def hurry(self) -> None:
+        """Brings what is under way to its end within seconds: the session is about to close.
+
+        Nobody is brought back any more to an agent who is leaving.
+        """
+        self._hurried = True
+        if self._switch is not None:
+            self._switch.hurry(UNDER_WAY_TIMEOUT)
 
     async def watch(self) -> bool:
         """Stays with them until one of the two leaves, and ends the other's leg then.
@@ -162,9 +176,15 @@ class Handover:
             await self.close()
             return False
         early = left_at - self._since < RETURN_WINDOW
-        if attendance.has(caller_id) and early and await self._take_back():
-            return True
-        await self._end_the_other(caller_left=not attendance.has(caller_id))
+        if attendance.has(caller_id) and early:
+            back, cancelled = await self._to_its_end(self._take_back())
+            if back:
+                return True  # which is the truth, whoever has stopped waiting for it
+            if cancelled:
+                raise asyncio.CancelledError
+        # The call's own: when the session closes now, nobody stays behind on a line all the same.
+        ending = self._own(self._end_the_other(caller_left=not attendance.has(caller_id)), "ending the other's leg")
+        await asyncio.shield(ending)
         await self.close()
         return False
 
@@ -200,7 +220,7 @@ class Handover:
         with ExitStack() as stack:
             stack.enter_context(self._caller.being_moved())
             await self._stop_recording()
-            switch = Switch(
+            self._switch = switch = Switch(
                 self._api,
                 leg_id=self._leg_id,
                 room=room,
@@ -221,7 +241,7 @@ class Handover:
 
     async def _bring_target(self, timeout: float) -> Response:
         leg = self._consultation.leg
-        switch = Switch(
+        self._switch = switch = Switch(
             self._api,
             leg_id=(leg and leg.id) or "",
             room=self._home,
@@ -278,7 +298,11 @@ class Handover:
         consultant = self._consultation.consultant
         async with consultant.music():
             for _ in range(_TIMES_BACK):
-                back = Switch(self._api, leg_id=self._leg_id, room=self._home, role="caller", still_there=None)
+                if self._hurried:
+                    break  # there is no agent any more to bring them back to
+                self._switch = back = Switch(
+                    self._api, leg_id=self._leg_id, room=self._home, role="caller", still_there=None
+                )
                 result = await back.done(timeout=BACK_TIMEOUT, over=Outcome.CALLER_LEFT, together=Response)
                 if result.outcome is None:
                     return response
