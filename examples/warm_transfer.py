@@ -20,7 +20,15 @@ import sys
 
 from videosdk.agents import Agent, AgentSession, JobContext, Options, Pipeline, RoomOptions, WorkerJob
 
-from calltransfer import DirectTransfer, HoldMusic, Route, TransferMixin, VideoSDKPlatform, WarmTransfer
+from calltransfer import (
+    DirectTransfer,
+    HoldMusic,
+    Route,
+    TransferMixin,
+    VideoSDKPlatform,
+    WarmTransfer,
+    shut_down_on_sigterm,
+)
 from calltransfer.sandbox import Calls, FastForwardLoop, Sandbox, Says, Script
 
 BILLING = os.environ.get("BILLING_NUMBER", "+14155550123")
@@ -73,6 +81,7 @@ class SupportAgent(TransferMixin, Agent):
 
 async def entrypoint(context: JobContext) -> None:
     """Runs one call."""
+    shut_down_on_sigterm(context)
     session = AgentSession(agent=SupportAgent(), pipeline=make_pipeline())
     await session.start(wait_for_participant=True, run_until_shutdown=True)
 

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from calltransfer.agent import Route, TransferMixin
     from calltransfer.sandbox import Sandbox
     from calltransfer.videosdk.platform import VideoSDKPlatform
+    from calltransfer.videosdk.sigterm import shut_down_on_sigterm
 
 __version__ = "0.1.0"
 
@@ -103,6 +104,7 @@ __all__ = [
     "WarmTransfer",
     "Wording",
     "__version__",
+    "shut_down_on_sigterm",
 ]
 
 _NEEDS_THE_SDK = {
@@ -110,6 +112,7 @@ _NEEDS_THE_SDK = {
     "TransferMixin": "calltransfer.agent",
     "Sandbox": "calltransfer.sandbox",
     "VideoSDKPlatform": "calltransfer.videosdk.platform",
+    "shut_down_on_sigterm": "calltransfer.videosdk.sigterm",
 }
 
 
