@@ -42,6 +42,8 @@ class Room:
     members: list[RoomMember] = attrs.field(factory=list)
     peers: dict[str, dict[str, Any]] = attrs.field(factory=dict)
     disabled: bool = False
+    closes_after: float | None = None
+    deactivates: bool = False
 
     @property
     def live(self) -> bool:
@@ -115,11 +117,34 @@ class Network:
             self.rooms[room_id] = Room(room_id, session_id=f"session-{next(self._numbers):04d}")
         return self.rooms[room_id]
 
+    def create_room(self, order: Mapping[str, Any]) -> Room:
+        """A new room, as the body of a request asks for it."""
+        room = self.open_room()
+        auto_close = order.get("autoCloseConfig") or {}
+        room.closes_after = auto_close.get("duration")
+        room.deactivates = auto_close.get("type") == "session-end-and-deactivate"
+        return room
+
+    def _session_begins(self, room: Room) -> None:
+        if room.closes_after is not None and not room.live:
+            self._start(room.id, self._close_room(room, room.closes_after))
+
+    async def _close_room(self, room: Room, after: float) -> None:
+        await asyncio.sleep(after)
+        self.end_session(room.id)
+        room.disabled = room.disabled or room.deactivates
+
+    def _session_may_be_over(self, room: Room) -> None:
+        if not room.live:
+            for task in self._tasks.get(room.id, set()) - {asyncio.current_task()}:
+                task.cancel()
+
     def join(self, member: RoomMember) -> Room:
         """An agent comes into a room; it is told who is there already."""
         room = self.open_room(member.room_id)
         if room.disabled:
             raise Refused(400, "room is deactivated")
+        self._session_begins(room)
         room.members.append(member)
         for peer in room.peers.values():
             member.peer_joined(peer)
@@ -130,10 +155,12 @@ class Network:
         room = self.rooms[member.room_id]
         if member in room.members:
             room.members.remove(member)
+            self._session_may_be_over(room)
 
     def enter(self, room_id: str, peer: dict[str, Any]) -> None:
         """A participant comes into a room."""
         room = self.open_room(room_id)
+        self._session_begins(room)
         room.peers[peer["id"]] = peer
         for member in list(room.members):
             member.peer_joined(peer)
@@ -144,6 +171,7 @@ class Network:
         if room.peers.pop(peer_id, None) is not None:
             for member in list(room.members):
                 member.peer_left(peer_id)
+            self._session_may_be_over(room)
 
     def end_session(self, room_id: str) -> None:
         """Removes everybody from a room: agents, participants, and the legs of those who are on a phone."""
@@ -222,7 +250,7 @@ class Network:
         leg.name = participant.get("name") or (person.name if person is not None else "")
         leg.metadata = order.get("metadata") or {}
         self.dialled(leg, person)
-        self._start(leg, self._dial(leg, person, order))
+        self._start(leg.id, self._dial(leg, person, order))
         return leg
 
     async def _dial(self, leg: Leg, person: Person | None, order: Mapping[str, Any]) -> None:
@@ -249,7 +277,7 @@ class Network:
         """Starts to forward a leg (SIP REFER); what becomes of it shows later."""
         leg = self._transferable(leg_id, self.unknowns.refused_transfer_status)
         leg.move("transfer-initiated")
-        self._start(leg, self._refer(leg, to))
+        self._start(leg.id, self._refer(leg, to))
         return leg
 
     async def _refer(self, leg: Leg, to: str) -> None:
@@ -287,7 +315,7 @@ class Network:
         leg.move("switch-room-initiated")
         trouble = self.trouble
         fails, trouble.switch_fails = trouble.switch_fails > 0, max(0, trouble.switch_fails - 1)
-        self._start(leg, self._switch(leg, None if fails else self.rooms[room_id], participant_id))
+        self._start(leg.id, self._switch(leg, None if fails else self.rooms[room_id], participant_id))
         return leg
 
     async def _switch(self, leg: Leg, room: Room | None, participant_id: str | None) -> None:
@@ -347,9 +375,10 @@ class Network:
             raise Refused(refused_status, f"call is {leg.status}")
         return leg
 
-    def _start(self, leg: Leg, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, of: str, work: Coroutine[Any, Any, None]) -> None:
+        """Starts something that goes on by itself, of a leg or a room."""
         task = asyncio.get_running_loop().create_task(work)  # owned by the network: close() awaits it
-        tasks = self._tasks.setdefault(leg.id, set())
+        tasks = self._tasks.setdefault(of, set())
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 

@@ -240,8 +240,10 @@ class RestServer:
         data = {**self._document(leg), "status": "answered", "roomId": body["roomId"]}
         return web.json_response({"statusCode": 200, "data": data})
 
-    async def _create_room(self, _: web.Request) -> web.Response:
-        return web.json_response({"roomId": self.network.open_room().id})
+    async def _create_room(self, request: web.Request) -> web.Response:
+        # The SDK sends no body.
+        room = self.network.create_room(await request.json() if request.body_exists else {})
+        return web.json_response({"roomId": room.id})
 
     async def _deactivate_room(self, request: web.Request) -> web.Response:
         room = self._room((await request.json()).get("roomId", ""))

@@ -121,13 +121,13 @@ class VideoSDKAPI:
             body["playDialtone"] = True
         await self._request("POST", "/v2/sip/call/transfer", body=body, timeout=ACT_TIMEOUT, repeatable=False)
 
-    async def create_room(self) -> str:
-        """Makes a room; returns its id.
+    async def create_room(self, room: Mapping[str, Any]) -> str:
+        """Makes a room as `room` asks for it; returns its id.
 
         Raises:
             PlatformError: it was refused, or its answer was lost; a room nobody is in harms nobody.
         """
-        answer = await self._request("POST", "/v2/rooms", body={}, timeout=ACT_TIMEOUT, repeatable=True)
+        answer = await self._request("POST", "/v2/rooms", body=room, timeout=ACT_TIMEOUT, repeatable=True)
         room_id = _string(answer.get("roomId"))
         if not room_id:
             raise AnswerLost("the platform's answer holds no room")

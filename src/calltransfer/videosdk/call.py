@@ -171,6 +171,7 @@ class VideoSDKCall(Call):
         consultation = VideoSDKConsultation(
             Plan(
                 destination=destination,
+                room=self._setup.room,
                 dialling=self._setup.dialling(destination, ring_timeout),
                 briefing=briefing,
                 reason=request.reason,

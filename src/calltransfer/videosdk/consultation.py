@@ -58,6 +58,7 @@ class Plan:
 
     Attributes:
         destination: Whom to call.
+        room: What the platform is asked for when it makes the room.
         dialling: What the platform needs for it, but the room and the participant.
         briefing: What is said, and how an answer is understood.
         reason: Why the caller is being passed on.
@@ -68,6 +69,7 @@ class Plan:
     """
 
     destination: Destination
+    room: Mapping[str, Any]
     dialling: Mapping[str, Any]
     briefing: Briefing
     reason: str
@@ -202,7 +204,7 @@ class VideoSDKConsultation(Consultation):
         async with asyncio.TaskGroup() as group:
             group.create_task(self._summarise(), name="summary")
             try:
-                self._room_id = await self._api.create_room()
+                self._room_id = await self._api.create_room(self.plan.room)
             except PlatformError as error:
                 self._end(Response(Outcome.FAILED, f"no room could be made: {error}"))
                 return

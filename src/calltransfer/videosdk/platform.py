@@ -1,5 +1,6 @@
 """VideoSDK as a platform: account, address, and how to find a session's call."""
 
+import math
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,10 +16,11 @@ from calltransfer.errors import ConfigurationError, NoLiveCall
 from calltransfer.videosdk import _sdk
 from calltransfer.videosdk.api import BASE_URL, VideoSDKAPI
 from calltransfer.videosdk.call import VideoSDKCall
-from calltransfer.videosdk.setup import ConsultationSetup
+from calltransfer.videosdk.setup import LONGEST_CALL, ConsultationSetup
 
 _MINTED_FOR: Final = 3600
 _SPARE: Final = 60
+_DAY: Final = 24 * 3600
 
 
 class VideoSDKPlatform(Platform):
@@ -37,6 +39,10 @@ class VideoSDKPlatform(Platform):
             Only a gateway carries a destination's extension and headers.
         pipeline: Makes the pipeline of a consultation, called there and nowhere else; by default the components of the
             agent's own are made anew, from their classes and without arguments, as the SDK does.
+        longest_call: Seconds, from 60 to 86 400, after which the platform ends the leg of a target who was dialled
+            (`maxCallDuration`), however well they talk; and, five minutes later, the session of the room they were
+            dialled into (`autoCloseConfig`). It is what bounds a leg whose worker was killed, so as short as the
+            longest conversation allows; by default four hours.
 
     Raises:
         ConfigurationError: a value is wrong.
@@ -51,6 +57,7 @@ class VideoSDKPlatform(Platform):
         routing_rule: str | None = None,
         gateway: str | None = None,
         pipeline: Callable[[], Any] | None = None,
+        longest_call: float = LONGEST_CALL,
     ) -> None:
         if base_url is not None:
             parts = urlsplit(base_url)
@@ -70,6 +77,12 @@ class VideoSDKPlatform(Platform):
                 "pipeline= takes a function that makes a Pipeline, such as pipeline=make_pipeline: each consultation "
                 f"needs one of its own; not {type(pipeline).__name__}"
             )
+        if (
+            isinstance(longest_call, bool)
+            or not isinstance(longest_call, int | float)
+            or not 60 <= longest_call <= _DAY
+        ):
+            raise ConfigurationError(f"longest_call= is in seconds, from 60 to {_DAY}, not {longest_call!r}")
         self._base_url = base_url
         self._token = token
         self._setup = ConsultationSetup(
@@ -77,6 +90,7 @@ class VideoSDKPlatform(Platform):
             routing_rule=routing_rule,
             gateway=gateway,
             pipeline=pipeline,
+            longest_call=math.ceil(longest_call),
         )
 
     def __repr__(self) -> str:

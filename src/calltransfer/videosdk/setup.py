@@ -24,8 +24,11 @@ STAND_IN: ContextVar[Callable[[], Any] | None] = ContextVar("what makes pipeline
 _SPARE_RING: Final = 5
 """Seconds that the platform lets a phone ring longer than we do: ours ends first, its own when we no longer can."""
 
-_LONGEST_CALL: Final = 4 * 3600
-"""Seconds after which the platform ends a call that nobody else has ended."""
+LONGEST_CALL: Final = 4 * 3600
+"""Seconds after which the platform ends a target's leg that nobody else has ended, unless an author says otherwise."""
+
+_SPARE_ROOM: Final = 300
+"""Seconds that a consultation's room lives longer than the longest call in it: the longest ring is 245."""
 
 _TOKEN_FOR: Final = 600
 
@@ -39,12 +42,24 @@ class ConsultationSetup:
         routing_rule: The platform's rule they are dialled by; without one, and without a gateway, VIDEOSDK_ROUTING_RULE.
         gateway: The gateway they are dialled through instead; without one VIDEOSDK_GATEWAY.
         pipeline: Makes the pipeline of a consultation; without one the agent's components are made anew.
+        longest_call: Seconds after which the platform ends a target's leg.
     """
 
     caller_id: str | None = None
     routing_rule: str | None = None
     gateway: str | None = None
     pipeline: Callable[[], Any] | None = None
+    longest_call: int = LONGEST_CALL
+
+    @property
+    def room(self) -> dict[str, Any]:
+        """What the platform is asked for when it makes a consultation's room: to close it once nobody can need it.
+
+        The platform's references take the duration for seconds of the session, and elsewhere for inactivity, or for
+        minutes. In seconds, and beyond the longest call, it cuts nobody off whichever is true.
+        """
+        duration = self.longest_call + _SPARE_ROOM
+        return {"autoCloseConfig": {"type": "session-end-and-deactivate", "duration": duration}}
 
     def problems(self, destination: Destination | None) -> list[str]:
         """Why a target could not be dialled, a sentence each, with nothing private in it."""
@@ -76,7 +91,7 @@ class ConsultationSetup:
             "participant": {"name": destination.display_name} if destination.display_name else {},
             "waitUntilAnswered": True,
             "ringingTimeout": math.ceil(ring_timeout) + _SPARE_RING,
-            "maxCallDuration": _LONGEST_CALL,
+            "maxCallDuration": self.longest_call,
         }
         if destination.metadata:
             asked["metadata"] = dict(destination.metadata)
