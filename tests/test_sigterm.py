@@ -1,4 +1,4 @@
-"""A SIGTERM in a real worker of the SDK's, in the middle of a transfer, seen from a network that outlives it."""
+"""A SIGTERM, and a SIGKILL, in a real worker of the SDK's, while it transfers, seen from a network that outlives it."""
 
 import asyncio
 import os
@@ -43,6 +43,21 @@ async def test_a_job_that_is_run_directly_gets_a_sigterm(hook: bool) -> None:
         assert -signal.SIGTERM == status
         assert ("ended" if hook else "ringing") == leg.status
         assert hook == bool(world.ends)
+
+
+async def test_a_worker_is_killed() -> None:
+    """Nothing of it runs, and nobody asks for an end: the phone stops ringing with the deadline that it was dialled with."""
+    async with working(hook=True, registered=False, ring_timeout=0.5) as world:
+        leg = await world.rings
+        world.worker.kill()
+        await world.job_gone.wait()
+        assert ("ringing", [], []) == (leg.status, world.ends, world.network.rooms[leg.room_id].members)
+        await asyncio.wait_for(world.over.wait(), 10)
+
+        assert "not-answered" == leg.status
+        assert leg.ended is not None
+        assert leg.ended - leg.started < 1 + 5 + 0.5
+        assert [] == world.ends
 
 
 class Job:

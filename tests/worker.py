@@ -64,6 +64,7 @@ class World:
         worker: The worker's process.
         heard: The words that were said in the caller's room.
         job_gone: Set when the job's process has ended.
+        over: Set when the target's leg has.
     """
 
     job: int
@@ -76,12 +77,15 @@ class World:
         self.network.dialled = self._dialled
         self.heard: list[str] = []
         self.job_gone = asyncio.Event()
+        self.over = asyncio.Event()
         self.rings: asyncio.Future[Leg] = asyncio.get_running_loop().create_future()
 
     def _dialled(self, leg: Leg, _person: Person | None) -> None:
         def moved(leg: Leg) -> None:
             if leg.status == "ringing" and not self.rings.done():
                 self.rings.set_result(leg)
+            if leg.over:
+                self.over.set()
 
         leg.moved = moved
 
@@ -136,13 +140,14 @@ class World:
 
 
 @asynccontextmanager
-async def working(*, hook: bool, registered: bool = True) -> AsyncIterator[World]:
+async def working(*, hook: bool, registered: bool = True, ring_timeout: float = 25.0) -> AsyncIterator[World]:
     """A worker with a call under way, whose target's phone rings.
 
     Args:
         hook: Whether its entrypoint asks for a shutdown on SIGTERM.
         registered: Whether it gets the job from a registry, and runs it in a process of its own; otherwise it runs it
             directly.
+        ring_timeout: Seconds that it lets the target's phone ring.
     """
     world = World()
     rest = await world.server.start(HOST, 0)
@@ -158,6 +163,7 @@ async def working(*, hook: bool, registered: bool = True) -> AsyncIterator[World
         "registry": f"ws://{HOST}:{runner.addresses[0][1]}",
         "hook": hook,
         "registered": registered,
+        "ring_timeout": ring_timeout,
     }
     root = Path(__file__).parents[1]
     world.worker = await asyncio.create_subprocess_exec(
@@ -270,7 +276,13 @@ async def entrypoint(context: Any) -> None:
         def __init__(self) -> None:
             super().__init__(
                 instructions="You are the customer-care agent of ConnectTel.",
-                transfers=[Route("supervisor", WarmTransfer(SUPERVISOR), when="the caller asks for a human")],
+                transfers=[
+                    Route(
+                        "supervisor",
+                        WarmTransfer(SUPERVISOR, ring_timeout=settings()["ring_timeout"]),
+                        when="the caller asks for a human",
+                    )
+                ],
                 platform=VideoSDKPlatform(
                     caller_id="+14155550100",
                     routing_rule="rr_1",
