@@ -142,6 +142,10 @@ class Setting:
 
     kind: str = "cascade"
     preemptive: bool = False
+    preflight_words: int = 1_000
+    direction: str = "inbound"
+    background_audio: bool = False
+    summary_seconds: float = 0.3
     move: Move = "caller"
     stay: bool = True
     stays_with_caller: bool = False
@@ -164,6 +168,10 @@ SETTINGS = st.builds(
     Setting,
     kind=st.sampled_from(["cascade", "cascade", "cascade", "realtime"]),
     preemptive=st.sampled_from([False, False, True]),
+    preflight_words=st.sampled_from([1_000, 3]),
+    direction=st.sampled_from(["inbound", "inbound", "outbound"]),
+    background_audio=st.booleans(),
+    summary_seconds=st.sampled_from([0.3, 0.3, 8.0]),
     move=st.sampled_from(["caller", "target"]),
     stay=st.sampled_from([True, True, True, False]),
     stays_with_caller=st.sampled_from([False, False, False, True]),
@@ -368,10 +376,13 @@ class PhoneCall(RuleBasedStateMachine):
             functools.partial(AgentUnderFire, self, greeting=GREETING),
             kind=setting.kind,
             number=CALLER,
-            model=Script(iter(lambda: self._answers, None), summary=SUMMARY),
+            direction=setting.direction,
+            model=Script(iter(lambda: self._answers, None), summary=SUMMARY, summary_seconds=setting.summary_seconds),
             consultation_model=Script(iter(lambda: self._consults, None)),
-            ears=Ears(preemptive=setting.preemptive and setting.kind == "cascade"),
-            room_options={"recording": True} if setting.recorded else {},
+            ears=Ears(
+                preemptive=setting.preemptive and setting.kind == "cascade", preflight_words=setting.preflight_words
+            ),
+            room_options={"recording": setting.recorded, "background_audio": setting.background_audio},
             session_options={"wake_up": 10} if setting.wakes_up else {},
         )
         if setting.wakes_up:

@@ -5,9 +5,11 @@
 
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from videosdk.agents.room.room import VideoSDKHandler
 
 from calltransfer.call import Move
 from calltransfer.sandbox import Calls
@@ -84,3 +86,25 @@ def test_an_answer_that_the_sdk_has_forgotten_does_not_make_another_one_doubtful
     with under_fire(Setting(preemptive=True, target="IVR", asks="")) as call:
         call.model_will(does=Calls("another_agent"))
         call.caller_says(text="thank you", then=8.0)
+
+
+def test_a_caller_whose_target_has_left_is_not_alone_with_an_end_that_was_answered_with_nothing() -> None:
+    """A 2xx to the end of a caller's leg is no proof either: it is tried again until the platform says that it is over."""
+    with under_fire(Setting(again=False)) as call:
+        call.until(phase="finished")
+        call.time_passes(seconds=15.0)
+        call.platform_fails(request="end", fault="empty", times=1, then=0.0)
+        call.target_hangs_up(then=40.0)
+
+
+def test_a_recording_that_cannot_be_made_leaves_nobody_unwatched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When what goes on beside the handover breaks, the end of one side is still the end of the other."""
+
+    async def breaks(*_: Any) -> None:
+        raise RuntimeError("no recording")
+
+    with under_fire(Setting(recorded=True, again=False)) as call:
+        call.until(phase="connecting")
+        monkeypatch.setattr(VideoSDKHandler, "_start_track_recording_kind", breaks)
+        call.time_passes(seconds=40.0)
+        call.target_hangs_up(then=15.0)

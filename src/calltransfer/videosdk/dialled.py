@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from calltransfer.call import Response
-from calltransfer.errors import AnswerLost, NotFound, PlatformError
+from calltransfer.errors import AnswerLost, PlatformError
 from calltransfer.outcome import Outcome
 from calltransfer.videosdk.api import VideoSDKAPI
+from calltransfer.videosdk.ending import END_TIMEOUT, REQUEST_TIMEOUT, Ending
 from calltransfer.videosdk.following import STATUSES, UNANSWERED, Leg, Meaning
 
 logger = logging.getLogger("calltransfer.videosdk")
@@ -20,12 +21,8 @@ POLL_INTERVAL = 0.5
 FIND_TIMEOUT = 5.0
 """Seconds to find a leg whose dial was answered by nothing: the platform lists it among the calls of its room."""
 
-END_TIMEOUT = 15.0
-"""Seconds for a leg to be seen ended, after a dial that is still under way is over."""
-
 _LOOK_AGAIN = 0.3
 _TICK = 0.001
-_END_ONCE = 3.0
 _END_AGAIN = 2
 _LONGEST_RING = 60
 
@@ -86,58 +83,23 @@ class DialledLeg:
                 return Response(Outcome.NO_ANSWER, f"nobody answered within {ring_timeout:g} s", leg.status)
             await self._something_happens(min(until, loop.time() + POLL_INTERVAL))
 
-    async def end(self, *, request_timeout: float = _END_ONCE, timeout: float = END_TIMEOUT) -> bool:
-        """Ends it, and sees to it that it has ended; returns False when it has not within `timeout` seconds.
-
-        An end that is refused is tried again; then everything in its room is ended.
-        """
+    async def end(self, *, request_timeout: float = REQUEST_TIMEOUT, timeout: float = END_TIMEOUT) -> bool:
+        """Ends it, once a dial that is still under way is over; see `Ending.done`."""
         if not await self._known():
             return not self._may_exist
-        try:
-            async with asyncio.timeout(timeout):
-                for attempt in range(2):
-                    if attempt:
-                        await asyncio.sleep(_LOOK_AGAIN)
-                    if await self._ended(self._api.end(self.id or "", timeout=request_timeout)):
-                        return True
-                return await self._ended(self._api.end_session(self._room_id))
-        except TimeoutError:
-            return False
+        return await self._ending(request_timeout).done(timeout=timeout)
 
     async def end_in_the_end(self) -> None:
         """Goes on trying, for as long as it may ring and be picked up by somebody whom nobody awaits."""
         for _ in range(_LONGEST_RING // _END_AGAIN):
             await asyncio.sleep(_END_AGAIN)
             self.id = self.id or await self._listed()
-            if self.id is None:
-                continue
-            if await self._ended(self._api.end(self.id or "", timeout=_END_ONCE)):
-                return
             # Who has picked up meanwhile is in the room, and goes with it.
-            if await self._ended(self._api.end_session(self._room_id)):
+            if self.id is not None and await self._ending(REQUEST_TIMEOUT).tried():
                 return
 
-    async def _ended(self, request: Awaitable[bool | None]) -> bool:
-        try:
-            says_so = await request
-        except PlatformError as error:
-            logger.info("a leg was not ended: %s", error)
-            says_so = False
-        try:
-            return (await self._api.leg(self.id or "", timeout=_END_ONCE)).over
-        except NotFound:
-            return await self._is_listed_no_more()
-        except PlatformError:
-            return bool(says_so)  # nothing else is to be had
-
-    async def _is_listed_no_more(self) -> bool:
-        """Whether the room's list agrees that there is no such leg: "not found" alone may be a platform in trouble."""
-        try:
-            return not [
-                leg async for leg in self._api.legs(room_id=self._room_id) if leg.id == self.id and not leg.over
-            ]
-        except PlatformError:
-            return False
+    def _ending(self, request_timeout: float) -> Ending:
+        return Ending(self._api, leg_id=self.id or "", room_id=self._room_id, request_timeout=request_timeout)
 
     async def _known(self) -> bool:
         """Whether the leg is known, now that a request which was still under way is over."""

@@ -10,15 +10,16 @@ from contextlib import AsyncExitStack, ExitStack, suppress
 from typing import Any, TypeVar
 
 from calltransfer.call import Move, Response
-from calltransfer.errors import PlatformError
 from calltransfer.events import Phase
 from calltransfer.outcome import Outcome
+from calltransfer.timeline import described
 from calltransfer.videosdk import _sdk
 from calltransfer.videosdk.api import VideoSDKAPI
 from calltransfer.videosdk.attendance import Attendance
 from calltransfer.videosdk.caller import CallerInRoom
 from calltransfer.videosdk.consultation import Report, VideoSDKConsultation
 from calltransfer.videosdk.conversation import Conversation
+from calltransfer.videosdk.ending import Ending
 from calltransfer.videosdk.switching import Room, Switch
 
 logger = logging.getLogger("calltransfer.videosdk")
@@ -165,7 +166,10 @@ class Handover:
             await _sdk.end_session(self._room, "handed over")
             return False
         async with asyncio.TaskGroup() as group:
-            beside = [group.create_task(self._record(caller_id)), group.create_task(self._introduce())]
+            beside = [
+                group.create_task(_beside(lambda: self._record(caller_id), "recording a caller who was moved")),
+                group.create_task(_beside(self._introduce, "introducing caller and target")),
+            ]
             if self._move == "target":
                 group.create_task(self._consultation.consultant.close())
             await self._one_has_left(attendance, caller_id, target_id)
@@ -295,7 +299,8 @@ class Handover:
             await there.until(lambda: there.can_be_heard(switch.participant_id), UNDER_WAY_TIMEOUT)
 
     async def _bring_back(self, response: Response) -> Response:
-        consultant = self._consultation.consultant
+        consultation = self._consultation
+        consultant = consultation.consultant
         async with consultant.music():
             for _ in range(_TIMES_BACK):
                 if self._hurried:
@@ -315,8 +320,9 @@ class Handover:
         logger.error("a caller could not be brought back to the agent; their call is ended")
         consultant.interrupt()
         consultant.speak_again()
-        await consultant.say(self._consultation.plan.briefing.failed)
-        await self._end(self._leg_id)
+        await consultant.say(consultation.plan.briefing.failed)
+        if not await self._caller_s_ending(consultation.room_id).done():
+            return Response(Outcome.FAILED, "they could neither be brought back to the agent, nor their call be ended")
         return Response(Outcome.CALLER_LEFT, "they could not be brought back to the agent, and the call was ended")
 
     def _fetch_late(self) -> None:
@@ -411,19 +417,23 @@ class Handover:
 
     async def _end_the_other(self, *, caller_left: bool) -> None:
         leg = self._consultation.leg
-        if not caller_left or leg is None:
-            await self._end(self._leg_id)
-            return
+        there = self._consultation.room_id if self._move == "caller" else self._caller.room_id
         for _ in range(_END_AGAIN):
-            if await leg.end(request_timeout=_END_REQUEST_TIMEOUT, timeout=_END_TIMEOUT):
-                return
-        logger.warning("the leg of a target whom nobody talks to was not ended; the platform's own limits will")
-
-    async def _end(self, leg_id: str) -> None:
-        for _ in range(_END_AGAIN):
-            try:
-                await self._api.end(leg_id)
-            except PlatformError as error:
-                logger.warning("the leg of a caller whom nobody talks to was not ended: %s", error)
+            if caller_left and leg is not None:
+                ended = await leg.end(request_timeout=_END_REQUEST_TIMEOUT, timeout=_END_TIMEOUT)
             else:
+                ended = await self._caller_s_ending(there).done(timeout=_END_TIMEOUT)
+            if ended:
                 return
+        logger.warning("the leg of somebody whom nobody talks to was not ended; the platform's own limits will")
+
+    def _caller_s_ending(self, room_id: str | None) -> Ending:
+        return Ending(self._api, leg_id=self._leg_id, room_id=room_id or "", request_timeout=_END_REQUEST_TIMEOUT)
+
+
+async def _beside(work: Callable[[], Coroutine[Any, Any, None]], what: str) -> None:
+    """Does what only goes on beside the call: whatever is wrong with it, who watches over them goes on watching."""
+    try:
+        await work()
+    except Exception as error:
+        logger.error("%s: %s", what, described(error))  # noqa: TRY400
