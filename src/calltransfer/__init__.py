@@ -25,6 +25,7 @@ from calltransfer.errors import (
     DestinationError,
     NoConsultation,
     NoLiveCall,
+    NotAllowed,
     NotAuthorised,
     NoTextModel,
     NotFound,
@@ -38,6 +39,7 @@ from calltransfer.errors import (
 from calltransfer.events import ConsultationIds, Phase, TransferEvent, TransferResult
 from calltransfer.hold import HeldCaller, Hold, HoldMusic, StayWithCaller
 from calltransfer.outcome import Outcome
+from calltransfer.policy import Policy
 from calltransfer.strategies.direct import DirectTransfer
 from calltransfer.strategies.warm import WarmTransfer
 from calltransfer.summary import ExtractiveSummary, LLMSummary
@@ -76,6 +78,7 @@ __all__ = [
     "NoLiveCall",
     "NoTextModel",
     "NoToken",
+    "NotAllowed",
     "NotAuthorised",
     "NotFound",
     "Outcome",
@@ -83,6 +86,7 @@ __all__ = [
     "Platform",
     "PlatformError",
     "PlatformUnreachable",
+    "Policy",
     "Presence",
     "RateLimited",
     "RequestRefused",

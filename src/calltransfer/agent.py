@@ -13,12 +13,13 @@ import attrs
 from typing_extensions import Unpack
 from videosdk.agents import Agent, function_tool, get_tool_info, is_function_tool
 
-from calltransfer.call import Call, CheckedByPlatform, Platform, SelfChecking, TransferStrategy
+from calltransfer.call import Call, CheckedByPlatform, KnowsDestinations, Platform, SelfChecking, TransferStrategy
 from calltransfer.destination import Destination
 from calltransfer.errors import CallOver, ConfigurationError, ConfigurationWarning, NoLiveCall
 from calltransfer.events import TransferEvent, TransferResult
 from calltransfer.masking import masked_text
 from calltransfer.outcome import Outcome
+from calltransfer.policy import Policy
 from calltransfer.transfers import Transfer, Transfers
 from calltransfer.videosdk.platform import VideoSDKPlatform
 from calltransfer.wording import ToolAnswer, Wording
@@ -134,11 +135,13 @@ class TransferMixin(_Agent):
         platform: Where the call is; by default a `VideoSDKPlatform` that takes all it needs from the environment and
             the agent's own session.
         wording: The words for the model and the caller, where they should be others.
+        policy: What may be called, and how often; by default ten attempts on a call and four within a minute.
         **arguments: What else `Agent` takes: `tools`, `agent_id`, ...
 
     Raises:
         ConfigurationError: `transfers` is empty, names a route twice, or holds something that is no strategy; a tool of
-            the author's has the name `transfer_call`; `platform` or `wording` is something else.
+            the author's has the name `transfer_call`; `platform`, `wording` or `policy` is something else; a route's
+            destination is not allowed by `policy`.
     """
 
     transfer_call: TransferTool
@@ -164,6 +167,7 @@ class TransferMixin(_Agent):
         transfers: Sequence[Route] | TransferStrategy,
         platform: Platform | None = None,
         wording: Wording | None = None,
+        policy: Policy | None = None,
         **arguments: Unpack[AgentArguments],
     ) -> None:
         if not isinstance(self, Agent):
@@ -172,10 +176,14 @@ class TransferMixin(_Agent):
             raise ConfigurationError(f"platform= takes a Platform such as VideoSDKPlatform(), not {platform!r}")
         if wording is not None and not isinstance(wording, Wording):
             raise ConfigurationError(f"wording= takes a Wording, not {type(wording).__name__}")
+        if policy is not None and not isinstance(policy, Policy):
+            raise ConfigurationError(f"policy= takes a Policy, not {type(policy).__name__}")
         _refuse_other_tool_of_our_name(type(self), arguments.get("tools", []))
         self.__routes = _checked_routes(transfers)
         self.__platform = VideoSDKPlatform() if platform is None else platform
         self.__wording = Wording() if wording is None else wording
+        self.__policy = Policy() if policy is None else policy
+        _hold_to_policy(self.__routes, self.__policy)
         _warn_of_problems(self.__routes, self.__platform)
         routes = "\n".join(f"- {route.name}: {route.when}" for route in self.__routes.values())
         # Before Agent's own construction, which collects every tool it finds on the instance, then and at each
@@ -212,6 +220,9 @@ class TransferMixin(_Agent):
         if transfers is None or transfers.closed:
             why = "the agent is in no call" if transfers is None else "the call is over"
             return TransferResult(outcome=Outcome.REFUSED, detail=why)
+        limit = transfers.used_up(self.__policy)
+        if limit is not None:
+            return TransferResult(outcome=Outcome.REFUSED, detail=f"the policy allows {limit}")
         try:
             started = self._start(route, reason, after_tool=False, tell_model=tell_model)
         except CallOver as error:
@@ -259,6 +270,7 @@ class TransferMixin(_Agent):
             listener=self._notify,
             after_tool=after_tool,
             tell_model=tell_model,
+            policy=self.__policy,
         )
 
     def _notify(self, event: TransferEvent) -> None:
@@ -323,6 +335,9 @@ class TransferMixin(_Agent):
         if problems:
             fields = {"problem": "; ".join(problems)}
             return _Answer("error", wording.not_configured, route.name, fields)
+        limit = transfers.used_up(self.__policy)
+        if limit is not None:
+            return _Answer("error", wording.attempts_used_up, route.name, {"limit": limit})
         try:
             started = self._start(route, reason, after_tool=True)
         except CallOver:
@@ -388,6 +403,18 @@ def _problems(route: Route, platform: Platform) -> Sequence[str]:
     if isinstance(route.strategy, CheckedByPlatform):
         found += route.strategy.problems_on(platform)
     return found
+
+
+def _hold_to_policy(routes: dict[str, Route], policy: Policy) -> None:
+    for route in routes.values():
+        fixed = route.strategy.fixed_destinations() if isinstance(route.strategy, KnowsDestinations) else ()
+        for destination in fixed:
+            problem = policy.problem(destination)
+            if problem is not None:
+                raise ConfigurationError(
+                    f"Route {route.name!r}: {destination} is not allowed: {problem}; allow it in policy=Policy(...), or "
+                    "give the route another destination"
+                )
 
 
 def _warn_of_problems(routes: dict[str, Route], platform: Platform) -> None:

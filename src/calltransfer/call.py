@@ -159,6 +159,7 @@ class Call(ABC):
 
         Returns `CONNECTED` only when the platform reports the call as transferred. Once asked for, it cannot be called
         back: a target who answers after `timeout` still gets the caller, which is then reported as `CONTRADICTED`.
+        Returns `REFUSED`, and nothing is asked for, where the agent's policy does not allow it.
 
         Never raises for what the platform answers. Prepares the call first if that has not been done.
         """
@@ -204,6 +205,7 @@ class Call(ABC):
 
         Raises:
             NoConsultation: the platform cannot, or is not set up for it.
+            NotAllowed: the agent's policy does not allow it. A strategy that does not catch it ends as `REFUSED`.
         """
         raise NoConsultation(f"{type(self).__name__} cannot consult a target")
 
@@ -372,6 +374,14 @@ class SelfChecking(Protocol):
 
     def problems(self) -> Sequence[str]:
         """What is wrong with the set-up as it is now: a sentence each, nothing private in it, empty if all is well."""
+
+
+@runtime_checkable
+class KnowsDestinations(Protocol):
+    """A strategy that can say before it is used where it would transfer to."""
+
+    def fixed_destinations(self) -> Sequence[Destination]:
+        """The destinations that are fixed: those found at call time are not among them."""
 
 
 @runtime_checkable

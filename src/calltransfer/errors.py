@@ -8,6 +8,7 @@ found when the agent is built, and for the platform's answers, which a strategy 
     │   └── DestinationError
     ├── NoTextModel
     ├── NoConsultation
+    ├── NotAllowed
     ├── NoLiveCall
     │   └── CallOver
     └── PlatformError
@@ -44,6 +45,10 @@ class NoTextModel(CallTransferError):
 
 class NoConsultation(CallTransferError):
     """Nobody can be consulted: the platform cannot do it, or is not set up for it; the message says what is missing."""
+
+
+class NotAllowed(CallTransferError):
+    """The agent's policy does not allow it; the message names the rule, and no part of an address."""
 
 
 class NoLiveCall(CallTransferError):

@@ -4,6 +4,8 @@ import re
 
 MASK = "***"
 
+_LONGEST_SHOWN = 80
+
 _DIGITS = re.compile(r"\d(?:[\s().\-]{0,2}\d){4,}")
 _TOKEN = re.compile(r"\beyJ[\w-]+(?:\.[\w-]*)*")
 _SIP = re.compile(r"\b(sips?):[^@\s]+@", re.IGNORECASE)
@@ -25,6 +27,12 @@ def masked_address(address: str) -> str:
     user, at, host = rest.rpartition("@")
     shown = masked_number(user) if user.lstrip("+").isdigit() else MASK
     return f"{scheme}:{shown}@{masked_text(host)}" if at else f"{scheme}:{MASK}"
+
+
+def shown(value: object) -> str:
+    """Returns a value of an author's as an error about it shows it: masked, and not at full length."""
+    text = masked_text(repr(value))
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 def masked_text(text: str) -> str:

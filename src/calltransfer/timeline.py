@@ -64,10 +64,16 @@ class Timeline:
 
 def described(error: BaseException) -> str:
     """An error and where it was raised, for a log: masked, which the logging module's own traceback would not be."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    error = first(error)
     where = "".join(traceback.format_tb(error.__traceback__))
     return masked_text(f"{type(error).__name__}: {error}\n{where}".rstrip())
+
+
+def first(error: BaseException) -> BaseException:
+    """The first error of a group of groups; any other error itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _line(event: TransferEvent) -> str:

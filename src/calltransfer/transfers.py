@@ -13,6 +13,8 @@ Up to `forwarding` or `connecting` it can be withdrawn; after that it can only b
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -23,6 +25,7 @@ from calltransfer.call import (
     FORWARD_TIMEOUT,
     SENTENCE_TIMEOUT,
     Call,
+    Consultation,
     Platform,
     Presence,
     TransferRequest,
@@ -31,10 +34,11 @@ from calltransfer.call import (
 )
 from calltransfer.call_wrapper import CallWrapper
 from calltransfer.destination import Destination
-from calltransfer.errors import CallOver, NoLiveCall
+from calltransfer.errors import CallOver, NoLiveCall, NotAllowed
 from calltransfer.events import Phase, TransferResult
 from calltransfer.outcome import Outcome
-from calltransfer.timeline import EventListener, Timeline, described
+from calltransfer.policy import Policy
+from calltransfer.timeline import EventListener, Timeline, described, first
 from calltransfer.wording import Wording
 
 logger = logging.getLogger("calltransfer")
@@ -85,6 +89,9 @@ class Transfer:
     turn: Turn
     timeline: Timeline
     tell_model: bool
+    policy: Policy
+    attempts: list[float]
+    tried: bool = False
     result: asyncio.Future[TransferResult] = attrs.field(factory=lambda: asyncio.get_running_loop().create_future())
     attempt: asyncio.Task[TransferResult] | None = None
     deadline: asyncio.Timeout | None = None
@@ -119,6 +126,24 @@ class Transfer:
         if self.deadline is not None and not self.deadline.expired():
             now = asyncio.get_running_loop().time()
             self.deadline.reschedule(now + STRATEGY_TIMEOUT if possible else None)
+
+    def attempting(self, destination: Destination) -> None:
+        """Something is about to be dialled or forwarded: counts it, once a transfer.
+
+        Raises:
+            NotAllowed: the policy does not allow it.
+        """
+        problem = self.policy.problem(destination)
+        if problem is not None:
+            raise NotAllowed(f"the destination is not allowed: {problem}")
+        if self.tried:
+            return
+        now = asyncio.get_running_loop().time()
+        limit = self.policy.used_up(self.attempts, now)
+        if limit is not None:
+            raise NotAllowed(f"the policy allows {limit}")
+        self.tried = True
+        self.attempts.append(now)
 
     def finish(self, result: TransferResult) -> None:
         """Makes the outcome known, once: in the timeline, to listeners, and to whoever waits for `result`."""
@@ -155,15 +180,32 @@ class _TransferCall(CallWrapper):
         timeout: float = FORWARD_TIMEOUT,
         play_dialtone: bool = False,
     ) -> TransferResult:
-        if not isinstance(destination, Destination):
-            raise TypeError(f"forward() takes a Destination, not {type(destination).__name__}")
         transfer = self._transfer
+        try:
+            transfer.attempting(_checked(destination, "forward"))
+        except NotAllowed as error:
+            return TransferResult(outcome=Outcome.REFUSED, destination=destination, detail=str(error))
         self.report(Phase.FORWARDING)
         result = await super().forward(destination, timeout=timeout, play_dialtone=play_dialtone)
         transfer.can_be_taken_back(not result.connected)
         if not result.connected and self.caller is Presence.GONE:
             transfer.end(Outcome.CALLER_LEFT, result.detail)
         return result
+
+    @override
+    @asynccontextmanager
+    async def consult(
+        self, destination: Destination, request: TransferRequest, **how: Any
+    ) -> AsyncIterator[Consultation]:
+        self._transfer.attempting(_checked(destination, "consult"))
+        async with super().consult(destination, request, **how) as consultation:
+            yield consultation
+
+
+def _checked(destination: Destination, method: str) -> Destination:
+    if not isinstance(destination, Destination):
+        raise TypeError(f"{method}() takes a Destination, not {type(destination).__name__}")
+    return destination
 
 
 class Transfers:
@@ -180,7 +222,8 @@ class Transfers:
 
     def __init__(self) -> None:
         self._calls: list[tuple[Platform, Call]] = []
-        self._attempts = 0
+        self._started = 0
+        self._attempts: list[float] = []
         self._current: Transfer | None = None
         self._tasks: dict[asyncio.Task[None], Transfer] = {}
         self._closing: asyncio.Task[None] | None = None
@@ -225,6 +268,7 @@ class Transfers:
         listener: EventListener,
         after_tool: bool,
         tell_model: bool = True,
+        policy: Policy | None = None,
     ) -> Transfer | None:
         """Starts a transfer and returns it at once; None when one is already under way.
 
@@ -242,20 +286,28 @@ class Transfers:
             raise NoLiveCall("this is not a phone call")
         if call.caller is Presence.GONE:
             raise CallOver("the caller has hung up")
-        self._attempts += 1
+        self._started += 1
         transfer = Transfer(
-            request=TransferRequest(route=route, reason=reason, attempt=self._attempts),
+            request=TransferRequest(route=route, reason=reason, attempt=self._started),
             call=call,
             strategy=strategy,
             wording=wording,
             turn=call.turn(after_tool=after_tool),
-            timeline=Timeline(route=route, attempt=self._attempts, listener=listener),
+            timeline=Timeline(route=route, attempt=self._started, listener=listener),
             tell_model=tell_model,
+            policy=policy or Policy(),
+            attempts=self._attempts,
         )
         self._current = transfer
         call.listener = transfer.progress
         self._own(self._run(transfer, call), transfer)
         return transfer
+
+    def used_up(self, policy: Policy) -> str | None:
+        """Which limit of `policy` another attempt would break; None: it may be made, or one is under way."""
+        if self._current is not None and self._current.turn.confirmed:
+            return None
+        return policy.used_up(self._attempts, asyncio.get_running_loop().time())
 
     def withdraw(self, call: Call) -> Transfer | None:
         """Takes the current transfer back; returns it, or None when there is none that still can be.
@@ -407,6 +459,9 @@ class Transfers:
                 result = await transfer.strategy.transfer(_TransferCall(call, transfer), transfer.request)
         except Exception as error:
             # Whatever is wrong with a strategy, the caller is with the agent and is spoken to.
+            cause = first(error)
+            if isinstance(cause, NotAllowed):
+                return TransferResult(outcome=Outcome.REFUSED, detail=str(cause))
             logger.error("%s raised %s", name, described(error))  # noqa: TRY400
             hung = isinstance(error, TimeoutError) and transfer.deadline is not None and transfer.deadline.expired()
             why = f"did not end within {STRATEGY_TIMEOUT:g} s" if hung else f"raised {type(error).__name__}"

@@ -87,6 +87,7 @@ class Wording:
         unknown_destination: Answer to a destination that is not a route; may use `{names}`.
         not_a_phone_call: Answer when there is no phone leg.
         not_configured: Answer when the strategy cannot work as it is set up; may use `{problem}`.
+        attempts_used_up: Answer when the policy allows no further attempt; may use `{limit}`.
         closed: Answer when the caller is no longer there.
         not_connected: What the model is told of a transfer that did not connect; may use `{route}` and `{reason}`.
         not_lasting: What the model is told when the target left within seconds of being connected, and the caller is
@@ -149,6 +150,12 @@ class Wording:
         "This transfer is not set up: {problem}. Say that you cannot transfer them now, and offer other help.",
         "I am sorry, I cannot transfer you at the moment.",
         "problem",
+    )
+    attempts_used_up: ToolAnswer = _answer(
+        "Nothing was started: there may be no more than {limit}. Say that you cannot transfer them now, do not try "
+        "again unless they ask for it, and offer other help.",
+        "I am sorry, I cannot transfer you at the moment.",
+        "limit",
     )
     closed: ToolAnswer = _answer(
         "The caller is no longer with you; nothing can be transferred.",

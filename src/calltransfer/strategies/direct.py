@@ -70,6 +70,10 @@ class DirectTransfer:
         await call.sentence_heard(timeout=self.sentence_timeout)
         return await call.forward(destination, timeout=self.timeout, play_dialtone=self.play_dialtone)
 
+    def fixed_destinations(self) -> Sequence[Destination]:
+        """The destination, where it is fixed."""
+        return (self.to,) if isinstance(self.to, Destination) else ()
+
     def problems(self) -> Sequence[str]:
         """What is wrong with VIDEOSDK_CALL_TRANSFER_TO, where it is needed."""
         if self.to is not None:

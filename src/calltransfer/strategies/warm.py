@@ -25,6 +25,7 @@ from calltransfer.errors import (
     DestinationError,
     NoConsultation,
     NoLiveCall,
+    NotAllowed,
     PlatformError,
 )
 from calltransfer.events import TransferResult
@@ -126,6 +127,8 @@ class WarmTransfer:
             return await self._consult(call, request, destination)
         except CallOver as error:
             return TransferResult(outcome=Outcome.CALLER_LEFT, destination=destination, detail=str(error))
+        except NotAllowed as error:
+            return TransferResult(outcome=Outcome.REFUSED, destination=destination, detail=str(error))
         except (NoConsultation, NoLiveCall, PlatformError) as error:
             return TransferResult(outcome=Outcome.FAILED, destination=destination, detail=str(error))
 
@@ -151,6 +154,10 @@ class WarmTransfer:
     async def _connect(self, call: Call, consultation: Consultation) -> TransferResult:
         async with call.on_hold(self.hold):
             return await consultation.connect(self.move, timeout=self.connect_timeout, stay=self.stay)
+
+    def fixed_destinations(self) -> Sequence[Destination]:
+        """The destination, where it is fixed."""
+        return (self.to,) if isinstance(self.to, Destination) else ()
 
     def problems_on(self, platform: Platform) -> Sequence[str]:
         """What is missing on `platform` to dial the target."""

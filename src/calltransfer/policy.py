@@ -1,0 +1,152 @@
+"""What a call may be transferred to, and how often, whichever strategy does it and however a destination was found."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+from urllib.parse import unquote
+
+import attrs
+import phonenumbers
+
+from calltransfer.destination import Destination
+from calltransfer.errors import ConfigurationError
+from calltransfer.masking import shown
+
+MINUTE = 60.0
+"""Seconds that `attempts_per_minute` looks back."""
+
+_HOST = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9\-.]*[a-z0-9])?", re.ASCII)
+_NUMBER_AS_USER = re.compile(r"\+?[\d\-.()]+", re.ASCII)
+_SHORTEST_NUMBER = 7
+"""Digits: what is shorter is an extension of whatever is at that host."""
+
+
+def _distinct(value: Any) -> Any:
+    # A single string is left for the validator: as a collection it would be one entry per letter.
+    return value if value is None or isinstance(value, str) or not isinstance(value, Iterable) else frozenset(value)
+
+
+def _lower(value: Any) -> Any:
+    found = _distinct(value)
+    return frozenset(map(str.lower, found)) if _of_strings(found) else found
+
+
+def _of_strings(value: Any) -> bool:
+    return isinstance(value, frozenset) and bool(value) and all(isinstance(entry, str) for entry in value)
+
+
+def _check_countries(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    if value is None:
+        return
+    if not _of_strings(value):
+        raise ConfigurationError(
+            f"Policy.{attribute.name} takes regions of ISO 3166, such as {{'US', 'DE'}}, or None for all, not {shown(value)}"
+        )
+    for region in sorted(value):
+        if region not in phonenumbers.SUPPORTED_REGIONS:
+            raise ConfigurationError(
+                f"Policy.{attribute.name}: {shown(region)} is no region of ISO 3166 that has phone numbers; "
+                "write two capital letters, such as 'US' or 'DE'"
+            )
+
+
+def _check_hosts(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    if value is None:
+        return
+    if not _of_strings(value) or not all(_HOST.fullmatch(host) for host in value):
+        raise ConfigurationError(
+            f"Policy.{attribute.name} takes hosts, such as {{'pbx.example.com'}}, or None for all, not {shown(value)}"
+        )
+
+
+def _check_count(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigurationError(f"Policy.{attribute.name} is a whole number, 1 or more, not {shown(value)}")
+
+
+@attrs.frozen(kw_only=True)
+class Policy:
+    """What an agent's calls may be transferred to, and how often.
+
+    It is held below every strategy: an author's own is held to it too, and so is a destination that is found while the
+    caller waits. What it does not allow is neither dialled nor forwarded, and ends as `REFUSED`. A route whose
+    destination is fixed and not allowed is refused when the agent is built.
+
+    Premium-rate and emergency numbers are refused without a policy, by `Destination`, unless its author says otherwise.
+
+    Attributes:
+        countries: The regions of ISO 3166 whose numbers may be called, such as `{"US", "DE"}`; None: all. The user of a
+            SIP URI that is a number of seven digits or more is held to it too, and then has to begin with "+".
+            International numbers that belong to no country ("+800 ...") are in none. An emergency number that a
+            `Destination` allows is allowed.
+        sip_hosts: The hosts that SIP URIs may name; None: all.
+        attempts: How many transfers of one call may dial or forward.
+        attempts_per_minute: How many of them may within one minute.
+
+    An attempt is a transfer that has begun to dial or to forward, however many targets its strategy tries. One that was
+    withdrawn or replaced before that is none: a caller may change their mind.
+
+    Raises:
+        ConfigurationError: a value is wrong, at construction.
+    """
+
+    countries: frozenset[str] | None = attrs.field(default=None, converter=_distinct, validator=_check_countries)
+    sip_hosts: frozenset[str] | None = attrs.field(default=None, converter=_lower, validator=_check_hosts)
+    attempts: int = attrs.field(default=10, validator=_check_count)
+    attempts_per_minute: int = attrs.field(default=4, validator=_check_count)
+
+    def problem(self, destination: Destination) -> str | None:
+        """Which rule keeps `destination` from being called, without any part of its address; None: it may be."""
+        if destination.is_sip and self.sip_hosts is not None and _host(destination.address) not in self.sip_hosts:
+            return f"its host is none of the policy's sip_hosts ({', '.join(sorted(self.sip_hosts))})"
+        number = _number(destination)
+        if self.countries is None or number is None:
+            return None
+        allowed = ", ".join(sorted(self.countries))
+        if not number.startswith("+"):
+            return f"its user is a number without '+', and the policy allows the countries {allowed} only"
+        parsed = _parsed(number)
+        if parsed is not None and any(phonenumbers.is_valid_number_for_region(parsed, each) for each in self.countries):
+            return None
+        region = phonenumbers.region_code_for_number(parsed) if parsed is not None else None
+        where = f"a number of {region}" if region in phonenumbers.SUPPORTED_REGIONS else "a number of no country"
+        return f"it is {where}, and the policy allows the countries {allowed} only"
+
+    def used_up(self, attempts: Sequence[float], now: float) -> str | None:
+        """Which limit another attempt would break; None: it may be made.
+
+        Args:
+            attempts: When the attempts of the call were made, in seconds.
+            now: The time on the same clock.
+        """
+        if len(attempts) >= self.attempts:
+            return _limit(self.attempts, "on one call")
+        if sum(now - at < MINUTE for at in attempts) >= self.attempts_per_minute:
+            return _limit(self.attempts_per_minute, "within a minute")
+        return None
+
+
+def _limit(attempts: int, when: str) -> str:
+    return f"{attempts} {'attempt' if attempts == 1 else 'attempts'} {when}"
+
+
+def _host(address: str) -> str:
+    host = address.rpartition("@")[2].partition(";")[0]
+    return host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
+
+
+def _number(destination: Destination) -> str | None:
+    """The number that is dialled, with its "+" where it has one; None where none is, or a short one."""
+    if not destination.is_sip:
+        # An emergency number is the only one without a "+", and its author has allowed it.
+        return destination.address if destination.address.startswith("+") else None
+    user = unquote(destination.address.partition(":")[2].rpartition("@")[0]).partition(";")[0]
+    digits = re.sub(r"\D", "", user, flags=re.ASCII)
+    return user if _NUMBER_AS_USER.fullmatch(user) and len(digits) >= _SHORTEST_NUMBER else None
+
+
+def _parsed(number: str) -> phonenumbers.PhoneNumber | None:
+    try:
+        return phonenumbers.parse(number, None)
+    except phonenumbers.NumberParseException:
+        return None
