@@ -51,6 +51,7 @@ def dialled(sandbox: Sandbox) -> list[Any]:
         ({"countries": {"US"}}, "+80012345678", "a number of no country"),
         ({"countries": {"US"}}, f"sip:{LONDON}@pbx.example.com", "a number of GB"),
         ({"countries": {"US"}}, "sip:%2B442079460018@pbx.example.com", "a number of GB"),
+        ({"countries": {"US"}}, "sip:%252B442079460018@pbx.example.com", "a number of GB"),
         ({"countries": {"US"}}, "sip:+44-20-7946-0018;phone-context=x@pbx.example.com", "a number of GB"),
         ({"countries": {"US"}}, "sip:00442079460018@pbx.example.com", r"without '\+'"),
         ({"countries": {"US"}}, "sip:+999123456789@pbx.example.com", "a number of no country"),

@@ -17,8 +17,8 @@ from calltransfer.masking import masked_address
 
 _LONGEST_URI = 255
 
-_NUMBER = re.compile(r"\+?[\d ().\-/]+")
-_SHORT_NUMBER = re.compile(r"\d{2,6}")
+_NUMBER = re.compile(r"\+?[\d ().\-/]+", re.ASCII)
+_SHORT_NUMBER = re.compile(r"\d{2,6}", re.ASCII)
 # RFC 3261 section 25.1: user, host, port, parameters; no password, and no headers ("?"), which would let an
 # address add fields to the request it is put in.
 _SIP = re.compile(
@@ -32,7 +32,23 @@ _SIP = re.compile(
 _EXTENSION = re.compile(r"[0-9*#wW,]{1,32}")
 _HEADER = re.compile(r"(?:[Xx]-[\w-]{1,62}|[Uu]ser-[Tt]o-[Uu]ser)", re.ASCII)
 _LONGEST_NAME = 64
-_NUMBER_AS_USER = re.compile(r"\+?[\d\-.()]+")
+_LONGEST_VALUE = 256
+_LONGEST_METADATA = 4096
+_DEEPEST_METADATA = 16
+_MOST_HEADERS = 16
+_NUMBER_AS_USER = re.compile(r"\+?[\d\-.()]+", re.ASCII)
+_PARAMETER = re.compile(r";([^;=]*)")
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_NOT_IN_A_DESTINATION = frozenset({"method", "maddr"})
+"""Parameters of a SIP URI that would choose another request, or another host than the one that is written there."""
+
+_INTERNATIONAL_PREFIX = re.compile(r"00|011")
+_SHORTEST_INTERNATIONAL = 7
+
+
+def _yes_or_no(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    if not isinstance(value, bool):
+        raise DestinationError(f"{attribute.name}= is True or False, not {shown(value)}")
 
 
 @attrs.frozen(repr=False)
@@ -134,7 +150,11 @@ def _normalised(address: object, allow_premium: bool, allow_emergency: bool) -> 
             f"a destination is a phone number in international form or a SIP URI, as a string, "
             f"not {type(address).__name__}"
         )
-    if any(unicodedata.category(character)[0] == "C" for character in unquote(address)):
+    if len(address) > _LONGEST_URI:
+        raise DestinationError(
+            f"a destination must not be longer than {_LONGEST_URI} characters; this one has {len(address)}"
+        )
+    if any(unicodedata.category(character)[0] == "C" for character in _decoded(address)):
         raise DestinationError("a destination must not contain control characters or line breaks")
     text = address.strip(" ")
     if not text:
@@ -182,21 +202,32 @@ def _number(text: str, allow_premium: bool, allow_emergency: bool) -> str:
 
 def _sip_uri(text: str, allow_premium: bool, allow_emergency: bool) -> str:
     shown = masked_address(text)
-    if len(text) > _LONGEST_URI:
-        raise DestinationError(f"a SIP URI must not be longer than {_LONGEST_URI} characters; this one has {len(text)}")
     found = _SIP.fullmatch(text)
-    if not found:
+    if not found or _BROKEN_ESCAPE.search(text):
         raise DestinationError(
             f"{shown!r} is not a SIP URI that can be used; write 'sip:user@host', "
             "with no spaces, no password, no '?' headers"
+def user_of(uri: str) -> str:
+    """The user that a SIP URI names, without escapes and parameters: what a gateway may dial."""
+    return _decoded(uri.partition(":")[2].rpartition("@")[0]).partition(";")[0]
+
+
+def _decoded(text: str) -> str:
+    """`text` without escapes, and without escapes that are escaped: somebody on the way may decode it twice."""
+    while (decoded := unquote(text)) != text:
+        text = decoded
+    return text
+
+
         )
     host, port = found["host"].lower(), found["port"]
     _check_host(host, shown)
     if port is not None and not 0 < int(port) < 65536:
         raise DestinationError(f"{shown!r} has a port that does not exist; it must be 1 to 65535")
-    if ";method=" in found["parameters"].lower():
-        raise DestinationError(f"{shown!r} must not choose a SIP method")
-    _check_dialled_user(unquote(found["user"]).partition(";")[0], allow_premium, allow_emergency)
+    for name in _PARAMETER.findall(_decoded(found["parameters"])):
+        if name.strip().lower() in _NOT_IN_A_DESTINATION:
+            raise DestinationError(f"{shown!r} must not choose a SIP method or another host: leave out {name!r}")
+    _check_dialled_user(user_of(text), allow_premium, allow_emergency)
     return f"{found['scheme'].lower()}:{found['user']}@{host}{f':{port}' if port else ''}{found['parameters']}"
 
 
@@ -220,13 +251,7 @@ def _check_dialled_user(user: str, allow_premium: bool, allow_emergency: bool) -
             f"a SIP URI for the emergency number {digits!r} is refused; if transferring there is meant, "
             "say so with Destination(..., allow_emergency=True)"
         )
-    if allow_premium or not user.startswith("+"):
-        return
-    try:
-        number = phonenumbers.parse(user, None)
-    except phonenumbers.NumberParseException:
-        return
-    if _is_premium(number):
+    if not allow_premium and any(map(_is_premium_number, _dialled_as(user, digits))):
         raise DestinationError(
             f"a SIP URI for the premium-rate number {masked_address(user)!r} is refused; if transferring there "
             "is meant, say so with Destination(..., allow_premium=True)"
@@ -244,3 +269,19 @@ def _is_emergency(digits: str) -> bool:
         phonenumbers.is_emergency_number(digits, region)
         for region in phonenumbers.shortnumberinfo.SUPPORTED_SHORT_REGIONS
     )
+def _dialled_as(user: str, digits: str) -> list[str]:
+    """What a gateway may dial for `user`: without a "+" it may take it for an international number all the same."""
+    if user.startswith("+"):
+        return [user]
+    prefix = _INTERNATIONAL_PREFIX.match(digits)
+    without = digits[prefix.end() :] if prefix else digits
+    return [f"+{without}"] if len(without) >= _SHORTEST_INTERNATIONAL else []
+
+
+def _is_premium_number(written: str) -> bool:
+    try:
+        return _is_premium(phonenumbers.parse(written, None))
+    except phonenumbers.NumberParseException:
+        return False
+
+

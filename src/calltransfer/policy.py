@@ -3,12 +3,11 @@
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
-from urllib.parse import unquote
 
 import attrs
 import phonenumbers
 
-from calltransfer.destination import Destination
+from calltransfer.destination import Destination, user_of
 from calltransfer.errors import ConfigurationError
 from calltransfer.masking import shown
 
@@ -140,7 +139,7 @@ def _number(destination: Destination) -> str | None:
     if not destination.is_sip:
         # An emergency number is the only one without a "+", and its author has allowed it.
         return destination.address if destination.address.startswith("+") else None
-    user = unquote(destination.address.partition(":")[2].rpartition("@")[0]).partition(";")[0]
+    user = user_of(destination.address)
     digits = re.sub(r"\D", "", user, flags=re.ASCII)
     return user if _NUMBER_AS_USER.fullmatch(user) and len(digits) >= _SHORTEST_NUMBER else None
 
