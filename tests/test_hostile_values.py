@@ -77,3 +77,73 @@ def test_unicode_and_length_are_no_way_around(address: str) -> None:
     """Full-width digits, marks that reverse or hide, homoglyphs, line separators and NUL are refused, and 10 kB too."""
     with pytest.raises(DestinationError):
         Destination(address)
+
+
+@pytest.mark.parametrize(
+    ("brought", "complaint"),
+    [
+        ({"headers": {f"X-{n}": "1" for n in range(17)}}, "headers= takes at most 16 headers, not 17"),
+        ({"headers": {"X-" + "a" * 63: "1"}}, "headers= takes names such as 'X-Ticket'"),
+        ({"headers": {"X-A": "1" * 257}}, "the value of X-A must be text of at most 256 characters"),
+        ({"headers": {"X-A": "1\r\nRoute: <sip:evil>"}}, "without line breaks"),
+        ({"headers": {"X-A": "1\u2028"}}, "without line breaks"),
+        ({"headers": {"X-A": "\u202e1"}}, "without line breaks"),
+        ({"headers": {"X-A": "1\x00"}}, "without line breaks"),
+        ({"headers": {"X-A\r\n": "1"}}, "headers= takes names such as"),
+        ({"headers": {"X-А": "1"}}, "headers= takes names such as"),
+        ({"headers": {"Replaces": "1"}}, "headers= takes names such as"),
+        ({"metadata": {"a": math.nan}}, "data that JSON can hold"),
+        ({"metadata": {"a": math.inf}}, "data that JSON can hold"),
+        ({"metadata": {1: "a"}}, "names that are text"),
+        ({"metadata": {"a": {None: 1}}}, "names that are text"),
+        ({"metadata": {"a": nested(16)}}, "at most 16 levels deep"),
+        ({"metadata": {"a": "x" * 4096}}, "at most 4096 characters of JSON"),
+        ({"display_name": "a\r\nb"}, "display_name="),
+        ({"display_name": "\u202eevil"}, "display_name="),
+        ({"display_name": "a\x00"}, "display_name="),
+        ({"extension": "1" * 33}, "extension="),
+        ({"extension": "１"}, "extension="),
+        ({"extension": "1\n"}, "extension="),
+        ({"caller_id": "+1４155550123"}, "caller_id="),
+        ({"caller_id": "+14155550123\n"}, "caller_id="),
+    ],
+)
+def test_what_a_destination_brings_along_is_bounded(brought: dict[str, Any], complaint: str) -> None:
+    """Headers, metadata, name, extension and caller id are held to their form and length when they are set."""
+    with pytest.raises(DestinationError, match=complaint):
+        Destination(BILLING, **brought)
+
+
+@pytest.mark.parametrize(
+    ("brought", "complaint"),
+    [
+        ({"headers": 5}, "headers= takes names and values, not int"),
+        ({"headers": None}, "headers= takes names and values, not NoneType"),
+        ({"metadata": 5}, "metadata= takes names and values, not int"),
+        ({"metadata": [("a", 1)]}, "metadata= takes names and values, not list"),
+        ({"metadata": {"a": nested(100_000)}}, "data that JSON can hold"),
+        ({"display_name": 5}, "display_name="),
+    ],
+)
+def test_what_a_destination_cannot_take_is_a_destination_error(brought: dict[str, Any], complaint: str) -> None:
+    """A value of a wrong type, or one too deep to be written, raises what is documented and nothing else."""
+    with pytest.raises(DestinationError, match=complaint):
+        Destination(BILLING, **brought)
+
+
+def test_what_was_checked_does_not_change() -> None:
+    """A destination has copies: what its author writes into the headers and the data afterwards is not sent."""
+    headers, metadata = {"X-A": "1"}, {"a": ["b"]}
+    destination = Destination(BILLING, headers=headers, metadata=metadata)
+    headers["Route"] = "<sip:evil@example.org>\r\n"
+    metadata["a"].append("c")
+
+    assert {"X-A": "1"} == destination.headers
+    assert {"a": ["b"]} == destination.metadata
+
+
+@pytest.mark.parametrize("name", ["allow_premium", "allow_emergency"])
+def test_what_is_allowed_is_allowed_by_true_and_nothing_else(name: str) -> None:
+    """A setting that came as the text "false" allows nothing."""
+    with pytest.raises(DestinationError, match=f"{name}= is True or False, not 'false'"):
+        Destination(BILLING, **{name: "false"})  # type: ignore[arg-type]

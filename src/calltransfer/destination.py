@@ -13,7 +13,7 @@ import attrs
 import phonenumbers
 
 from calltransfer.errors import DestinationError
-from calltransfer.masking import masked_address
+from calltransfer.masking import masked_address, shown
 
 _LONGEST_URI = 255
 
@@ -65,8 +65,10 @@ class Destination:
         allow_emergency: Whether an emergency number ("112") may be dialled.
         caller_id: The number the target sees, instead of the platform's; one the account may send.
         extension: Keys pressed for the target once they answer: digits, "*", "#", and "w" for half a second's pause.
-        headers: SIP headers for the target's line: names that begin with "X-", and "User-To-User".
-        metadata: Data that the platform keeps with the call.
+        headers: SIP headers for the target's line: names that begin with "X-", and "User-To-User"; at most 16, of at
+            most 256 characters each.
+        metadata: Data that the platform keeps with the call: what JSON can hold, at most 4096 characters of it, 16 levels
+            deep.
         display_name: What the target is called in the room.
 
     The last five are for targets that are dialled, not for callers who are forwarded; VideoSDK honours `extension` and
@@ -78,8 +80,8 @@ class Destination:
     """
 
     address: str
-    allow_premium: bool = attrs.field(default=False, kw_only=True, eq=False)
-    allow_emergency: bool = attrs.field(default=False, kw_only=True, eq=False)
+    allow_premium: bool = attrs.field(default=False, kw_only=True, eq=False, validator=_yes_or_no)
+    allow_emergency: bool = attrs.field(default=False, kw_only=True, eq=False, validator=_yes_or_no)
     caller_id: str | None = attrs.field(default=None, kw_only=True, eq=False)
     extension: str | None = attrs.field(default=None, kw_only=True, eq=False)
     headers: Mapping[str, str] = attrs.field(factory=dict, kw_only=True, eq=False)
@@ -129,19 +131,60 @@ def _check_dialling(destination: Destination) -> None:
     extension, name = destination.extension, destination.display_name
     if extension is not None and not (isinstance(extension, str) and _EXTENSION.fullmatch(extension)):
         raise DestinationError("extension= is 1 to 32 keys: digits, '*', '#', and 'w' or ',' for a pause")
-    for header, value in destination.headers.items():
-        if not isinstance(header, str) or not _HEADER.fullmatch(header):
-            raise DestinationError(f"headers= takes names such as 'X-Ticket' or 'User-To-User', not {header!r}")
-        if not isinstance(value, str) or not value.isprintable():
-            raise DestinationError(f"headers=: the value of {header} must be text without line breaks")
-    try:
-        json.dumps(dict(destination.metadata))
-    except (TypeError, ValueError):
-        raise DestinationError("metadata= must be data that JSON can hold") from None
+    # Copies: what has been checked must not change afterwards.
+    object.__setattr__(destination, "headers", _checked_headers(destination.headers))
+    object.__setattr__(destination, "metadata", _checked_metadata(destination.metadata))
     if name is not None and not (
         isinstance(name, str) and name.isprintable() and 0 < len(name.strip()) <= _LONGEST_NAME
     ):
         raise DestinationError(f"display_name= is a name of 1 to {_LONGEST_NAME} characters, without line breaks")
+
+
+def _checked_headers(headers: object) -> dict[str, str]:
+    if not isinstance(headers, Mapping):
+        raise DestinationError(f"headers= takes names and values, not {type(headers).__name__}")
+    if len(headers) > _MOST_HEADERS:
+        raise DestinationError(f"headers= takes at most {_MOST_HEADERS} headers, not {len(headers)}")
+    for header, value in headers.items():
+        if not isinstance(header, str) or not _HEADER.fullmatch(header):
+            raise DestinationError(
+                f"headers= takes names such as 'X-Ticket' or 'User-To-User', of at most 64 characters, not "
+                f"{shown(header)}"
+            )
+        if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST_VALUE:
+            raise DestinationError(
+                f"headers=: the value of {header} must be text of at most {_LONGEST_VALUE} characters, without line "
+                "breaks"
+            )
+    return dict(headers)
+
+
+def _checked_metadata(metadata: object) -> dict[str, Any]:
+    if not isinstance(metadata, Mapping):
+        raise DestinationError(f"metadata= takes names and values, not {type(metadata).__name__}")
+    try:
+        written = json.dumps(dict(metadata), allow_nan=False)
+        copy: dict[str, Any] = json.loads(written)
+    except (TypeError, ValueError, RecursionError):
+        raise DestinationError("metadata= must be data that JSON can hold") from None
+    if not _is_plain(dict(metadata), _DEEPEST_METADATA):
+        raise DestinationError(
+            f"metadata= must have names that are text, and be at most {_DEEPEST_METADATA} levels deep"
+        )
+    if len(written) > _LONGEST_METADATA:
+        raise DestinationError(
+            f"metadata= must have at most {_LONGEST_METADATA} characters of JSON, not {len(written)}"
+        )
+    return copy
+
+
+def _is_plain(value: object, levels: int) -> bool:
+    """Whether JSON holds `value` as it is: it would write names that are no text as text."""
+    if isinstance(value, dict):
+        return levels > 0 and all(isinstance(name, str) and _is_plain(each, levels - 1) for name, each in value.items())
+    if isinstance(value, list | tuple):
+        return levels > 0 and all(_is_plain(each, levels - 1) for each in value)
+    return True
 
 
 def _normalised(address: object, allow_premium: bool, allow_emergency: bool) -> str:
@@ -164,6 +207,18 @@ def _normalised(address: object, allow_premium: bool, allow_emergency: bool) -> 
     if text.lower().startswith(("sip:", "sips:")):
         return _sip_uri(text, allow_premium, allow_emergency)
     return _number(text, allow_premium, allow_emergency)
+
+
+def user_of(uri: str) -> str:
+    """The user that a SIP URI names, without escapes and parameters: what a gateway may dial."""
+    return _decoded(uri.partition(":")[2].rpartition("@")[0]).partition(";")[0]
+
+
+def _decoded(text: str) -> str:
+    """`text` without escapes, and without escapes that are escaped: somebody on the way may decode it twice."""
+    while (decoded := unquote(text)) != text:
+        text = decoded
+    return text
 
 
 def _number(text: str, allow_premium: bool, allow_emergency: bool) -> str:
@@ -207,18 +262,6 @@ def _sip_uri(text: str, allow_premium: bool, allow_emergency: bool) -> str:
         raise DestinationError(
             f"{shown!r} is not a SIP URI that can be used; write 'sip:user@host', "
             "with no spaces, no password, no '?' headers"
-def user_of(uri: str) -> str:
-    """The user that a SIP URI names, without escapes and parameters: what a gateway may dial."""
-    return _decoded(uri.partition(":")[2].rpartition("@")[0]).partition(";")[0]
-
-
-def _decoded(text: str) -> str:
-    """`text` without escapes, and without escapes that are escaped: somebody on the way may decode it twice."""
-    while (decoded := unquote(text)) != text:
-        text = decoded
-    return text
-
-
         )
     host, port = found["host"].lower(), found["port"]
     _check_host(host, shown)
@@ -258,17 +301,6 @@ def _check_dialled_user(user: str, allow_premium: bool, allow_emergency: bool) -
         )
 
 
-def _is_premium(number: phonenumbers.PhoneNumber) -> bool:
-    return phonenumbers.number_type(number) == phonenumbers.PhoneNumberType.PREMIUM_RATE
-
-
-@functools.lru_cache(maxsize=256)
-def _is_emergency(digits: str) -> bool:
-    """Whether dialling `digits` reaches an emergency service in any region."""
-    return any(
-        phonenumbers.is_emergency_number(digits, region)
-        for region in phonenumbers.shortnumberinfo.SUPPORTED_SHORT_REGIONS
-    )
 def _dialled_as(user: str, digits: str) -> list[str]:
     """What a gateway may dial for `user`: without a "+" it may take it for an international number all the same."""
     if user.startswith("+"):
@@ -285,3 +317,14 @@ def _is_premium_number(written: str) -> bool:
         return False
 
 
+def _is_premium(number: phonenumbers.PhoneNumber) -> bool:
+    return phonenumbers.number_type(number) == phonenumbers.PhoneNumberType.PREMIUM_RATE
+
+
+@functools.lru_cache(maxsize=256)
+def _is_emergency(digits: str) -> bool:
+    """Whether dialling `digits` reaches an emergency service in any region."""
+    return any(
+        phonenumbers.is_emergency_number(digits, region)
+        for region in phonenumbers.shortnumberinfo.SUPPORTED_SHORT_REGIONS
+    )
