@@ -1,11 +1,32 @@
 """Hostile SIP and REST: nothing in an address, a header or an answer gets where it was not meant to."""
 
+import asyncio
+import gzip
+import json
 import math
+import time
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from multidict import CIMultiDict
 
-from calltransfer import Destination, DestinationError
+from calltransfer import (
+    AnswerLost,
+    ConfigurationError,
+    Destination,
+    DestinationError,
+    PlatformError,
+    RequestRefused,
+    VideoSDKPlatform,
+)
+from calltransfer.videosdk.api import VideoSDKAPI, parsed_leg
+from calltransfer.videosdk.following import Meaning
 from tests.agents import BILLING
 
 
@@ -147,3 +168,232 @@ def test_what_is_allowed_is_allowed_by_true_and_nothing_else(name: str) -> None:
     """A setting that came as the text "false" allows nothing."""
     with pytest.raises(DestinationError, match=f"{name}= is True or False, not 'false'"):
         Destination(BILLING, **{name: "false"})  # type: ignore[arg-type]
+
+
+# REST
+
+TRANSFER = "/v2/sip/call/transfer"
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def served(handler: Handler, token: str = "opaque-token") -> AsyncIterator[tuple[VideoSDKAPI, list[web.Request]]]:
+    """A client of a platform that answers everything with `handler`, on a loopback socket; and what it was asked."""
+    asked: list[web.Request] = []
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        asked.append(request)
+        return await handler(request)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handle)
+    async with TestServer(app) as server, VideoSDKAPI(base_url=str(server.make_url("")), token=lambda: token) as api:
+        yield api, asked
+
+
+def answering(body: str | bytes, **how: Any) -> Handler:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=body, **{"content_type": "application/json", **how})
+
+    return answer
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.real_time
+async def test_the_token_goes_to_no_other_host(status: int) -> None:
+    """A redirect to another host is an error: no second request is sent, and so no token."""
+    async with served(answering("{}")) as (_, elsewhere_asked):
+        async with served(answering("{}")) as (elsewhere, asked_there):
+            there = elsewhere._base_url
+            async with served(answering("{}", status=status, headers={"Location": f"{there}/v2/sip/call/x"})) as (
+                api,
+                asked,
+            ):
+                for request in (api.leg("x"), api.transfer("x", Destination(BILLING)), api.create_room()):
+                    with pytest.raises(RequestRefused, match=f"HTTP {status}"):
+                        await request
+            assert 3 == len(asked)
+            assert [] == asked_there == elsewhere_asked
+
+
+@pytest.mark.real_time
+async def test_a_dripping_answer_ends_at_the_deadline() -> None:
+    """An answer of which a byte comes now and then ends when the whole request's time is over."""
+
+    async def drip(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        with suppress(ConnectionError):
+            while True:
+                await response.write(b" ")
+                await asyncio.sleep(0.02)
+        return response
+
+    async with served(drip) as (api, _):
+        began = time.monotonic()
+        with pytest.raises(AnswerLost, match=r"no answer within 0.3 s"):
+            await api.leg("x", timeout=0.3)
+        assert time.monotonic() - began < 1.0
+
+
+@pytest.mark.real_time
+async def test_an_answer_that_never_ends_is_cut_off() -> None:
+    """An endless answer is read to the limit of an answer, and not to the deadline."""
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        with suppress(ConnectionError):
+            while True:
+                await response.write(b" " * 65536)
+        return response
+
+    async with served(endless) as (api, _):
+        began = time.monotonic()
+        with pytest.raises(AnswerLost):
+            await api.transfer("x", Destination(BILLING))
+        assert time.monotonic() - began < 2.0
+
+
+@pytest.mark.real_time
+async def test_an_answer_that_unpacks_to_much_more_is_cut_off() -> None:
+    """The limit is on what an answer unpacks to: 50 kB that are 50 MB are not unpacked, and do not stop the loop."""
+    bomb = gzip.compress(b" " * 50_000_000)
+    async with served(answering(bomb, headers={"Content-Encoding": "gzip"})) as (api, _):
+        tracemalloc.start()
+        try:
+            with pytest.raises(AnswerLost):
+                await api.transfer("x", Destination(BILLING))
+            assert tracemalloc.get_traced_memory()[1] < 10_000_000
+        finally:
+            tracemalloc.stop()
+
+
+DEEP = 100_000
+
+
+@pytest.mark.parametrize(
+    ("body", "how"),
+    [
+        (b"[" * DEEP, {}),
+        (b'{"a":' * DEEP, {}),
+        (b'{"data": ' + b"[" * 900 + b"]" * 900 + b"}", {}),
+        (b'{"data": {"id": "c", "status": "answered", "timelog": ' + b"[" * 900 + b"]" * 900 + b"}", {}),
+        (b"\xff\xfe\x00", {}),
+        (b'{"data": "\xff"}', {}),
+        (b"\xef\xbb\xbf{}", {}),
+        (b"1" * 10_000, {}),
+        (b"NaN", {}),
+        (b"null", {}),
+        (b'"text"', {}),
+        (b"<html></html>", {"content_type": "text/html"}),
+        (b"{}", {"content_type": "application/octet-stream"}),
+        (b"not gzip", {"headers": {"Content-Encoding": "gzip"}}),
+        (b"not known", {"headers": {"Content-Encoding": "br"}}),
+        (b'{"data": 1}', {"headers": {"X-A": "a" * 9_000}}),
+        (b'{"data": {}, "data": []}', {"headers": CIMultiDict([("X-A", "1"), ("X-A", "2")])}),
+    ],
+)
+@pytest.mark.real_time
+async def test_an_answer_that_is_none(body: bytes, how: dict[str, Any]) -> None:
+    """Whatever comes in the place of an answer is an answer that was lost, of a reading and of a dial."""
+    async with served(answering(body, **how)) as (api, _):
+        for request in (api.leg("x", timeout=0.2), api.dial({})):
+            with pytest.raises(AnswerLost):
+                await request
+
+
+@pytest.mark.real_time
+async def test_a_status_line_and_headers_that_are_none() -> None:
+    """What is no HTTP at all is an answer that was lost, and no other error."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answers.pop())
+        writer.close()
+
+    answers = [
+        b"HTTP/1.1 99999 x\r\n\r\n",
+        b"\x00\x01\x02\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"",
+    ]
+    answers += [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nA: " + b"x" * 99_999,
+    ]
+    count = len(answers)
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, VideoSDKAPI(base_url=f"http://127.0.0.1:{port}", token=lambda: "token") as api:
+        for _ in range(count):
+            with pytest.raises(PlatformError):
+                await api.transfer("x", Destination(BILLING))
+
+
+@pytest.mark.parametrize(
+    "leg_id", ["../../v2/rooms", "..", ".", "a/b", "a?x=1", "a#b", "a\r\nX: 1", "a%2e", "\u2026", "x" * 129]
+)
+@pytest.mark.real_time
+async def test_an_id_cannot_change_the_path(leg_id: str) -> None:
+    """An id that the platform sent is asked for as one segment of the path, or taken for none."""
+    document = {"data": [{"callId": leg_id, "status": "answered"}], "pageInfo": {"lastPage": 1}}
+    async with served(answering(json.dumps(document))) as (api, asked):
+        found = [leg async for leg in api.legs(room_id="r")]
+        for leg in found:
+            with pytest.raises(AnswerLost):
+                await api.leg(leg.id, timeout=0.1)
+
+    assert all(leg.id == leg_id for leg in found)
+    for request in asked[1:]:
+        assert (4, "") == (request.raw_path.count("/"), request.query_string)
+        assert f"/v2/sip/call/{leg_id}" == unquote(request.raw_path)
+    if not leg_id.isascii() or not leg_id.isprintable() or len(leg_id) > 128 or set(leg_id) == {"."}:
+        assert [] == found
+
+
+@pytest.mark.parametrize("last", [10**9, -1, True, "9", None, 1e300, [], {}])
+@pytest.mark.real_time
+async def test_an_absurd_number_of_pages(last: Any) -> None:
+    """Pages are read while there is something on them, however many are announced."""
+    async with served(answering(json.dumps({"data": [], "pageInfo": {"lastPage": last}}))) as (api, asked):
+        assert [] == [leg async for leg in api.legs(room_id="r")]
+        assert 1 == len(asked)
+
+
+@pytest.mark.parametrize("room_id", ["", 5, None, "a\r\nb", "..", "x" * 1000])
+@pytest.mark.real_time
+async def test_a_room_that_is_none(room_id: Any) -> None:
+    """A room without an id that can be used is no room."""
+    async with served(answering(json.dumps({"roomId": room_id}))) as (api, _):
+        with pytest.raises(AnswerLost, match="holds no room"):
+            await api.create_room()
+
+
+@pytest.mark.parametrize(
+    "status", ["transferred\n2026 forged line", "transferred +14155550123", "x" * 65, "ANSWERED\u202e", "сompleted"]
+)
+def test_a_status_that_is_none_proves_nothing_and_forges_nothing(status: str) -> None:
+    """A status that is more than words of the platform's is unreadable: no proof, no line of a log, no number in it."""
+    leg = parsed_leg({"id": "c", "status": status, "timelog": [{"status": status}]})
+    assert leg is not None
+
+    assert ("unreadable", ("unreadable",)) == (leg.status, leg.log)
+    assert leg.meaning not in {Meaning.FORWARDED, Meaning.OVER}
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://user:hunter2hunter2@api.example.com",
+        "https://hunter2hunter2@api.example.com",
+        "https://[::1",
+        "http://h:99999",
+    ]
+    + ["https://api.example.com\r\nhunter2hunter2", "https://api.example.com#hunter2hunter2", "https://:80", 5],
+)
+def test_an_address_of_the_platform_that_is_none(base_url: Any) -> None:
+    """An address with a password in it, or one that cannot be asked, is refused when the platform is made, not shown."""
+    with pytest.raises(ConfigurationError, match="base_url= must") as caught:
+        VideoSDKPlatform(base_url=base_url)
+    assert "hunter2" not in str(caught.value)

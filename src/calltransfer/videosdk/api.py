@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
+from urllib.parse import quote
 import aiohttp
 
 from calltransfer.destination import Destination
@@ -42,7 +43,12 @@ ACT_TIMEOUT = 10.0
 _CONNECT_TIMEOUT = 3.0
 _KEEP_ALIVE = 75.0  # longer than aiohttp's 15 s: a caller who talks for a minute must not cost a handshake
 _BACKOFF = (0.25, 0.75)
-_LARGEST_ANSWER = 4 * 1024 * 1024
+_LARGEST_ANSWER = 1024 * 1024  # ten calls are a few kilobytes, and what is read is parsed on the agent's own loop
+_LONGEST_ID = 128
+_STATUS = re.compile(r"[a-z\-]{0,64}")
+_PRIVATE = ("sipCallTo", "sipCallFrom", "transferTo", "token", "dtmf", "headers", "metadata", "participant")
+_SHORTEST_PRIVATE = 3
+_LONGEST_EXPLANATION = 4096
 _MOST_PAGES = 50
 
 TokenSource = Callable[[], str | Awaitable[str]]
@@ -84,7 +90,7 @@ class VideoSDKAPI:
         Raises:
             PlatformError: the platform could not say; `NotFound` if there is no such leg.
         """
-        answer = await self._get(f"/v2/sip/call/{leg_id}", {}, timeout)
+        answer = await self._get(f"/v2/sip/call/{quote(leg_id, safe='')}", {}, timeout)
         leg = parsed_leg(answer.get("data", answer))
         if leg is None or leg.id != leg_id:
             raise AnswerLost("the platform's answer does not hold the call that was asked for")
@@ -101,12 +107,13 @@ class VideoSDKAPI:
             query["sessionId"] = session_id
         for page in range(1, _MOST_PAGES + 1):
             answer = await self._get("/v2/sip/call", {**query, "page": str(page)}, READ_TIMEOUT)
-            documents = answer.get("data")
-            for document in documents if isinstance(documents, list) else []:
+            found = answer.get("data")
+            documents = found if isinstance(found, list) else []
+            for document in documents:
                 leg = parsed_leg(document)
                 if leg is not None:
                     yield leg
-            if page >= _last_page(answer):
+            if not documents or page >= _last_page(answer):
                 return
         logger.warning("room has more than %d pages of calls; the rest was not read", _MOST_PAGES)
 
@@ -128,7 +135,7 @@ class VideoSDKAPI:
             PlatformError: it was refused, or its answer was lost; a room nobody is in harms nobody.
         """
         answer = await self._request("POST", "/v2/rooms", body=room, timeout=ACT_TIMEOUT, repeatable=True)
-        room_id = _string(answer.get("roomId"))
+        room_id = _identifier(answer.get("roomId"))
         if not room_id:
             raise AnswerLost("the platform's answer holds no room")
         return room_id
@@ -256,7 +263,7 @@ def parsed_leg(document: object) -> Leg | None:
     """Reads a call of the platform's, in either of its styles; None if it is none."""
     if not isinstance(document, dict):
         return None
-    leg_id = _string(document.get("callId")) or _string(document.get("id"))
+    leg_id = _identifier(document.get("callId")) or _identifier(document.get("id"))
     if not leg_id:
         return None
     status = _status(document.get("status"))
@@ -272,7 +279,7 @@ def parsed_leg(document: object) -> Leg | None:
         id=leg_id,
         status=status,
         log=tuple(log),
-        session_id=_string(document.get("sessionId")) or None,
+        session_id=_identifier(document.get("sessionId")) or None,
         direction=_string(document.get("type")).lower() or None,
         started=_string(document.get("start")),
         ended=bool(document.get("end")),
@@ -285,6 +292,13 @@ def _string(value: object) -> str:
 
 def _status(value: object) -> str:
     return _string(value).lower().replace("_", "-").strip()[:64]
+
+def _identifier(value: object) -> str:
+    """An id of the platform's; empty if it is none that can be sent back as it is, in a path too."""
+    found = _string(value)
+    usable = found.isascii() and found.isprintable() and len(found) <= _LONGEST_ID and found.strip(" .")
+    return found if usable else ""
+
 
 
 def _last_page(answer: Mapping[str, Any]) -> int:
