@@ -13,6 +13,7 @@ from typing_extensions import override
 from calltransfer.call import Call, Platform
 from calltransfer.destination import Destination, checked_caller_id
 from calltransfer.errors import ConfigurationError, NoLiveCall
+from calltransfer.masking import shown
 from calltransfer.videosdk import _sdk
 from calltransfer.videosdk.api import BASE_URL, VideoSDKAPI
 from calltransfer.videosdk.call import VideoSDKCall
@@ -60,9 +61,7 @@ class VideoSDKPlatform(Platform):
         longest_call: float = LONGEST_CALL,
     ) -> None:
         if base_url is not None:
-            parts = urlsplit(base_url)
-            if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query:
-                raise ConfigurationError(f"base_url= must be an address such as {BASE_URL!r}, not {base_url!r}")
+            _check_base_url(base_url)
         if token is not None and not callable(token) and not (isinstance(token, str) and token):
             raise ConfigurationError("token= must be a non-empty string or a callable that returns one")
         if routing_rule is not None and gateway is not None:
@@ -70,7 +69,7 @@ class VideoSDKPlatform(Platform):
         for name, value in (("routing_rule", routing_rule), ("gateway", gateway)):
             if value is not None and not (isinstance(value, str) and value.strip()):
                 raise ConfigurationError(
-                    f"{name}= is an id of the platform's, such as 'rr_...' or 'gw_...', not {value!r}"
+                    f"{name}= is an id of the platform's, such as 'rr_...' or 'gw_...', not {shown(value)}"
                 )
         if pipeline is not None and not callable(pipeline):
             raise ConfigurationError(
@@ -129,6 +128,19 @@ class VideoSDKPlatform(Platform):
             return lambda: token
         joined_with = _sdk.token_of(session)
         return lambda: _valid_token(joined_with)
+
+
+def _check_base_url(base_url: object) -> None:
+    """Its value is not shown: it may hold a password."""
+    try:
+        parts = urlsplit(base_url) if isinstance(base_url, str) and base_url.isprintable() else None
+        usable = parts is not None and parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable, parts = False, None
+    if not usable or parts is None or parts.query or parts.fragment or " " in parts.netloc:
+        raise ConfigurationError(f"base_url= must be an address such as {BASE_URL!r}")
+    if "@" in parts.netloc:
+        raise ConfigurationError("base_url= must have no user and no password in it: the token is what is sent along")
 
 
 def _valid_token(joined_with: str | None) -> str:
