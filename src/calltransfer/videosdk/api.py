@@ -8,11 +8,12 @@ import asyncio
 import inspect
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
-
 from urllib.parse import quote
+
 import aiohttp
 
 from calltransfer.destination import Destination
@@ -27,7 +28,7 @@ from calltransfer.errors import (
     RequestRefused,
     ServerFault,
 )
-from calltransfer.masking import masked_text
+from calltransfer.masking import MASK, masked_text
 from calltransfer.videosdk.following import STATUSES, Leg
 
 logger = logging.getLogger("calltransfer.videosdk")
@@ -221,7 +222,8 @@ class VideoSDKAPI:
         body: Mapping[str, Any] | None,
         what: str,
     ) -> dict[str, Any]:
-        headers = {"Authorization": await self._fresh_token()}
+        token = await self._fresh_token()
+        headers = {"Authorization": token}
         try:
             async with self._open().request(
                 method,
@@ -236,7 +238,7 @@ class VideoSDKAPI:
             raise PlatformUnreachable(f"{what}: {type(error).__name__}") from None
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
             raise AnswerLost(f"{what}: {type(error).__name__}") from None
-        return _checked_answer(response.status, text, what)
+        return _checked_answer(response.status, text, what, [token, *_private_in(body or {})])
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -253,7 +255,8 @@ class VideoSDKAPI:
             if inspect.isawaitable(token):
                 token = await token
         except Exception as error:
-            raise NoToken(f"token= raised {type(error).__name__}: {masked_text(str(error))}") from None
+            # Only its type: what it says may quote the token.
+            raise NoToken(f"token= raised {type(error).__name__}") from None
         if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
             raise NoToken("token= must give a non-empty token, without line breaks")
         return token
@@ -290,15 +293,34 @@ def _string(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _status(value: object) -> str:
-    return _string(value).lower().replace("_", "-").strip()[:64]
-
 def _identifier(value: object) -> str:
     """An id of the platform's; empty if it is none that can be sent back as it is, in a path too."""
     found = _string(value)
     usable = found.isascii() and found.isprintable() and len(found) <= _LONGEST_ID and found.strip(" .")
     return found if usable else ""
 
+
+def _status(value: object) -> str:
+    """A status in the platform's words: a word or two, that can stand in a log, or none at all."""
+    status = _string(value).lower().replace("_", "-").strip()
+    return status if _STATUS.fullmatch(status) else "unreadable"
+
+
+def _private_in(body: Mapping[str, Any]) -> Iterator[str]:
+    """What was sent that must not be shown when the platform's answer repeats it."""
+    for name in _PRIVATE:
+        yield from _texts(body.get(name))
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, each in value.items():
+            yield from _texts(each) if name != "id" else ()
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
+    elif value is not None:
+        yield str(value)
 
 
 def _last_page(answer: Mapping[str, Any]) -> int:
@@ -322,7 +344,7 @@ async def _limited_text(response: aiohttp.ClientResponse) -> str:
     return data.decode("utf-8")
 
 
-def _checked_answer(status: int, text: str, what: str) -> dict[str, Any]:
+def _checked_answer(status: int, text: str, what: str, private: Iterable[str]) -> dict[str, Any]:
     try:
         answer = json.loads(text) if text.strip() else {}
     except (ValueError, RecursionError):
@@ -331,7 +353,7 @@ def _checked_answer(status: int, text: str, what: str) -> dict[str, Any]:
         if not isinstance(answer, dict):
             raise AnswerLost(f"{what}: HTTP {status} with a body that is not a JSON object")
         return answer
-    message = f"{what}: HTTP {status}{_explanation(answer)}"
+    message = f"{what}: HTTP {status}{_explanation(answer, private)}"
     if status in {401, 403}:
         raise NotAuthorised(message, status=status)
     if status in {402, 404}:
@@ -343,9 +365,14 @@ def _checked_answer(status: int, text: str, what: str) -> dict[str, Any]:
     raise RequestRefused(message, status=status)
 
 
-def _explanation(answer: object) -> str:
+def _explanation(answer: object, private: Iterable[str]) -> str:
+    """Why, in the platform's words, without what was sent: it may be a name, or a token that looks like nothing."""
     if isinstance(answer, dict):
         for key in ("message", "error", "msg", "statusMessage"):
             if isinstance(answer.get(key), str):
-                return f", {masked_text(answer[key])[:200]!r}"
+                why = answer[key][:_LONGEST_EXPLANATION]
+                for value in sorted(private, key=len, reverse=True):
+                    if len(value) >= _SHORTEST_PRIVATE and not value.startswith("+"):  # numbers are masked below
+                        why = re.sub(re.escape(value), MASK, why, flags=re.IGNORECASE)
+                return f", {masked_text(why)[:200]!r}"
     return ""
