@@ -35,7 +35,7 @@ class Utterance:
     """
 
     speaker: Literal["caller", "agent"]
-    text: str
+    text: str = attrs.field(repr=False)
 
 
 class Gate(StrEnum):

@@ -70,9 +70,9 @@ class Plan:
 
     destination: Destination
     room: Mapping[str, Any]
-    dialling: Mapping[str, Any]
+    dialling: Mapping[str, Any] = attrs.field(repr=False)
     briefing: Briefing
-    reason: str
+    reason: str = attrs.field(repr=False)
     transcript: Callable[[], list[Utterance]]
     summarise: Callable[[], Any]
     ring_timeout: float

@@ -45,7 +45,7 @@ class ConsultationSetup:
         longest_call: Seconds after which the platform ends a target's leg.
     """
 
-    caller_id: str | None = None
+    caller_id: str | None = attrs.field(default=None, repr=False)
     routing_rule: str | None = None
     gateway: str | None = None
     pipeline: Callable[[], Any] | None = None
