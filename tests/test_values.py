@@ -124,7 +124,7 @@ def test_is_normalised(written: str, address: str) -> None:
         ("billing@pbx.example.com", "begins with 'sip:'"),
         ("+12", "not a phone number; check the digits"),
         ("+112", "emergency"),
-        ("+1-800-FLOWERS", "'\\+\\*-\\*\\*\\*-FLOWERS'"),
+        ("+1-800-FLOWERS", "'\\+\\*-\\*\\*\\*-xxxxxxx'"),
     ],
 )
 def test_what_is_doubtful_is_refused(written: str, why: str) -> None:

@@ -149,7 +149,7 @@ def _checked_headers(headers: object) -> dict[str, str]:
         if not isinstance(header, str) or not _HEADER.fullmatch(header):
             raise DestinationError(
                 f"headers= takes names such as 'X-Ticket' or 'User-To-User', of at most 64 characters, not "
-                f"{shown(header)}"
+                f"{masked_address(str(header))!r}"
             )
         if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST_VALUE:
             raise DestinationError(

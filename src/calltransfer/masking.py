@@ -5,10 +5,13 @@ import re
 MASK = "***"
 
 _LONGEST_SHOWN = 80
+_LONGEST_SHAPE = 40
 
-_DIGITS = re.compile(r"\d(?:[\s().\-]{0,2}\d){4,}")
+# Whatever stands between digits: data brings slashes, dashes of every kind and characters that cannot be seen.
+_DIGITS = re.compile(r"\d(?:[^\w\n]{0,3}_?\d){4,}")
 _TOKEN = re.compile(r"\beyJ[\w-]+(?:\.[\w-]*)*")
-_SIP = re.compile(r"\b(sips?):[^@\s]+@", re.IGNORECASE)
+_SIP = re.compile(r"\b(sips?):[^@\s]{1,255}@", re.IGNORECASE)
+_HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|[a-z0-9.\-]+)(?::\d{1,5})?(?:;.*)?", re.IGNORECASE | re.ASCII)
 
 
 def masked_number(number: str) -> str:
@@ -22,17 +25,27 @@ def masked_address(address: str) -> str:
     """Returns a phone number or SIP URI fit for a log: the host of a URI stays, who it names does not."""
     scheme, separator, rest = address.partition(":")
     if not separator or scheme.lower() not in {"sip", "sips"}:
-        # With letters in it, it is no number that could be dialled: its shape is what its author will recognise.
-        return re.sub(r"\d", "*", address) if any(map(str.isalpha, address)) else masked_number(address)
+        # With letters in it, it is no number that could be dialled, and may be a name: what shows is its shape.
+        return _shape(address) if any(map(str.isalpha, address)) else masked_number(address)
     user, at, host = rest.rpartition("@")
     shown = masked_number(user) if user.lstrip("+").isdigit() else MASK
-    return f"{scheme}:{shown}@{masked_text(host)}" if at else f"{scheme}:{MASK}"
+    return f"{scheme}:{shown}@{masked_text(host) if _HOST.fullmatch(host) else MASK}" if at else f"{scheme}:{MASK}"
+
+
+def _shape(text: str) -> str:
+    shape = re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "*", text[:_LONGEST_SHAPE]))
+    return "".join(character if character.isascii() and character.isprintable() else "?" for character in shape)
 
 
 def shown(value: object) -> str:
     """Returns a value of an author's as an error about it shows it: masked, and not at full length."""
     text = masked_text(repr(value))
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
+def one_line(text: str) -> str:
+    """Returns `text` masked, and on one line: what it says must not look like another line of a log."""
+    return "".join(character if character.isprintable() else " " for character in masked_text(text))
 
 
 def masked_text(text: str) -> str:
