@@ -20,6 +20,7 @@ from calltransfer.events import TransferEvent, TransferResult
 from calltransfer.masking import masked_text
 from calltransfer.outcome import Outcome
 from calltransfer.policy import Policy
+from calltransfer.timeline import described
 from calltransfer.transfers import Transfer, Transfers
 from calltransfer.videosdk.platform import VideoSDKPlatform
 from calltransfer.wording import ToolAnswer, Wording
@@ -252,7 +253,7 @@ class TransferMixin(_Agent):
                 self._call()
             except Exception as error:
                 # Said when a transfer is asked for; the caller is greeted all the same.
-                logger.info("the call cannot be transferred: %s: %s", type(error).__name__, masked_text(str(error)))
+                logger.info("the call cannot be transferred: %s", described(error))
             await on_enter()
 
         return wrapped
@@ -312,7 +313,7 @@ class TransferMixin(_Agent):
             answer = _Answer("error", self.__wording.not_a_phone_call)
         except Exception as error:
             # The last line of defence: a bug, or a strategy's problems() that raised.
-            logger.error("transfer_call: %s: %s", type(error).__name__, masked_text(str(error)))  # noqa: TRY400
+            logger.error("transfer_call: %s", described(error))  # noqa: TRY400
             answer = _Answer("error", self.__wording.not_configured, fields={"problem": "an internal error"})
         return answer.result
 

@@ -6,8 +6,9 @@ import traceback
 import uuid
 from collections.abc import Callable
 
+from calltransfer.errors import CallTransferError
 from calltransfer.events import Phase, TransferEvent
-from calltransfer.masking import masked_text
+from calltransfer.masking import masked_text, one_line
 from calltransfer.outcome import Outcome
 
 logger = logging.getLogger("calltransfer")
@@ -40,8 +41,8 @@ class Timeline:
 
     def record(
         self, phase: Phase, detail: str = "", status: str | None = None, *, outcome: Outcome | None = None
-    ) -> None:
-        """Adds an event, and tells everybody of it."""
+    ) -> TransferEvent:
+        """Adds an event, masked, and tells everybody of it."""
         event = TransferEvent(
             phase=phase,
             transfer_id=self.transfer_id,
@@ -49,8 +50,8 @@ class Timeline:
             attempt=self._attempt,
             at=round(self._now() - self._began, 3),
             outcome=Outcome.CONNECTED if phase is Phase.CONTRADICTED else outcome,
-            status=status,
-            detail=masked_text(detail),
+            status=status if status is None else one_line(status),
+            detail=one_line(detail),
         )
         self.events.append(event)
         unwanted = phase in _UNWANTED_PHASES or outcome in _UNWANTED_OUTCOMES
@@ -60,13 +61,23 @@ class Timeline:
         except Exception as error:
             # The author's hook must not be able to end a transfer that a caller waits for.
             logger.error("on_transfer_event raised on %s: %s", phase.value, described(error))  # noqa: TRY400
+        return event
 
 
 def described(error: BaseException) -> str:
-    """An error and where it was raised, for a log: masked, which the logging module's own traceback would not be."""
+    """An error and where it was raised, for a log, which the logging module's own traceback would not be fit for.
+
+    What an error of somebody else's says is left out, and so are lines of source: either may quote a name, a token or
+    what was said on the call, and no mask finds those.
+    """
     error = first(error)
-    where = "".join(traceback.format_tb(error.__traceback__))
-    return masked_text(f"{type(error).__name__}: {error}\n{where}".rstrip())
+    says = f": {masked_text(str(error))}" if isinstance(error, CallTransferError) else ""
+    where = [f"\n  {frame.filename}:{frame.lineno} in {frame.name}" for frame in _frames(error)]
+    return f"{type(error).__name__}{says}{''.join(where)}"
+
+
+def _frames(error: BaseException) -> traceback.StackSummary:
+    return traceback.StackSummary.extract(traceback.walk_tb(error.__traceback__), lookup_lines=False)
 
 
 def first(error: BaseException) -> BaseException:

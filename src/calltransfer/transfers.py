@@ -148,8 +148,12 @@ class Transfer:
     def finish(self, result: TransferResult) -> None:
         """Makes the outcome known, once: in the timeline, to listeners, and to whoever waits for `result`."""
         if not self.result.done():
-            self.timeline.record(Phase.FINISHED, result.detail, result.status, outcome=result.outcome)
-            self.result.set_result(attrs.evolve(result, timeline=tuple(self.timeline.events)))
+            finished = self.timeline.record(Phase.FINISHED, result.detail, result.status, outcome=result.outcome)
+            self.result.set_result(
+                attrs.evolve(
+                    result, detail=finished.detail, status=finished.status, timeline=tuple(self.timeline.events)
+                )
+            )
 
 
 class _TransferCall(CallWrapper):
