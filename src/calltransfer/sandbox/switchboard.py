@@ -159,7 +159,7 @@ class Switchboard:
 
     def _connect(self, target: Target) -> None:
         self.phones.append(target)
-        self._lives.append(self._loop.create_task(target.live(), name=f"life of {target.number}"))
+        self._lives.append(self._loop.create_task(target.live(), name="what somebody who was dialled does"))
         self.change()
 
     def forget(self) -> None:

@@ -67,6 +67,7 @@ class VideoSDKAPI:
         self._base_url = base_url.rstrip("/")
         self._token = token
         self._session: aiohttp.ClientSession | None = None
+        self._private: set[str] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -238,7 +239,12 @@ class VideoSDKAPI:
             raise PlatformUnreachable(f"{what}: {type(error).__name__}") from None
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
             raise AnswerLost(f"{what}: {type(error).__name__}") from None
-        return _checked_answer(response.status, text, what, [token, *_private_in(body or {})])
+        return _checked_answer(response.status, text, what, self._sent(token, body or {}))
+
+    def _sent(self, token: str, body: Mapping[str, Any]) -> list[str]:
+        """What has been sent that must not be shown when an answer repeats it, to this request or a later one."""
+        self._private.update(_private_in(body))
+        return [token, *self._private]
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
