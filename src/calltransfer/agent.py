@@ -17,7 +17,7 @@ from calltransfer.call import Call, CheckedByPlatform, KnowsDestinations, Platfo
 from calltransfer.destination import Destination
 from calltransfer.errors import CallOver, ConfigurationError, ConfigurationWarning, NoLiveCall
 from calltransfer.events import TransferEvent, TransferResult
-from calltransfer.masking import masked_text
+from calltransfer.masking import masked_text, shown
 from calltransfer.outcome import Outcome
 from calltransfer.policy import Policy
 from calltransfer.timeline import described
@@ -174,7 +174,7 @@ class TransferMixin(_Agent):
         if not isinstance(self, Agent):
             raise ConfigurationError(f"{type(self).__name__} must derive from Agent too: (TransferMixin, Agent)")
         if platform is not None and not isinstance(platform, Platform):
-            raise ConfigurationError(f"platform= takes a Platform such as VideoSDKPlatform(), not {platform!r}")
+            raise ConfigurationError(f"platform= takes a Platform such as VideoSDKPlatform(), not {shown(platform)}")
         if wording is not None and not isinstance(wording, Wording):
             raise ConfigurationError(f"wording= takes a Wording, not {type(wording).__name__}")
         if policy is not None and not isinstance(policy, Policy):

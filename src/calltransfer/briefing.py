@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 import attrs
 
 from calltransfer.errors import ConfigurationError
+from calltransfer.masking import shown
 
 _KEYS = frozenset("0123456789*#")
 _SPOKEN_KEYS = {"*": "star", "#": "pound"}
@@ -259,26 +260,28 @@ def _phrases(value: Any) -> Any:
 
 def _check_phrases(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     if not isinstance(value, tuple):
-        raise ConfigurationError(f"Briefing.{attribute.name} takes phrases, such as ('yes', 'go on'), not {value!r}")
+        raise ConfigurationError(
+            f"Briefing.{attribute.name} takes phrases, such as ('yes', 'go on'), not {shown(value)}"
+        )
     for phrase in value:
         if not isinstance(phrase, str) or not normalised(phrase):
-            raise ConfigurationError(f"Briefing.{attribute.name}: {phrase!r} is not a word or phrase")
+            raise ConfigurationError(f"Briefing.{attribute.name}: {shown(phrase)} is not a word or phrase")
 
 
 def _check_spoken(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     if not isinstance(value, str) or not value.strip():
-        raise ConfigurationError(f"Briefing.{attribute.name} is a sentence to be spoken, not {value!r}")
+        raise ConfigurationError(f"Briefing.{attribute.name} is a sentence to be spoken, not {shown(value)}")
 
 
 def _check_text(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     if not isinstance(value, str):
-        raise ConfigurationError(f"Briefing.{attribute.name} is a sentence, or '' to say nothing, not {value!r}")
+        raise ConfigurationError(f"Briefing.{attribute.name} is a sentence, or '' to say nothing, not {shown(value)}")
 
 
 def _check_key(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     if not isinstance(value, str) or value not in _KEYS:
         raise ConfigurationError(
-            f"Briefing.{attribute.name} is one key of a phone, '0' to '9', '*' or '#', not {value!r}"
+            f"Briefing.{attribute.name} is one key of a phone, '0' to '9', '*' or '#', not {shown(value)}"
         )
 
 
@@ -287,7 +290,7 @@ def _gate(value: Any) -> Gate:
         return Gate(value)
     except ValueError:
         known = ", ".join(f"Gate.{gate.name}" for gate in Gate)
-        raise ConfigurationError(f"Briefing.gate is one of {known}, not {value!r}") from None
+        raise ConfigurationError(f"Briefing.gate is one of {known}, not {shown(value)}") from None
 
 
 @attrs.frozen(kw_only=True)

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 import attrs
 
 from calltransfer.errors import ConfigurationError
+from calltransfer.masking import shown
 
 SAMPLE_RATE: Final = 24_000
 """Samples a second of hold audio: what the agent's own audio track takes (mono, 16 bit)."""
@@ -60,12 +61,12 @@ class Hold(Protocol):
 
 def _checked_key(_: Any, attribute: "attrs.Attribute[Any]", value: str | None) -> None:
     if value is not None and value not in _KEYS:
-        raise ConfigurationError(f"{attribute.name}= is one key, 0 to 9, '*' or '#', or None, not {value!r}")
+        raise ConfigurationError(f"{attribute.name}= is one key, 0 to 9, '*' or '#', or None, not {shown(value)}")
 
 
 def _above_zero(_: Any, attribute: "attrs.Attribute[float]", value: float) -> None:
     if not isinstance(value, int | float) or not value > 0:
-        raise ConfigurationError(f"{attribute.name}= is in seconds, above 0, not {value!r}")
+        raise ConfigurationError(f"{attribute.name}= is in seconds, above 0, not {shown(value)}")
 
 
 def _sentences(value: str | Sequence[str]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import attrs
 from calltransfer.briefing import DATA_RULE, SPACELESS, Utterance, as_data, normalised
 from calltransfer.call import Call, Summary, TransferRequest
 from calltransfer.errors import ConfigurationError
+from calltransfer.masking import shown
 
 logger = logging.getLogger("calltransfer")
 
@@ -167,7 +168,7 @@ def _template(field: str) -> Callable[[Any, "attrs.Attribute[Any]", Any], None]:
             fits = False
         if not fits:
             raise ConfigurationError(
-                f"{attribute.name}= is a sentence with {{{field}}} in it and no other field, not {value!r}"
+                f"{attribute.name}= is a sentence with {{{field}}} in it and no other field, not {shown(value)}"
             )
 
     return check
@@ -176,7 +177,7 @@ def _template(field: str) -> Callable[[Any, "attrs.Attribute[Any]", Any], None]:
 def _check_words(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not _FEWEST_WORDS <= value <= _MOST_WORDS:
         raise ConfigurationError(
-            f"{attribute.name}= is a whole number of words from {_FEWEST_WORDS} to {_MOST_WORDS}, not {value!r}"
+            f"{attribute.name}= is a whole number of words from {_FEWEST_WORDS} to {_MOST_WORDS}, not {shown(value)}"
         )
 
 
@@ -188,14 +189,14 @@ def _check_prompt(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None
     if not filled:
         raise ConfigurationError(
             f"{attribute.name}= says what to write; it may use {{words}} and no other field, "
-            f"and a brace that is meant is written twice, not {value!r}"
+            f"and a brace that is meant is written twice, not {shown(value)}"
         )
 
 
 def _check_timeout(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= _LONGEST_WAIT:
         raise ConfigurationError(
-            f"{attribute.name}= is in seconds, above 0 and at most {_LONGEST_WAIT:g}, not {value!r}"
+            f"{attribute.name}= is in seconds, above 0 and at most {_LONGEST_WAIT:g}, not {shown(value)}"
         )
 
 
@@ -203,7 +204,7 @@ def _check_summary(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> Non
     if isinstance(value, type) or not callable(getattr(value, "summarise", None)):
         raise ConfigurationError(
             f"{attribute.name}= takes a summary, such as ExtractiveSummary(), with "
-            f"'async def summarise(self, call, request)', not {value!r}"
+            f"'async def summarise(self, call, request)', not {shown(value)}"
         )
 
 

@@ -9,6 +9,7 @@ import attrs
 from calltransfer.call import Call, TransferRequest
 from calltransfer.destination import Destination
 from calltransfer.errors import ConfigurationError, DestinationError
+from calltransfer.masking import shown
 
 FIND_TIMEOUT = 5.0
 """Seconds a callable may take to find a destination: it runs while the agent's sentence is being spoken."""
@@ -63,11 +64,11 @@ def seconds(_: object, attribute: "attrs.Attribute[float]", value: float) -> Non
     """Validates a number of seconds."""
     if not isinstance(value, int | float) or not 0 < value <= _LONGEST_WAIT:
         raise ConfigurationError(
-            f"{attribute.name}= is in seconds, above 0 and at most {_LONGEST_WAIT:g}, not {value!r}"
+            f"{attribute.name}= is in seconds, above 0 and at most {_LONGEST_WAIT:g}, not {shown(value)}"
         )
 
 
 def yes_or_no(_: object, attribute: "attrs.Attribute[bool]", value: bool) -> None:
     """Validates a choice of two."""
     if not isinstance(value, bool):
-        raise ConfigurationError(f"{attribute.name}= is True or False, not {value!r}")
+        raise ConfigurationError(f"{attribute.name}= is True or False, not {shown(value)}")

@@ -30,6 +30,7 @@ from calltransfer.errors import (
 )
 from calltransfer.events import TransferResult
 from calltransfer.hold import Hold, HoldMusic
+from calltransfer.masking import shown
 from calltransfer.outcome import Outcome
 from calltransfer.strategies.target import FIND_TIMEOUT, Target, checked_target, find_destination, seconds, yes_or_no
 from calltransfer.summary import LLMSummary
@@ -53,7 +54,7 @@ def _a_briefing(_: object, attribute: "attrs.Attribute[Briefing]", value: Briefi
 
 def _one_of_the_two(_: object, attribute: "attrs.Attribute[Move]", value: Move) -> None:
     if value not in {"caller", "target"}:
-        raise ConfigurationError(f"{attribute.name}= is 'caller' or 'target', not {value!r}")
+        raise ConfigurationError(f"{attribute.name}= is 'caller' or 'target', not {shown(value)}")
 
 
 @attrs.frozen
