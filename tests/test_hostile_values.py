@@ -177,7 +177,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
-async def served(handler: Handler, token: str = "opaque-token") -> AsyncIterator[tuple[VideoSDKAPI, list[web.Request]]]:
+async def served(handler: Handler) -> AsyncIterator[tuple[VideoSDKAPI, list[web.Request]]]:
     """A client of a platform that answers everything with `handler`, on a loopback socket; and what it was asked."""
     asked: list[web.Request] = []
 
@@ -187,7 +187,7 @@ async def served(handler: Handler, token: str = "opaque-token") -> AsyncIterator
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handle)
-    async with TestServer(app) as server, VideoSDKAPI(base_url=str(server.make_url("")), token=lambda: token) as api:
+    async with TestServer(app) as server, VideoSDKAPI(base_url=str(server.make_url("")), token=lambda: "token") as api:
         yield api, asked
 
 
@@ -202,18 +202,17 @@ def answering(body: str | bytes, **how: Any) -> Handler:
 @pytest.mark.real_time
 async def test_the_token_goes_to_no_other_host(status: int) -> None:
     """A redirect to another host is an error: no second request is sent, and so no token."""
-    async with served(answering("{}")) as (_, elsewhere_asked):
-        async with served(answering("{}")) as (elsewhere, asked_there):
-            there = elsewhere._base_url
-            async with served(answering("{}", status=status, headers={"Location": f"{there}/v2/sip/call/x"})) as (
-                api,
-                asked,
-            ):
-                for request in (api.leg("x"), api.transfer("x", Destination(BILLING)), api.create_room()):
-                    with pytest.raises(RequestRefused, match=f"HTTP {status}"):
-                        await request
-            assert 3 == len(asked)
-            assert [] == asked_there == elsewhere_asked
+    async with served(answering("{}")) as (_, elsewhere_asked), served(answering("{}")) as (elsewhere, asked_there):
+        there = elsewhere._base_url
+        async with served(answering("{}", status=status, headers={"Location": f"{there}/v2/sip/call/x"})) as (
+            api,
+            asked,
+        ):
+            for request in (api.leg("x"), api.transfer("x", Destination(BILLING)), api.create_room()):
+                with pytest.raises(RequestRefused, match=f"HTTP {status}"):
+                    await request
+        assert 3 == len(asked)
+        assert [] == asked_there == elsewhere_asked
 
 
 @pytest.mark.real_time
@@ -389,8 +388,11 @@ def test_a_status_that_is_none_proves_nothing_and_forges_nothing(status: str) ->
         "https://hunter2hunter2@api.example.com",
         "https://[::1",
         "http://h:99999",
-    ]
-    + ["https://api.example.com\r\nhunter2hunter2", "https://api.example.com#hunter2hunter2", "https://:80", 5],
+        "https://api.example.com\r\nhunter2hunter2",
+        "https://api.example.com#hunter2hunter2",
+        "https://:80",
+        5,
+    ],
 )
 def test_an_address_of_the_platform_that_is_none(base_url: Any) -> None:
     """An address with a password in it, or one that cannot be asked, is refused when the platform is made, not shown."""
