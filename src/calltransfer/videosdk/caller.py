@@ -70,8 +70,7 @@ class CallerInRoom:
     @property
     def direction(self) -> Literal["inbound", "outbound"] | None:
         """Who called whom; None where the platform does not say."""
-        known: Any = metadata(self._participant).get("callType")
-        return known if known in {"inbound", "outbound"} else None
+        return direction_of(self._participant)
 
     async def prepare(self) -> None:
         """Finds their leg again; see `Call.prepare`."""
@@ -147,6 +146,12 @@ class CallerInRoom:
                 return
             self.left.set()
         self._told_of_leaving(is_caller)
+
+
+def direction_of(participant: Participant | None) -> Literal["inbound", "outbound"] | None:
+    """Who called whom, as far as the platform says; it may say anything."""
+    known = metadata(participant).get("callType")
+    return "inbound" if known == "inbound" else "outbound" if known == "outbound" else None
 
 
 class _RoomListener(MeetingEventHandler):
