@@ -112,9 +112,10 @@ def _as_patterns(phrases: tuple[str, ...]) -> tuple[str, ...]:
 def _consists_of(words: Sequence[str], decisive: tuple[str, ...], neutral: tuple[str, ...]) -> bool:
     """Whether `words` are nothing but these phrases, the longest first, with one of the decisive ones among them."""
     deciding, allowed = _as_words(decisive), _as_words(neutral)
+    longest = max(map(len, deciding | allowed), default=0)
     decided, at = False, 0
     while at < len(words):
-        ends = range(len(words), at, -1)
+        ends = range(min(len(words), at + longest), at, -1)
         end = next((end for end in ends if (phrase := tuple(words[at:end])) in deciding or phrase in allowed), None)
         if end is None:
             return False
