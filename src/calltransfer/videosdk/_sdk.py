@@ -517,17 +517,18 @@ async def pause_background_audio(session: AgentSession) -> Callable[[], Awaitabl
 _KEYS = "DTMF_EVENT"
 
 
-async def follow_keys(room: VideoSDKHandler, pressed: Callable[[str], None]) -> Callable[[], None]:
-    """Has `pressed` told of each key pressed in `room`, and nobody else; returns what undoes it."""
+async def follow_keys(room: VideoSDKHandler, pressed: Callable[[str, str | None], None]) -> Callable[[], None]:
+    """Has `pressed` told of each key pressed in `room` and by whom, and nobody else; returns what undoes it."""
     pubsub = room.meeting.pubsub
     topics = pubsub._PubSub__topic_cb
     before = topics.get(_KEYS)
 
     def on_message(message: Any) -> None:
         payload = message.get("payload") if isinstance(message, dict) else None
-        key = payload.get("number") if isinstance(payload, dict) else None
+        key = _key(payload.get("number")) if isinstance(payload, dict) else None
+        sender = message.get("senderId") if isinstance(message, dict) else None
         if key is not None:
-            pressed(str(key))
+            pressed(key, sender if isinstance(sender, str) else None)
 
     if before is None:
         await room.subscribe_to_pubsub(PubSubSubscribeConfig(topic=_KEYS, cb=on_message))
@@ -542,6 +543,14 @@ async def follow_keys(room: VideoSDKHandler, pressed: Callable[[str], None]) -> 
                 topics[_KEYS] = before
 
     return undo
+
+
+def _key(number: Any) -> str | None:
+    """The key that a message names, as a number or as text; None: it names none."""
+    if isinstance(number, int) and not isinstance(number, bool):
+        return str(number) if 0 <= number <= 9 else None
+    key = number.strip() if isinstance(number, str) else ""
+    return key if len(key) == 1 else None
 
 
 async def complete(session: AgentSession, instructions: str, text: str, llm: Any | None) -> str:

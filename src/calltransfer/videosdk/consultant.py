@@ -96,7 +96,7 @@ class Consultant:
         pipeline: Makes the consultation's pipeline; None: the agent's components are made anew.
         instructions: The system message.
         heard: Told of everything the target says; returns whether it has been dealt with.
-        pressed: Told of every key they press.
+        pressed: Told of every key that is pressed there, and by which participant.
         answered: Told what the model has understood.
     """
 
@@ -107,7 +107,7 @@ class Consultant:
         pipeline: Callable[[], Any] | None,
         instructions: str,
         heard: Callable[[str], bool],
-        pressed: Callable[[str], None],
+        pressed: Callable[[str, str | None], None],
         answered: Callable[[Answer], bool],
     ) -> None:
         self.participant_id = ""

@@ -418,11 +418,21 @@ class VideoSDKConsultation(Consultation):
             logger.error("Briefing.understood() raised %s", described(error))  # noqa: TRY400
             return None
 
-    def _pressed(self, key: str) -> None:
+    def _pressed(self, key: str, sender: str | None) -> None:
+        if not self._may_be_target(sender):
+            return
         answer = self.plan.briefing.pressed(key)
         told = self._greeted or answer is Answer.DECLINED  # nobody agrees to what they know nothing of
         if answer is not None and self._answered.done() and told:
             self._decide_there(answer)
+
+    def _may_be_target(self, sender: str | None) -> bool:
+        """Whether a message can be the target's: not when it is somebody else's who is there, the agent's included."""
+        attendance = self.consultant.attendance
+        if sender is None or sender == self.target_id:
+            return True
+        somebody_else = attendance is not None and attendance.has(sender) and self.target_id is not None
+        return not somebody_else and sender != self.consultant.participant_id
 
     def _model_answered(self, answer: Answer) -> bool:
         accepts = answer is Answer.ACCEPTED

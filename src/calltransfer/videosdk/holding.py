@@ -130,7 +130,7 @@ async def _entertain(hold: Hold, line: HeldCaller) -> None:
 async def _keys(room: Any, pressed: Callable[[str], bool]) -> Callable[[], None]:
     """Follows the keys where the author's agent does not; without them the caller waits for the end of the hold."""
 
-    def on_key(key: str) -> None:
+    def on_key(key: str, _sender: str | None) -> None:
         pressed(key)
 
     try:
