@@ -82,7 +82,7 @@ def _check_strategy(route: str, strategy: object) -> None:
         )
     try:
         inspect.signature(method).bind(None, None)
-    except TypeError:
+    except (TypeError, ValueError):  # a built-in one may not say what it takes
         raise ConfigurationError(
             f"Route {route!r}: {kind}.transfer must take two arguments, the call and the request"
         ) from None

@@ -286,6 +286,11 @@ def _check_key(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
         )
 
 
+def _spoken_key(key: Any) -> str:
+    """The key as it is said; the key as it is where it is none, which is found out later."""
+    return _SPOKEN_KEYS.get(key, key) if isinstance(key, str) else ""
+
+
 def _gate(value: Any) -> Gate:
     try:
         return Gate(value)
@@ -370,7 +375,7 @@ class Briefing:
 
     @question.default
     def _question_that_fits(self) -> str:
-        accept, decline = (_SPOKEN_KEYS.get(key, key) for key in (self.accept_key, self.decline_key))
+        accept, decline = (_spoken_key(key) for key in (self.accept_key, self.decline_key))
         if self.gate is Gate.KEYS_ONLY:
             return f"To take the call, press {accept}. To decline it, press {decline}."
         return f"Would you like to take the call? Say yes or no, or press {accept} or {decline}."
@@ -452,7 +457,7 @@ class Briefing:
         if self.gate is Gate.ANNOUNCE_ONLY:
             return ("They are not asked whether they take the call; do not ask it.", decline)
         if self.gate is Gate.KEYS_ONLY:
-            accept = _SPOKEN_KEYS.get(self.accept_key, self.accept_key)
+            accept = _spoken_key(self.accept_key)
             return (f"Nothing they say takes the call, only a key: if they agree, ask them to press {accept}.", decline)
         question = json.dumps(self.question, ensure_ascii=False)
         return (

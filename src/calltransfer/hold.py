@@ -60,7 +60,7 @@ class Hold(Protocol):
 
 
 def _checked_key(_: Any, attribute: "attrs.Attribute[Any]", value: str | None) -> None:
-    if value is not None and value not in _KEYS:
+    if value is not None and not (isinstance(value, str) and value in _KEYS):
         raise ConfigurationError(f"{attribute.name}= is one key, 0 to 9, '*' or '#', or None, not {shown(value)}")
 
 
@@ -101,10 +101,12 @@ class HoldMusic:
         sentence = "Thank you for holding. I am still connecting you."
         if self.return_key is None:
             return (sentence,)
-        key = {"*": "star", "#": "pound"}.get(self.return_key, self.return_key)
+        key = {"*": "star", "#": "pound"}.get(str(self.return_key), self.return_key)
         return (f"{sentence} To come back to me, press {key}.",)
 
     def __attrs_post_init__(self) -> None:
+        if self.file is not None and not isinstance(self.file, str | Path):
+            raise ConfigurationError(f"file= is the path of a WAV file, not {shown(self.file)}")
         music(self.file)
 
     @property
@@ -159,7 +161,7 @@ def music(file: str | Path | None = None) -> bytes:
         with source.open("rb") as opened, wave.open(opened) as recording:
             found = (recording.getframerate(), recording.getnchannels(), recording.getsampwidth())
             samples: bytes = recording.readframes(recording.getnframes())
-    except (OSError, EOFError, wave.Error) as error:
+    except (OSError, EOFError, ValueError, wave.Error) as error:
         raise ConfigurationError(f"file={str(file)!r} cannot be played: {error}") from None
     if found != (SAMPLE_RATE, 1, 2) or not samples:
         raise ConfigurationError(

@@ -32,7 +32,7 @@ def checked_target(to: Target | None) -> Target | None:
     if callable(to):
         try:
             inspect.signature(to).bind(None, None)
-        except TypeError:
+        except (TypeError, ValueError):  # a built-in one may not say what it takes
             raise ConfigurationError("to=: a callable takes two arguments, the call and the request") from None
         return to
     if not isinstance(to, str):

@@ -53,7 +53,7 @@ def _a_briefing(_: object, attribute: "attrs.Attribute[Briefing]", value: Briefi
 
 
 def _one_of_the_two(_: object, attribute: "attrs.Attribute[Move]", value: Move) -> None:
-    if value not in {"caller", "target"}:
+    if not isinstance(value, str) or value not in {"caller", "target"}:
         raise ConfigurationError(f"{attribute.name}= is 'caller' or 'target', not {shown(value)}")
 
 
