@@ -15,6 +15,9 @@ from calltransfer.masking import shown
 
 _KEYS = frozenset("0123456789*#")
 _SPOKEN_KEYS = {"*": "star", "#": "pound"}
+_BRACKETS = frozenset("＜﹤‹〈〈＞﹥›〉〉")
+"""What looks like the brackets of a delimiter, to a model as to a reader."""
+
 _LONGEST_ANSWER = 8
 """Words: who says more than this has more to say than yes or no."""
 
@@ -78,7 +81,8 @@ def spaceless(text: str) -> bool:
 def as_data(transcript: Iterable[Utterance], *, reason: str = "", summary: str = "") -> str:
     """Returns what is known of a call as JSON lines between <call> and </call>, for a model to read.
 
-    Nothing that was said can close the delimiters: every "<" in it is escaped.
+    Nothing that was said can close the delimiters, begin a line of its own, or be there unseen: every "<" in it is
+    escaped, and every character that does not show.
     """
     lines: list[dict[str, str]] = []
     if reason.strip():
@@ -86,8 +90,13 @@ def as_data(transcript: Iterable[Utterance], *, reason: str = "", summary: str =
     if summary.strip():
         lines.append({"summary": summary})
     lines += ({"speaker": utterance.speaker, "text": utterance.text} for utterance in transcript)
-    escaped = (json.dumps(line, ensure_ascii=False).replace("<", "\\u003c") for line in lines)
+    escaped = (_escaped(json.dumps(line, ensure_ascii=False)) for line in lines)
     return "\n".join(["<call>", *escaped, "</call>"])
+
+
+def _escaped(line: str) -> str:
+    shows = (c if c.isprintable() and c not in _BRACKETS else json.dumps(c)[1:-1] for c in line)
+    return "".join(shows).replace("<", "\\u003c")
 
 
 DATA_RULE: Final = (
