@@ -709,20 +709,26 @@ def listen(session: AgentSession, listener: Listener) -> Callable[[str], None]:
     return lambda text: pass_on({"text": text})
 
 
-def hear_everybody(room: VideoSDKHandler) -> None:
-    """Has the agent hear everybody in `room`, whatever they are called.
+def hear_phones(room: VideoSDKHandler) -> None:
+    """Has the agent hear everybody in `room` who is on a phone, whatever they are called, and nobody else.
 
-    The SDK takes whoever has "agent" in their name for one, and does not listen to them.
+    The SDK takes whoever has "agent" in their name for one, and does not listen to them; to all others it does, so that
+    a "yes" of somebody who watches from a browser would be the target's.
     """
     taken_for_agent = room._is_agent_participant
 
-    def is_agent(participant: Participant) -> bool:
-        local = room.meeting.local_participant if room.meeting is not None else None
-        return local is not None and participant.id == local.id
+    def not_heard(participant: Participant) -> bool:
+        said = participant.meta_data
+        return not (isinstance(said, dict) and said.get("sipUser"))
 
-    room._is_agent_participant = is_agent
+    room._is_agent_participant = not_heard
     for participant in list(room.meeting.participants.values()):
-        if taken_for_agent(participant) and not is_agent(participant):
+        if not_heard(participant):
+            for stream in participant.streams.values():
+                task = room.audio_listener_tasks.pop(stream.id, None)
+                if task is not None:
+                    task.cancel()
+        elif taken_for_agent(participant):
             room.on_participant_joined(participant)
             for stream in participant.streams.values():
                 if stream.kind == "audio":

@@ -357,7 +357,7 @@ class Consultant:
         # The SDK swallows what goes wrong with joining, and starting the session would then wait for ever.
         if room is None or room.meeting is None or not await self._job.wait_for_meeting_joined(ROOM_TIMEOUT):
             raise NoConsultation("the consultation's room could not be joined")
-        _sdk.hear_everybody(room)
+        _sdk.hear_phones(room)
         _sdk.expect_leaving(room)
         self.attendance = Attendance(room.meeting)
         await session.start()
