@@ -78,13 +78,15 @@ class ConsultationAgent(Agent):
     @function_tool
     async def decline_call(self) -> dict[str, str]:
         """Call this when the person has clearly said that they will not take the call."""
-        self._answered(Answer.DECLINED)
+        if not self._answered(Answer.DECLINED):
+            return {"status": "not_declined", "message": "They have said nothing yet. Do as your rules say."}
         return {"status": "declined", "message": "They are being released. Say nothing more."}
 
     @function_tool
     async def machine_answered(self) -> dict[str, str]:
         """Call this when no person has answered but a voicemail, an answering machine or a menu."""
-        self._answered(Answer.MACHINE)
+        if not self._answered(Answer.MACHINE):
+            return {"status": "not_ended", "message": "Nothing has been heard yet. Do as your rules say."}
         return {"status": "machine", "message": "The call is being ended. Say nothing more."}
 
 
@@ -112,6 +114,7 @@ class Consultant:
     ) -> None:
         self.participant_id = ""
         self.target_speaks = False
+        self.times_spoken = 0
         self.attendance: Attendance | None = None
         self._primary = session
         self._make_pipeline = pipeline
@@ -271,6 +274,7 @@ class Consultant:
 
     def _speaks(self, speaking: bool) -> None:
         self.target_speaks = speaking
+        self.times_spoken += speaking
         changed, self._speech_changed = self._speech_changed, asyncio.Event()
         changed.set()
 

@@ -10,6 +10,7 @@ Room, agent, dial and summary begin side by side; the ring hides them all:
 import asyncio
 import contextvars
 import logging
+import math
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
@@ -17,13 +18,14 @@ from typing import Any
 import attrs
 from typing_extensions import override
 
-from calltransfer.briefing import Answer, Briefing, Gate, Utterance
+from calltransfer.briefing import Answer, Briefing, Gate, Utterance, normalised, spaceless
 from calltransfer.call import Consultation, Move, Response
 from calltransfer.destination import Destination
 from calltransfer.errors import NoConsultation, PlatformError
 from calltransfer.events import ConsultationIds, Phase, TransferResult
 from calltransfer.masking import masked_text
 from calltransfer.outcome import Outcome
+from calltransfer.summary import counted
 from calltransfer.timeline import described
 from calltransfer.videosdk.api import VideoSDKAPI
 from calltransfer.videosdk.consultant import JOIN_TIMEOUT, Consultant
@@ -42,6 +44,12 @@ _PAUSE_OF_MACHINE = 1.5
 _INTRODUCTION_OF_PERSON = 5.0
 _PAUSE_OF_PERSON = 0.4
 _RECOGNITION = 0.6
+
+_ECHO = 1.0
+"""Seconds after what the agent has said in which it may still come back, through the target's phone and recognised."""
+
+_FEWEST_OF_ECHO = 3
+"""Words: whoever says as many in the order in which the agent does is the agent."""
 
 _MOST_OPENINGS = 3
 """How often somebody who breaks in is told what it is about."""
@@ -136,6 +144,10 @@ class VideoSDKConsultation(Consultation):
         self._preparing: asyncio.Task[None] | None = None
         self._greeted = False
         self._listens_from = 0.0
+        self._saying = ""
+        self._saying_until = -math.inf
+        self._spoken_at_greeting = 0
+        self._words_since_greeting = False
         self._opening = False
         self._opening_heard = False
         self._openings = 0
@@ -334,7 +346,7 @@ class VideoSDKConsultation(Consultation):
         async with asyncio.TaskGroup() as group:
             since = self._said_by_caller - self._summarised_up_to if self._summarised.done() else 0
             fresh = group.create_task(self._summarise(), name="summary of what has been said since") if since else None
-            said = await self.consultant.say(briefing.greeting)
+            said = await self._say(briefing.greeting)
             if fresh is not None:
                 fresh.cancel()  # nobody is kept waiting for it: what was said is in the model's record anyway
         if self.consultant.target_speaks:
@@ -342,6 +354,7 @@ class VideoSDKConsultation(Consultation):
             await self.consultant.pause(silence=_PAUSE_OF_PERSON, timeout=_INTRODUCTION_OF_PERSON)
             self._listens_from = asyncio.get_running_loop().time() + _RECOGNITION
         self._greeted = True
+        self._spoken_at_greeting = self.consultant.times_spoken
         await asyncio.shield(self._summarised)
         said = await self._open() or said
         if not said:
@@ -356,7 +369,7 @@ class VideoSDKConsultation(Consultation):
         before = self.consultant.interruptions
         self._opening = True
         # The SDK lets nobody break into it: what they say is heard all the same, and what matters stops it from here.
-        said = await self.consultant.say(self.plan.briefing.opening(self._summary), listening=True)
+        said = await self._say(self.plan.briefing.opening(self._summary), listening=True)
         self._opening = False
         self._opening_heard = said and self._question is None and self.consultant.interruptions == before
         return said
@@ -389,8 +402,9 @@ class VideoSDKConsultation(Consultation):
     # What the target says, presses, or has the model understand; called in the consultation's context
 
     def _heard(self, text: str) -> bool:
-        if self._decided.done():
+        if self._decided.done() or self._is_echo(text):
             return True
+        self._words_since_greeting = self._words_since_greeting or self._greeted
         answer = self._understood(text)
         if answer is Answer.MACHINE:
             self._decide_there(answer)
@@ -426,6 +440,28 @@ class VideoSDKConsultation(Consultation):
         if answer is not None and self._answered.done() and told:
             self._decide_there(answer)
 
+    def _was_heard(self, *, since_greeting: bool) -> bool:
+        """Whether anybody has said anything at all there, the agent's own words apart."""
+        spoken = self.consultant.times_spoken - (self._spoken_at_greeting if since_greeting else 0)
+        return spoken > 0 or self.consultant.target_speaks or self._words_since_greeting
+
+    def _is_echo(self, text: str) -> bool:
+        """Whether these are the agent's own words, that come back on the target's line."""
+        said = normalised(text)
+        if not said or asyncio.get_running_loop().time() > self._saying_until:
+            return False
+        if counted(said) >= _FEWEST_OF_ECHO:
+            return _has_words(normalised(self._saying), said)
+        # A word or two may be the target's. Where the summary has them they are the caller's words, and decide nothing.
+        decides = self._opening and self._understood(text) in {Answer.ACCEPTED, Answer.DECLINED}
+        return decides and _has_words(normalised(self._summary), said)
+
+    async def _say(self, text: str, *, listening: bool = False) -> bool:
+        self._saying, self._saying_until = text, math.inf
+        said = await self.consultant.say(text, listening=listening)
+        self._saying_until = asyncio.get_running_loop().time() + _ECHO
+        return said
+
     def _may_be_target(self, sender: str | None) -> bool:
         """Whether a message can be the target's: not when it is somebody else's who is there, the agent's included."""
         attendance = self.consultant.attendance
@@ -436,6 +472,8 @@ class VideoSDKConsultation(Consultation):
 
     def _model_answered(self, answer: Answer) -> bool:
         accepts = answer is Answer.ACCEPTED
+        if not self._was_heard(since_greeting=accepts):
+            return False  # whoever has talked the model into it, it was not the target
         if not self._greeted or (accepts and self.plan.briefing.gate is not Gate.VOICE_OR_KEY):
             return False
         self._decide_there(answer)
@@ -468,6 +506,10 @@ _RESPONSES: Mapping[Answer, Response] = {
     Answer.DECLINED: Response(Outcome.DECLINED, "the target said no"),
     Answer.MACHINE: Response(Outcome.VOICEMAIL, "a machine answered"),
 }
+
+
+def _has_words(text: str, words: str) -> bool:
+    return words in text if spaceless(words) else f" {words} " in f" {text} "
 
 
 def farewell_for(decided: Response | None, briefing: Briefing, otherwise: str) -> str:
