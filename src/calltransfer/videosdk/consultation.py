@@ -45,7 +45,7 @@ _INTRODUCTION_OF_PERSON = 5.0
 _PAUSE_OF_PERSON = 0.4
 _RECOGNITION = 0.6
 
-_ECHO = 1.0
+_ECHO = 3.0
 """Seconds after what the agent has said in which it may still come back, through the target's phone and recognised."""
 
 _FEWEST_OF_ECHO = 3
@@ -144,6 +144,7 @@ class VideoSDKConsultation(Consultation):
         self._preparing: asyncio.Task[None] | None = None
         self._greeted = False
         self._listens_from = 0.0
+        self._in_doubt = False
         self._saying = ""
         self._saying_until = -math.inf
         self._spoken_at_greeting = 0
@@ -383,6 +384,9 @@ class VideoSDKConsultation(Consultation):
             question, self._question = self._question, None
             if question is not None:
                 await self.consultant.answer(question)
+            elif self._in_doubt and self.plan.briefing.gate is not Gate.ANNOUNCE_ONLY:
+                self._in_doubt = False
+                await self._say(self.plan.briefing.question, listening=True)
             elif not self._opening_heard and self._openings < _MOST_OPENINGS:
                 await self.consultant.pause(silence=_PAUSE_OF_PERSON, timeout=_INTRODUCTION_OF_PERSON)
                 await self._open()
@@ -450,11 +454,15 @@ class VideoSDKConsultation(Consultation):
         said = normalised(text)
         if not said or asyncio.get_running_loop().time() > self._saying_until:
             return False
-        if counted(said) >= _FEWEST_OF_ECHO:
-            return _has_words(normalised(self._saying), said)
-        # A word or two may be the target's. Where the summary has them they are the caller's words, and decide nothing.
-        decides = self._opening and self._understood(text) in {Answer.ACCEPTED, Answer.DECLINED}
-        return decides and _has_words(normalised(self._summary), said)
+        if counted(said) >= _FEWEST_OF_ECHO and _has_words(normalised(self._saying), said):
+            return True
+        # A word or two, or words in another order, may be the target's. While a summary is spoken that has them, they
+        # may be the caller's, and decide nothing: the question is asked once more.
+        summary = normalised(self._summary)
+        words = [said] if spaceless(said) else said.split()
+        doubtful = self._opening and "?" not in text and all(_has_words(summary, word) for word in words)
+        self._in_doubt = self._in_doubt or doubtful
+        return doubtful
 
     async def _say(self, text: str, *, listening: bool = False) -> bool:
         self._saying, self._saying_until = text, math.inf
