@@ -12,7 +12,16 @@ from videosdk.agents import get_tool_info
 from videosdk.agents.llm.chat_context import ChatContext
 from videosdk.agents.llm.format_converters import to_anthropic_messages, to_google_contents, to_openai_messages
 
-from calltransfer import Briefing, DirectTransfer, Gate, Outcome, Phase, Utterance, WarmTransfer
+from calltransfer import (
+    Briefing,
+    DirectTransfer,
+    Gate,
+    Outcome,
+    Phase,
+    TransferRequest,
+    Utterance,
+    WarmTransfer,
+)
 from calltransfer.briefing import as_data
 from calltransfer.sandbox import Caller, Calls, Presses, Sandbox, Says, Script
 from calltransfer.sandbox.phone import Phone
@@ -130,6 +139,21 @@ async def test_a_directory_that_believes_the_reason() -> None:
         assert SUPPORT not in sent(sandbox)
 
 
+async def test_a_reason_can_be_sent_on() -> None:
+    """What a model gives as a reason is text that can be written anywhere, and no longer than a sentence or two."""
+    reasons: list[str] = []
+
+    def find(call: Any, request: TransferRequest) -> None:
+        reasons.append(request.reason)
+
+    async with Sandbox() as sandbox:
+        caller = await sandbox.call(lambda: SupportAgent(DirectTransfer(find)), model=["Yes?"] * 9)
+        await caller.agent.transfer_call("billing", "\ud800" + "x" * 100_000)
+        await caller.talking_to()
+
+    assert ["?" + "x" * 499] == reasons
+
+
 # The caller talks to the target's model
 
 
@@ -202,7 +226,7 @@ async def test_the_consultations_model_gets_it_so(injection: str) -> None:
         assert data.endswith("\n</call>")
         assert (0, 0) == (data[:-7].count("<"), data.count("＜"))
         assert not shown.strip() or shown.strip() not in rules
-        assert any(shown.strip() in str(json.loads(line)) for line in data.splitlines()[:-1])
+        assert injection == json.loads(data.splitlines()[0])["reason for the transfer"]
 
 
 # The caller talks to the target, in the summary

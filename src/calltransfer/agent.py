@@ -266,8 +266,8 @@ class TransferMixin(_Agent):
             self._call(),
             route=route.name,
             strategy=route.strategy,
-            # Lone surrogates, which JSON can bring, break whatever sends them on; the rest does not show.
-            reason="".join(c if c.isprintable() else " " for c in reason[:_LONGEST_REASON]),
+            # Lone surrogates, which JSON can bring, break whatever sends them on.
+            reason=reason[:_LONGEST_REASON].encode(errors="replace").decode(),
             wording=self.__wording,
             listener=self._notify,
             after_tool=after_tool,
