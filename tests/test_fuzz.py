@@ -366,13 +366,13 @@ READERS: dict[str, Callable[[str], Any]] = {
 }
 
 
-def test_somebody_who_says_okay_two_hundred_times() -> None:
+def test_somebody_who_says_okay_a_thousand_times() -> None:
     """Looking through many small words takes as long as there are words, and not the third power of that."""
     began = time.process_time()
 
-    assert Briefing().is_listening("okay " * 200)
-    assert Briefing().understood("okay " * 200) is None
-    assert time.process_time() - began < 0.05
+    assert Briefing().is_listening("okay " * 1000)
+    assert Briefing().understood("okay " * 1000) is None
+    assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize("reader", READERS)
