@@ -22,9 +22,11 @@ from calltransfer import (
     Destination,
     DestinationError,
     PlatformError,
+    PlatformUnreachable,
     RequestRefused,
     VideoSDKPlatform,
 )
+from calltransfer.timeline import described
 from calltransfer.videosdk.api import VideoSDKAPI, parsed_leg
 from calltransfer.videosdk.following import Meaning
 from tests.agents import BILLING
@@ -349,6 +351,17 @@ async def test_an_id_cannot_change_the_path(leg_id: str) -> None:
         assert f"/v2/sip/call/{leg_id}" == unquote(request.raw_path)
     if not leg_id.isascii() or not leg_id.isprintable() or len(leg_id) > 128 or set(leg_id) == {"."}:
         assert [] == found
+
+
+@pytest.mark.parametrize("base_url", ["http://user:hunter2@127.0.0.1:9", "http://[::1", "http://h:99999", "nonsense"])
+async def test_an_address_that_cannot_be_asked(base_url: str) -> None:
+    """Where the address itself, which a room's options may give, is none, nothing was asked for, and none of it shows."""
+    async with VideoSDKAPI(base_url=base_url, token=lambda: "token") as api:
+        with pytest.raises(PlatformUnreachable) as caught:
+            await api.transfer("x", Destination(BILLING))
+
+    assert not caught.value.may_have_acted
+    assert "hunter2" not in described(caught.value)
 
 
 @pytest.mark.parametrize("last", [10**9, -1, True, "9", None, 1e300, [], {}])

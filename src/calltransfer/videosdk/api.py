@@ -235,10 +235,13 @@ class VideoSDKAPI:
                 allow_redirects=False,  # the token goes nowhere else
             ) as response:
                 text = await _limited_text(response)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             raise PlatformUnreachable(f"{what}: {type(error).__name__}") from None
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
             raise AnswerLost(f"{what}: {type(error).__name__}") from None
+        except ValueError:
+            # A room's own address may have a password in it, which goes with no token; nothing was sent.
+            raise PlatformUnreachable(f"{what}: the platform's address cannot be asked") from None
         return _checked_answer(response.status, text, what, self._sent(token, body or {}))
 
     def _sent(self, token: str, body: Mapping[str, Any]) -> list[str]:
