@@ -22,12 +22,15 @@ import attrs
 from typing_extensions import override
 
 from calltransfer.call import (
+    CONNECT_TIMEOUT,
     FORWARD_TIMEOUT,
     SENTENCE_TIMEOUT,
     Call,
     Consultation,
+    Move,
     Platform,
     Presence,
+    Response,
     TransferRequest,
     TransferStrategy,
     Turn,
@@ -35,7 +38,7 @@ from calltransfer.call import (
 from calltransfer.call_wrapper import CallWrapper
 from calltransfer.destination import Destination
 from calltransfer.errors import CallOver, NoLiveCall, NotAllowed
-from calltransfer.events import Phase, TransferResult
+from calltransfer.events import ConsultationIds, Phase, TransferResult
 from calltransfer.outcome import Outcome
 from calltransfer.policy import Policy
 from calltransfer.timeline import EventListener, Timeline, described, first
@@ -101,6 +104,7 @@ class Transfer:
     parting: asyncio.Task[None] | None = None
     doubts: set[asyncio.Task[None]] = attrs.field(factory=set)
     ended_from_outside: TransferResult | None = None
+    proven: TransferResult | None = None
 
     @property
     def route(self) -> str:
@@ -148,6 +152,7 @@ class Transfer:
     def finish(self, result: TransferResult) -> None:
         """Makes the outcome known, once: in the timeline, to listeners, and to whoever waits for `result`."""
         if not self.result.done():
+            result = self.proven or result
             finished = self.timeline.record(Phase.FINISHED, result.detail, result.status, outcome=result.outcome)
             self.result.set_result(
                 attrs.evolve(
@@ -191,6 +196,7 @@ class _TransferCall(CallWrapper):
             return TransferResult(outcome=Outcome.REFUSED, destination=destination, detail=str(error))
         self.report(Phase.FORWARDING)
         result = await super().forward(destination, timeout=timeout, play_dialtone=play_dialtone)
+        transfer.proven = result if result.connected else None
         transfer.can_be_taken_back(not result.connected)
         if not result.connected and self.caller is Presence.GONE:
             transfer.end(Outcome.CALLER_LEFT, result.detail)
@@ -203,13 +209,51 @@ class _TransferCall(CallWrapper):
     ) -> AsyncIterator[Consultation]:
         self._transfer.attempting(_checked(destination, "consult"))
         async with super().consult(destination, request, **how) as consultation:
-            yield consultation
+            yield _TransferConsultation(consultation, self._transfer)
 
 
 def _checked(destination: Destination, method: str) -> Destination:
     if not isinstance(destination, Destination):
         raise TypeError(f"{method}() takes a Destination, not {type(destination).__name__}")
     return destination
+
+
+class _TransferConsultation(Consultation):
+    """The consultation as one transfer sees it: once it has connected the two, nothing that comes after undoes it."""
+
+    def __init__(self, consultation: Consultation, transfer: Transfer) -> None:
+        self._wrapped = consultation
+        self._transfer = transfer
+
+    @property
+    @override
+    def summary(self) -> str:
+        return self._wrapped.summary
+
+    @property
+    @override
+    def ids(self) -> ConsultationIds:
+        return self._wrapped.ids
+
+    @override
+    async def answered(self) -> Response:
+        return await self._wrapped.answered()
+
+    @override
+    async def decision(self) -> Response:
+        return await self._wrapped.decision()
+
+    @override
+    async def connect(
+        self, move: Move = "caller", *, timeout: float = CONNECT_TIMEOUT, stay: bool = True
+    ) -> TransferResult:
+        result = await self._wrapped.connect(move, timeout=timeout, stay=stay)
+        self._transfer.proven = result if result.connected else None
+        return result
+
+    @override
+    def result(self, response: Response) -> TransferResult:
+        return self._wrapped.result(response)
 
 
 class Transfers:
@@ -446,6 +490,8 @@ class Transfers:
         result = None if attempt.cancelled() else attempt.result()
         if result is not None and result.connected:
             return result
+        if transfer.proven is not None:
+            return transfer.proven  # whatever has come between that and the strategy's own end
         if transfer.ended_from_outside is not None:
             return transfer.ended_from_outside
         return result or TransferResult(

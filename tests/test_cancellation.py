@@ -1,0 +1,49 @@
+"""A transfer that is ended from outside, wherever it waits: nobody is stranded, and nothing is left behind."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from calltransfer import Call, Outcome, TransferRequest, TransferResult, WarmTransfer
+from calltransfer.sandbox import Sandbox
+from tests.warm import SUPERVISOR, transferred
+
+
+class EndsBadly:
+    """A strategy that connects the caller, and does not come to its own end."""
+
+    def __init__(self, end: Callable[[], Any]) -> None:
+        self._end = end
+
+    async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
+        """Transfers the caller."""
+        result = await WarmTransfer(SUPERVISOR).transfer(call, request)
+        self._end()
+        await asyncio.sleep(0)
+        return result
+
+
+def _is_cancelled() -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+
+
+def _raises() -> None:
+    raise RuntimeError("a bug of the strategy's")
+
+
+@pytest.mark.parametrize("end", [_is_cancelled, _raises])
+async def test_a_connection_that_is_proven_is_reported_whatever_comes_after_it(end: Callable[[], None]) -> None:
+    """A strategy that breaks, or is cancelled, when it has connected the two is reported so, and they are watched."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await transferred(sandbox, EndsBadly(end))
+        (target,) = sandbox.targets
+
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
+        assert SUPERVISOR == await caller.talking_to()
+        await caller.hang_up()
+        await target.sees("ended")
