@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from calltransfer import Call, Outcome, TransferRequest, TransferResult, WarmTransfer
+from calltransfer import Call, Outcome, Phase, TransferRequest, TransferResult, WarmTransfer
 from calltransfer.sandbox import Sandbox
-from tests.warm import SUPERVISOR, transferred
+from tests.warm import ASKS, SUPERVISOR, call, transferred
 
 
 class EndsBadly:
@@ -47,3 +47,21 @@ async def test_a_connection_that_is_proven_is_reported_whatever_comes_after_it(e
         assert SUPERVISOR == await caller.talking_to()
         await caller.hang_up()
         await target.sees("ended")
+
+
+def agents_inside(sandbox: Sandbox) -> list[str]:
+    """The rooms that an agent is in."""
+    return [client.room_id for client in sandbox._switchboard.clients if client.inside]
+
+
+async def test_the_consultations_agent_leaves_although_the_session_closes_meanwhile() -> None:
+    """A session that closes while the target is being moved to the caller leaves no agent in the target's old room."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await call(sandbox, WarmTransfer(SUPERVISOR, move="target"))
+        await caller.say(ASKS)
+        await caller.agent.until(Phase.CONNECTING)
+        await asyncio.create_task(caller.job.shutdown())
+
+        assert [] == agents_inside(sandbox)
+        assert SUPERVISOR == await caller.talking_to()

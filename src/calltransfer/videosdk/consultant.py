@@ -123,6 +123,7 @@ class Consultant:
         self._pressed = pressed
         self._context = contextvars.copy_context()
         self._job: Any = None
+        self._closing: asyncio.Task[None] | None = None
         self._session: AgentSession | None = None
         self._conversation: Conversation | None = None
         self._prepared: tuple[str, bytes] | None = None
@@ -328,14 +329,15 @@ class Consultant:
             self._speak = None
 
     async def close(self) -> None:
-        """Leaves the room and closes the session, within `CLOSE_TIMEOUT` seconds. Safe to call twice."""
-        if self._closing is None:
+        """Leaves the room and closes the session, within `CLOSE_TIMEOUT` seconds. Whoever calls it waits for the one end.
+
+        It comes to that end although who waits for it is cancelled: nobody else knows of the session.
+        """
+        if self._job is not None:
             job, self._job = self._job, None
-            if job is None:
-                return
-            # Owned by this object, and awaited by whoever closes: cut short, its agent would stay in the room.
             self._closing = asyncio.create_task(self._close(job), name="closing the consultation's session")
-        await asyncio.shield(self._closing)
+        if self._closing is not None:
+            await asyncio.shield(self._closing)
 
     async def _close(self, job: Any) -> None:
         try:
