@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from calltransfer import Call, Outcome, Phase, TransferRequest, TransferResult, WarmTransfer
+from calltransfer import Briefing, Call, Outcome, Phase, TransferRequest, TransferResult, WarmTransfer
 from calltransfer.sandbox import Sandbox
 from tests.warm import ASKS, SUPERVISOR, call, transferred
 
@@ -65,3 +65,28 @@ async def test_the_consultations_agent_leaves_although_the_session_closes_meanwh
 
         assert [] == agents_inside(sandbox)
         assert SUPERVISOR == await caller.talking_to()
+
+
+async def test_a_target_is_released_although_the_session_closes_as_the_caller_hangs_up() -> None:
+    """A session that closes at the moment at which a connected caller hangs up leaves no target on a dead line."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await transferred(sandbox)
+        assert SUPERVISOR == await caller.talking_to()
+        (target,) = sandbox.targets
+        await asyncio.gather(caller.hang_up(), caller.job.shutdown())
+
+        await target.sees("ended")
+
+
+async def test_an_agent_that_leaves_at_once_ends_the_leg_of_a_target_who_is_alone() -> None:
+    """With stay=False a caller who hangs up while the agent introduces the two leaves no target on a dead line."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        briefing = Briefing(introduction="You are connected now, and I am leaving you to each other.")
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, stay=False, briefing=briefing))
+        await caller.hears("You are connected")
+        await caller.hang_up()
+        (target,) = sandbox.targets
+
+        await target.sees("ended")

@@ -59,6 +59,10 @@ TOOL_TIMEOUT = 1.0
 _LOOK_AGAIN = 0.1
 
 
+END_TIMEOUT = 5.0
+"""Seconds that a closing call takes to end the leg of a caller or target who has been left alone."""
+
+
 class VideoSDKCall(Call):
     """The live call of one session."""
 
@@ -353,7 +357,7 @@ class VideoSDKCall(Call):
         self._conversation.close()
         try:
             if self._handover is not None and self._handover.done:
-                await self._handover.close()
+                await self._handover.close(end_within=END_TIMEOUT)
             if self._releasing:
                 await asyncio.wait(self._releasing, timeout=CLOSE_TIMEOUT)
             if self._late_reading is not None:

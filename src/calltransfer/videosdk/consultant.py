@@ -131,7 +131,6 @@ class Consultant:
         self._speech_changed = asyncio.Event()
         self._hear: Callable[[], None] | None = None
         self._speak: Callable[[], None] | None = None
-        self._closing: asyncio.Task[None] | None = None
 
     @property
     def room(self) -> Any:

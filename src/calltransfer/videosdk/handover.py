@@ -186,9 +186,6 @@ class Handover:
                 return True  # which is the truth, whoever has stopped waiting for it
             if cancelled:
                 raise asyncio.CancelledError
-        # The call's own: when the session closes now, nobody stays behind on a line all the same.
-        ending = self._own(self._end_the_other(caller_left=not attendance.has(caller_id)), "ending the other's leg")
-        await asyncio.shield(ending)
         await self.close()
         return False
 
@@ -205,9 +202,16 @@ class Handover:
         while both_there() and not self._room_is_lost:
             await attendance.until(lambda: not both_there(), _LOOK_AGAIN)
 
-    async def close(self) -> None:
-        """Leaves: deaf and silent to the last, and no leg is ended by an agent who goes."""
+    async def close(self, *, end_within: float | None = None) -> None:
+        """Leaves: deaf and silent to the last. Safe to call again when it was cut short.
+
+        An agent who goes ends nobody's leg, unless one of the two has left the other alone; that takes at most
+        `end_within` seconds.
+        """
         self._fall_silent()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(end_within):
+                await self._end_the_other()
         await self._consultation.consultant.close()
         await self.keeper.aclose()
         if not _sdk.closed(self._session):
@@ -415,11 +419,14 @@ class Handover:
         await self._consultation.release("")
         return True
 
-    async def _end_the_other(self, *, caller_left: bool) -> None:
-        leg = self._consultation.leg
+    async def _end_the_other(self) -> None:
+        """Ends the leg of who is left, where one of the two has gone and the agent has seen it."""
+        attendance, (caller_id, target_id), leg = self._attendance, self._ids, self._consultation.leg
+        if attendance is None or self._room_is_lost or (attendance.has(caller_id) and attendance.has(target_id)):
+            return
         there = self._consultation.room_id if self._move == "caller" else self._caller.room_id
         for _ in range(_END_AGAIN):
-            if caller_left and leg is not None:
+            if leg is not None and not attendance.has(caller_id):
                 ended = await leg.end(request_timeout=_END_REQUEST_TIMEOUT, timeout=_END_TIMEOUT)
             else:
                 ended = await self._caller_s_ending(there).done(timeout=_END_TIMEOUT)
