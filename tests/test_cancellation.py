@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from calltransfer import Briefing, Call, Outcome, Phase, TransferRequest, TransferResult, WarmTransfer
-from calltransfer.sandbox import Sandbox
+from calltransfer.sandbox import HangsUp, Sandbox
 from tests.warm import ASKS, SUPERVISOR, call, transferred
 
 
@@ -90,3 +90,15 @@ async def test_an_agent_that_leaves_at_once_ends_the_leg_of_a_target_who_is_alon
         (target,) = sandbox.targets
 
         await target.sees("ended")
+
+
+async def test_the_consultation_is_left_although_the_session_closes_as_the_caller_is_back() -> None:
+    """A session that closes when a target has left within seconds, and the caller is back, leaves nobody behind."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says=["yes please", HangsUp(after=4.0)])
+        caller = await call(sandbox)
+        await caller.say(ASKS)
+        await caller.agent.until(Phase.RETURNED)
+        await asyncio.create_task(caller.job.shutdown())
+
+        assert [] == agents_inside(sandbox)

@@ -416,7 +416,7 @@ class Handover:
         await self.keeper.aclose()
         self._remember()
         self._speak_again()
-        await self._consultation.release("")
+        self._own(self._consultation.release(""), "releasing a target who has left")
         return True
 
     async def _end_the_other(self) -> None:
