@@ -8,7 +8,52 @@ import pytest
 
 from calltransfer import Briefing, Call, Outcome, Phase, TransferRequest, TransferResult, WarmTransfer
 from calltransfer.sandbox import HangsUp, Sandbox
+from tests.cancelling import SCENARIOS, Blow, Scenario, Way, ends, run, sample
 from tests.warm import ASKS, SUPERVISOR, call, transferred
+
+ENDS = 3
+"""How many of its hundreds of ends each scenario gets here; `make cancellation` goes through all of them."""
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_transfer_can_be_ended_wherever_it_waits(name: str) -> None:
+    """Whether it is taken back, the caller hangs up or the session closes: nobody is stranded, and nothing is left."""
+    scenario, place = SCENARIOS[name], list(SCENARIOS).index(name)
+    every = list(ends(scenario, run(scenario).points[0]))
+    for number, blows in enumerate(sample(every, ENDS, after=place * 17)):
+        assert [] == run(scenario, blows, again=number == 0).broken, str(*blows)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_its_clean_up_can_be_ended_wherever_it_waits(name: str) -> None:
+    """A session that closes while an ended transfer is being cleaned up strands nobody, and leaves nothing."""
+    scenario, place = SCENARIOS[name], list(SCENARIOS).index(name)
+    attempt = [point for point in run(scenario).points[0] if point.where[0].startswith("Transfers._attempt")]
+    first = Blow(Way.ENDED, attempt[place * 7 % len(attempt)])
+    for later in sample(run(scenario, [first]).points[1], 1, after=place * 5):
+        blows = (first, Blow(Way.CLOSED, later))
+        assert [] == run(scenario, blows).broken, "; then ".join(map(str, blows))
+
+
+class Forgets:
+    """A strategy that leaves a task behind."""
+
+    async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
+        """Transfers nobody."""
+        self.forgotten = asyncio.create_task(call.caller_returned(), name="forgotten")
+        await asyncio.sleep(1.0)
+        return TransferResult(outcome=Outcome.FAILED)
+
+
+def test_the_instrument_sees_what_is_left_behind() -> None:
+    """A task that a strategy forgets is reported, by its name."""
+    assert ["clean: ['forgotten'] left behind"] == run(Scenario(strategy=Forgets, target=None)).broken
+
+
+def test_the_instrument_comes_to_the_same_waits_each_time() -> None:
+    """Two runs wait at the same points in the same order, so that each can be come to again."""
+    scenario = SCENARIOS["warm, accepts"]
+    assert run(scenario).points == run(scenario).points
 
 
 class EndsBadly:
