@@ -185,6 +185,7 @@ def run(scenario: Scenario, blows: Sequence[Blow] = (), *, again: bool = False) 
         blows: Where it is ended, and how.
         again: Whether the caller is transferred a second time afterwards.
     """
+    gc.collect()  # what the run before has left would be kept for ever by the next line
     gc.freeze()  # the SDK collects all garbage on every leave, and keeps more with every session
     it = _Run(scenario, blows, again)
     logging.disable(logging.CRITICAL)
@@ -198,7 +199,7 @@ def run(scenario: Scenario, blows: Sequence[Blow] = (), *, again: bool = False) 
     return it.result
 
 
-def ends(scenario: Scenario, points: Sequence[Point]) -> Iterator[tuple[Blow, ...]]:
+def ends(points: Sequence[Point]) -> Iterator[tuple[Blow, ...]]:
     """Every way of ending a transfer from outside, at every point, at both edges of the wait."""
     for point in points:
         for way in (Way.ENDED, Way.HUNG_UP, Way.CLOSED):

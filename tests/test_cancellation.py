@@ -19,7 +19,7 @@ ENDS = 3
 def test_a_transfer_can_be_ended_wherever_it_waits(name: str) -> None:
     """Whether it is taken back, the caller hangs up or the session closes: nobody is stranded, and nothing is left."""
     scenario, place = SCENARIOS[name], list(SCENARIOS).index(name)
-    every = list(ends(scenario, run(scenario).points[0]))
+    every = list(ends(run(scenario).points[0]))
     for number, blows in enumerate(sample(every, ENDS, after=place * 17)):
         assert [] == run(scenario, blows, again=number == 0).broken, str(*blows)
 
