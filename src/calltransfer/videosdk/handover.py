@@ -212,6 +212,7 @@ class Handover:
         with suppress(TimeoutError):
             async with asyncio.timeout(end_within):
                 await self._end_the_other()
+                self._attendance = None  # whoever closes again finds nothing left to end
         await self._consultation.consultant.close()
         await self.keeper.aclose()
         if not _sdk.closed(self._session):
