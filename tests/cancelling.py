@@ -252,6 +252,7 @@ class _Run:
         self._context: Any
         self._closed = False
         self._hung_up = False
+        self._hung_up_unseen = False
 
     async def to_its_end(self) -> None:
         loop = asyncio.get_running_loop()
@@ -355,8 +356,8 @@ class _Run:
         self._holds("truth", not connected or cared_for, f"connected, but with {company}")
         forwarded = Phase.FORWARDING in caller.agent.phases
         self._holds("truth", connected or forwarded or not with_target, "not connected, but with the target")
-        # An agent that is leaving does not see who hangs up at that very moment.
-        seen = scenario.stays or not connected
+        # An agent that is leaving, or has left, does not see who hangs up.
+        seen = not connected or (scenario.stays and not self._hung_up_unseen)
         for target in self._sandbox.targets if seen else []:
             self._holds("no orphan leg", self._is_cared_for(target), f"{target.leg.id} is {target.leg.status}")
         members = {member.room_id for member in self._sandbox._switchboard.clients if member.inside}
@@ -445,7 +446,7 @@ class _Run:
             self._closed = True
             self._deeds.append(asyncio.create_task(self._caller.job.shutdown(), context=self._context))
         else:
-            self._hung_up = True
+            self._hung_up, self._hung_up_unseen = True, self._closed
             self._deeds.append(asyncio.create_task(self._caller.hang_up()))
 
 
