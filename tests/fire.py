@@ -25,6 +25,7 @@ from calltransfer import (
     Gate,
     HoldMusic,
     Phase,
+    Policy,
     Route,
     StayWithCaller,
     TransferEvent,
@@ -225,6 +226,7 @@ class AgentUnderFire(TransferMixin, Agent):
                 Route("manager", WarmTransfer(MANAGER), when="the caller asks for the manager"),
             ],
             platform=VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_1"),
+            policy=Policy(attempts=50, attempts_per_minute=50),
         )
 
     async def on_enter(self) -> None:
@@ -370,8 +372,9 @@ class PhoneCall(RuleBasedStateMachine):
             stays=setting.stay,
             gate=Gate(setting.gate),
             hides_transfers=hides,
-            latency=setting.latency,
+            own_time=2 * setting.latency + setting.unknowns.get("switch_after", 0.1),
         )
+        preemptive = setting.preemptive and setting.kind == "cascade"
         self.caller = self.witness.caller = await sandbox.call(
             functools.partial(AgentUnderFire, self, greeting=GREETING),
             kind=setting.kind,
@@ -379,9 +382,7 @@ class PhoneCall(RuleBasedStateMachine):
             direction=setting.direction,
             model=Script(iter(lambda: self._answers, None), summary=SUMMARY, summary_seconds=setting.summary_seconds),
             consultation_model=Script(iter(lambda: self._consults, None)),
-            ears=Ears(
-                preemptive=setting.preemptive and setting.kind == "cascade", preflight_words=setting.preflight_words
-            ),
+            ears=Ears(preemptive=True, preflight_words=setting.preflight_words) if preemptive else Ears(),
             room_options={"recording": setting.recorded, "background_audio": setting.background_audio},
             session_options={"wake_up": 10} if setting.wakes_up else {},
         )

@@ -239,7 +239,7 @@ def test_answers(answer: dict[str, Any]) -> None:
     async def legs() -> list[Leg]:
         return [leg async for leg in api.legs(room_id="r", session_id="s")]
 
-    for request in (api.leg("c"), api.dial({}), api.create_room(), api.end("c"), legs()):
+    for request in (api.leg("c"), api.dial({}), api.create_room({}), api.end("c"), legs()):
         with suppress(PlatformError):
             ends(request)
 

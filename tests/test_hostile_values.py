@@ -210,7 +210,7 @@ async def test_the_token_goes_to_no_other_host(status: int) -> None:
             api,
             asked,
         ):
-            for request in (api.leg("x"), api.transfer("x", Destination(BILLING)), api.create_room()):
+            for request in (api.leg("x"), api.transfer("x", Destination(BILLING)), api.create_room({})):
                 with pytest.raises(RequestRefused, match=f"HTTP {status}"):
                     await request
         assert 3 == len(asked)
@@ -379,7 +379,7 @@ async def test_a_room_that_is_none(room_id: Any) -> None:
     """A room without an id that can be used is no room."""
     async with served(answering(json.dumps({"roomId": room_id}))) as (api, _):
         with pytest.raises(AnswerLost, match="holds no room"):
-            await api.create_room()
+            await api.create_room({})
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Events in the order in which nobody expects them: what a review or a user found, each with the fix it led to."""
 
 import asyncio
+import json
 from typing import Any
 
 import attrs
@@ -149,7 +150,8 @@ async def test_a_leg_that_is_reported_over_while_its_caller_is_there() -> None:
         sandbox.person(BILLING, answers_after=None)
         caller = await asking_caller(sandbox)
         await caller.sees("transfer-ringing")
-        sandbox.fault("GET", "", body='{"data": {"id": "call-1", "status": "ended"}}')
+        assert caller.leg is not None
+        sandbox.fault("GET", "", body=json.dumps({"data": {"id": caller.leg.id, "status": "ended"}}))
         await caller.hears(SORRY)
 
         finished = next(event for event in caller.agent.events if event.phase is Phase.FINISHED)

@@ -148,6 +148,7 @@ VALUES: list[Any] = [
     VideoSDKAPI(base_url="https://api.example.com", token=lambda: TOKEN),
     Plan(
         destination=DESTINATION,
+        room={},
         dialling=PLATFORM._setup.dialling(DESTINATION, 10.0),
         briefing=Briefing(),
         reason=SPOKEN,

@@ -30,8 +30,7 @@ SOUNDS_RIGHT = "sounds all right to me"
 """What a target says of which a model understands that they agree."""
 
 ALONE = 2.5
-"""Seconds that a caller may be alone: two, and what looking now and then and moving a leg once add; with the platform's own
-time for two requests, of which one finds it out and one moves them."""
+"""Seconds that a caller may be alone, besides the platform's own time: two, and what looking now and then adds."""
 
 ALONE_WHILE_THE_PLATFORM_FAILS = 60.0
 """Seconds that they may be while the platform refuses what would bring them back: three tries, then their call ends."""
@@ -80,7 +79,7 @@ class Witness:
         stays: Whether the agent stays with caller and target.
         gate: What it takes for the supervisor to agree.
         hides_transfers: Whether the platform is one that shows a forwarded call as ended, and nothing else.
-        latency: Seconds that the platform takes to answer a request.
+        own_time: Seconds that the platform takes to answer two requests, and to move a leg.
 
     Attributes:
         broken: What did not hold, each with its invariant's name first.
@@ -98,7 +97,7 @@ class Witness:
         stays: bool,
         gate: Gate,
         hides_transfers: bool,
-        latency: float,
+        own_time: float,
     ) -> None:
         self.broken: list[str] = []
         self.transfers: dict[str, Transferred] = {}
@@ -110,7 +109,7 @@ class Witness:
         self._stays = stays
         self._gate = gate
         self._hides_transfers = hides_transfers
-        self._alone = ALONE + 2 * latency
+        self._alone = ALONE + own_time
         self._lines: list[tuple[float, str]] = []
         self._agreed: set[str] = set()
         self._alone_since: float | None = None
@@ -330,6 +329,7 @@ class Witness:
                 lambda: any(heard.speaker == "agent" and heard.began > before for heard in self.caller.heard)
             )
             self.holds("never stranded", answered, "the agent does not answer the caller any more")
+            await self.caller.talking_to(settled_for=3.0)
 
     async def is_transferred_again(self) -> None:
         """A caller who is with the agent can be transferred, after all that has happened."""

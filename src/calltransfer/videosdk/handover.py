@@ -161,7 +161,7 @@ class Handover:
         if attendance is None:
             return False
         if not self._stay:
-            await self._introduce()
+            await _beside(self._introduce, "introducing caller and target")
             await self.close()
             await _sdk.end_session(self._room, "handed over")
             return False
