@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 # The site is built with the versions pyproject.toml asks for; what a later one will change is not this build's news.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: demo test lint bench matrix docs clean
+.PHONY: demo test lint bench matrix fire cancellation mutants soak docs clean
 
 demo: $(INSTALLED)
 	$(BIN)/calltransfer demo
@@ -32,6 +32,24 @@ bench: $(INSTALLED)
 # Every combination of target, caller and platform; writes the page of the documentation.
 matrix: $(INSTALLED)
 	$(BIN)/python benchmarks/matrix.py --write docs/matrix.md
+
+# Whole calls at random, held to the invariants: as many as ten minutes take, from a seed that can be chosen.
+SEED ?= 1
+MINUTES ?= 10
+fire: $(INSTALLED)
+	$(BIN)/python benchmarks/fire.py --seed $(SEED) --minutes $(MINUTES)
+
+# Ends a transfer at every point at which it waits, and its clean-up too; some ten minutes on two cores.
+cancellation: $(INSTALLED)
+	$(BIN)/python benchmarks/cancellation.py
+
+# Deliberate bugs, each of which the tests must catch.
+mutants: $(INSTALLED)
+	$(BIN)/python benchmarks/mutants.py
+
+# Two workers, two hundred calls at a time, five minutes; then the bare SDK under the same load.
+soak: $(INSTALLED)
+	$(BIN)/python benchmarks/soak.py
 
 docs: $(INSTALLED)
 	$(BIN)/mkdocs build --strict

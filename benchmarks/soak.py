@@ -43,8 +43,9 @@ RING = 3.0
 TALK = 30.0
 """Seconds that who has been connected talks."""
 
-ALONE = 4.0
-"""Seconds that a caller may be alone: two, the platform's own time, and what a busy process takes to look."""
+ALONE = 6.0
+"""Seconds that a caller may be alone: two, the platform's own time, of which a reading that hangs takes two, and what a
+busy process takes to look. Faults are not each call's own here: two of them may meet in one."""
 
 REQUEST_SECONDS = 0.05
 LOOKS_EVERY = 0.25

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -12,6 +13,8 @@ from calltransfer.sandbox.leg import Leg
 from calltransfer.sandbox.network import Network, Refused, Room
 
 PAGE = 10
+
+_LOOK_AGAIN = 1.0
 
 
 @attrs.define
@@ -165,7 +168,7 @@ class RestServer:
         answer = await self._answered(request, handler) if fault.acted else None
         await asyncio.sleep(fault.delay)
         if fault.hang:
-            await self._stopping.wait()
+            await self._given_up(request)
             return web.Response(status=503)  # nothing is done when the server stops, if it has not been before
         if fault.reset:
             if request.transport is not None:
@@ -179,6 +182,13 @@ class RestServer:
             content_type="application/json",
             headers=fault.headers,
         )
+
+    async def _given_up(self, request: web.Request) -> None:
+        """Waits until the client has closed the connection, or the server stops."""
+        while request.transport is not None and not self._stopping.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_AGAIN):
+                    await self._stopping.wait()
 
     async def _answered(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
