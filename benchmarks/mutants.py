@@ -99,7 +99,7 @@ MUTANTS = (
     ),
     Mutant(
         "does not wait for the agent's sentence",
-        "transfers.py",
+        "transfer.py",
         "        await self._transfer.turn.sentence_heard(timeout=timeout)\n",
         "",
         ("tests/test_direct_transfer.py", "tests/test_turns.py"),
@@ -236,8 +236,8 @@ MUTANTS = (
     Mutant(
         "leaves the other on the line when one of the two has left",
         "videosdk/handover.py",
-        "        leg = self._consultation.leg\n        there = self._consultation.room_id if",
-        "        return\n        leg = self._consultation.leg\n        there = self._consultation.room_id if",
+        "        there = self._consultation.room_id if self._move",
+        "        return\n        there = self._consultation.room_id if self._move",
     ),
     Mutant(
         "forgets to give the agent its voice back",

@@ -21,7 +21,8 @@ import attrs
 import calltransfer
 from calltransfer import DirectTransfer, Outcome, Phase, StayWithCaller, TransferEvent, WarmTransfer
 from calltransfer.sandbox import Caller, Calls, FastForwardLoop, HangsUp, Sandbox, Says, Script, Target
-from calltransfer.transfers import Transfer, Transfers
+from calltransfer.transfer import Transfer
+from calltransfer.transfers import Transfers
 from tests.warm import ANSWER, ASKS, CONNECTING, SORRY, SUMMARY, SUPERVISOR, TO_SUPERVISOR, call
 
 Item = TypeVar("Item")

@@ -21,7 +21,8 @@ from calltransfer.masking import masked_text, shown
 from calltransfer.outcome import Outcome
 from calltransfer.policy import Policy
 from calltransfer.timeline import described
-from calltransfer.transfers import Transfer, Transfers
+from calltransfer.transfer import Transfer
+from calltransfer.transfers import Transfers
 from calltransfer.videosdk.platform import VideoSDKPlatform
 from calltransfer.wording import ToolAnswer, Wording
 

@@ -10,7 +10,6 @@ Room, agent, dial and summary begin side by side; the ring hides them all:
 import asyncio
 import contextvars
 import logging
-import math
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
@@ -18,18 +17,18 @@ from typing import Any
 import attrs
 from typing_extensions import override
 
-from calltransfer.briefing import Answer, Briefing, Gate, Utterance, normalised, spaceless
+from calltransfer.briefing import Answer, Briefing, Gate, Utterance
 from calltransfer.call import Consultation, Move, Response
 from calltransfer.destination import Destination
 from calltransfer.errors import NoConsultation, PlatformError
 from calltransfer.events import ConsultationIds, Phase, TransferResult
 from calltransfer.masking import masked_text
 from calltransfer.outcome import Outcome
-from calltransfer.summary import counted
 from calltransfer.timeline import described
 from calltransfer.videosdk.api import VideoSDKAPI
 from calltransfer.videosdk.consultant import JOIN_TIMEOUT, Consultant
 from calltransfer.videosdk.dialled import DialledLeg
+from calltransfer.videosdk.echo import Echo
 
 logger = logging.getLogger("calltransfer.videosdk")
 
@@ -44,12 +43,6 @@ _PAUSE_OF_MACHINE = 1.5
 _INTRODUCTION_OF_PERSON = 5.0
 _PAUSE_OF_PERSON = 0.4
 _RECOGNITION = 0.6
-
-_ECHO = 3.0
-"""Seconds after what the agent has said in which it may still come back, through the target's phone and recognised."""
-
-_FEWEST_OF_ECHO = 3
-"""Words: whoever says as many in the order in which the agent does is the agent."""
 
 _MOST_OPENINGS = 3
 """How often somebody who breaks in is told what it is about."""
@@ -144,9 +137,7 @@ class VideoSDKConsultation(Consultation):
         self._preparing: asyncio.Task[None] | None = None
         self._greeted = False
         self._listens_from = 0.0
-        self._in_doubt = False
-        self._saying = ""
-        self._saying_until = -math.inf
+        self._echo = Echo()
         self._spoken_at_greeting = 0
         self._words_since_greeting = False
         self._opening = False
@@ -384,8 +375,8 @@ class VideoSDKConsultation(Consultation):
             question, self._question = self._question, None
             if question is not None:
                 await self.consultant.answer(question)
-            elif self._in_doubt and self.plan.briefing.gate is not Gate.ANNOUNCE_ONLY:
-                self._in_doubt = False
+            elif self._echo.in_doubt and self.plan.briefing.gate is not Gate.ANNOUNCE_ONLY:
+                self._echo.in_doubt = False
                 await self._say(self.plan.briefing.question, listening=True)
             elif not self._opening_heard and self._openings < _MOST_OPENINGS:
                 await self.consultant.pause(silence=_PAUSE_OF_PERSON, timeout=_INTRODUCTION_OF_PERSON)
@@ -406,7 +397,7 @@ class VideoSDKConsultation(Consultation):
     # What the target says, presses, or has the model understand; called in the consultation's context
 
     def _heard(self, text: str) -> bool:
-        if self._decided.done() or self._is_echo(text):
+        if self._decided.done() or self._echo.of(text, summary=self._summary if self._opening else ""):
             return True
         self._words_since_greeting = self._words_since_greeting or self._greeted
         answer = self._understood(text)
@@ -449,25 +440,10 @@ class VideoSDKConsultation(Consultation):
         spoken = self.consultant.times_spoken - (self._spoken_at_greeting if since_greeting else 0)
         return spoken > 0 or self.consultant.target_speaks or self._words_since_greeting
 
-    def _is_echo(self, text: str) -> bool:
-        """Whether these are the agent's own words, that come back on the target's line."""
-        said = normalised(text)
-        if not said or asyncio.get_running_loop().time() > self._saying_until:
-            return False
-        if counted(said) >= _FEWEST_OF_ECHO and _has_words(normalised(self._saying), said):
-            return True
-        # A word or two, or words in another order, may be the target's. While a summary is spoken that has them, they
-        # may be the caller's, and decide nothing: the question is asked once more.
-        summary = normalised(self._summary)
-        words = [said] if spaceless(said) else said.split()
-        doubtful = self._opening and "?" not in text and all(_has_words(summary, word) for word in words)
-        self._in_doubt = self._in_doubt or doubtful
-        return doubtful
-
     async def _say(self, text: str, *, listening: bool = False) -> bool:
-        self._saying, self._saying_until = text, math.inf
+        self._echo.begins(text)
         said = await self.consultant.say(text, listening=listening)
-        self._saying_until = asyncio.get_running_loop().time() + _ECHO
+        self._echo.ends()
         return said
 
     def _may_be_target(self, sender: str | None) -> bool:
@@ -514,10 +490,6 @@ _RESPONSES: Mapping[Answer, Response] = {
     Answer.DECLINED: Response(Outcome.DECLINED, "the target said no"),
     Answer.MACHINE: Response(Outcome.VOICEMAIL, "a machine answered"),
 }
-
-
-def _has_words(text: str, words: str) -> bool:
-    return words in text if spaceless(words) else f" {words} " in f" {text} "
 
 
 def farewell_for(decided: Response | None, briefing: Briefing, otherwise: str) -> str:
