@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import attrs
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
-from videosdk.agents import Agent, function_tool
+from videosdk.agents import Agent, DTMFHandler, function_tool
 
 from calltransfer import (
     Briefing,
@@ -160,6 +160,7 @@ class Setting:
     unknowns: Mapping[str, Any] = attrs.field(factory=dict)
     recorded: bool = False
     wakes_up: bool = False
+    keypad: bool = False
     listener_raises: bool = False
     asks: str = "supervisor"
     again: bool = True
@@ -198,6 +199,7 @@ SETTINGS = st.builds(
     ),
     recorded=st.booleans(),
     wakes_up=st.booleans(),
+    keypad=st.booleans(),
     listener_raises=st.booleans(),
     asks=st.sampled_from(["supervisor", "supervisor", "supervisor", "billing", ""]),
     again=st.booleans(),
@@ -384,7 +386,10 @@ class PhoneCall(RuleBasedStateMachine):
             consultation_model=Script(iter(lambda: self._consults, None)),
             ears=Ears(preemptive=True, preflight_words=setting.preflight_words) if preemptive else Ears(),
             room_options={"recording": setting.recorded, "background_audio": setting.background_audio},
-            session_options={"wake_up": 10} if setting.wakes_up else {},
+            session_options={
+                **({"wake_up": 10} if setting.wakes_up else {}),
+                **({"dtmf_handler": lambda: DTMFHandler(self._key_pressed)} if setting.keypad else {}),
+            },
         )
         if setting.wakes_up:
             self.caller.session.on_wake_up = self._wakes_up
@@ -409,6 +414,9 @@ class PhoneCall(RuleBasedStateMachine):
 
     def _wakes_up(self) -> Any:
         return None if self._ending else asyncio.ensure_future(self.caller.session.say("Are you still with me?"))
+
+    async def _key_pressed(self, digit: Any) -> None:
+        self.witness.note(f"the author's keypad handler gets {digit}")
 
     # What people do
 
@@ -489,6 +497,16 @@ class PhoneCall(RuleBasedStateMachine):
                 await self.caller.session.say("Just a note from the author.")
 
         self._act(say(), then)
+
+    @step(then=PAUSES)
+    def author_interrupts(self, then: float) -> None:
+        """The author's code has the agent stop speaking, and whatever tool it runs."""
+
+        async def interrupt() -> None:
+            if self.caller.session.agent is not None:
+                self.caller.session.interrupt(force=True)
+
+        self._act(interrupt(), then, in_job=True)
 
     @step(how=st.sampled_from(["hangs up", "closes the session", "shuts the worker down"]), then=PAUSES)
     def author_ends(self, how: str, then: float) -> None:

@@ -387,14 +387,18 @@ async def test_the_agent_does_not_hear_a_caller_on_hold(kind: str) -> None:
         assert "then send me a letter" in asked
 
 
-async def test_the_caller_comes_back_with_a_key() -> None:
+@pytest.mark.parametrize("keypad", [False, True], ids=["", "with a keypad handler"])
+@pytest.mark.parametrize("key", ["*", "0"])
+async def test_the_caller_comes_back_with_a_key(key: str, keypad: bool) -> None:
     """The key brings the caller back to the agent, who is told and speaks; the target is released."""
+    options = {"dtmf_handler": lambda: DTMFHandler(lambda _digit: None)} if keypad else {}
     async with Sandbox() as sandbox:
         sandbox.person(SUPERVISOR)
-        caller = await call(sandbox, model=script("Yes, I am here again."))
+        strategy = WarmTransfer(SUPERVISOR, hold=HoldMusic(return_key=key))
+        caller = await call(sandbox, strategy, model=script("Yes, I am here again."), session_options=options)
         await caller.say(ASKS)
         await (await sandbox.phone(SUPERVISOR)).hears("refund")
-        await caller.press("*")
+        await caller.press(key)
         await caller.hears("here again")
         await caller.agent.finished.wait()
 

@@ -313,16 +313,10 @@ def _text(message: ChatMessage) -> str:
 
 
 @contextmanager
-def held_back(
-    session: AgentSession,
-    room: VideoSDKHandler,
-    report: Callable[[str], None],
-    pressed: Callable[[str], bool] = lambda _key: False,
-) -> Iterator[None]:
+def held_back(session: AgentSession, room: VideoSDKHandler, report: Callable[[str], None]) -> Iterator[None]:
     """Holds back what would speak to the caller or end their call while they are on hold or being forwarded.
 
-    Wake-up callback, keypad handler, hang-up and the room's auto-end; all are as before afterwards. `pressed` is told
-    of each key first, and returns whether it was meant for it.
+    Wake-up callback, keypad handler, hang-up and the room's auto-end; all are as before afterwards.
     """
     on_wake_up, session.on_wake_up = session.on_wake_up, None
     keypad = session.dtmf_handler
@@ -332,9 +326,8 @@ def held_back(
     async def hangup(reason: str = "manual_hangup") -> None:
         report(f"hang-up ({reason})")
 
-    def key_pressed(digit: Any) -> None:
-        if not pressed(str(digit)):
-            report("keypad")
+    def key_pressed(_digit: Any) -> None:
+        report("keypad")
 
     session.hangup = hangup
     if keypad is not None:

@@ -92,16 +92,16 @@ async def on_hold(
         handed_over: What keeps the agent deaf and the room alive after the block: None when it is not to be kept.
     """
 
-    def pressed(key: str) -> bool:
-        if key != hold.return_key:
-            return False
-        returned()
-        return True
+    def pressed(key: str, _sender: str | None) -> None:
+        if key == hold.return_key:
+            returned()
+        elif session.dtmf_handler is not None:
+            held_back("keypad")
 
     async with AsyncExitStack() as stack:
-        stack.enter_context(_sdk.held_back(session, room, held_back, pressed))
+        stack.enter_context(_sdk.held_back(session, room, held_back))
         stack.callback(_sdk.deafen(room))
-        if session.dtmf_handler is None and hold.return_key is not None:
+        if hold.return_key is not None:
             stack.callback(await _keys(room, pressed))
         resume = await _sdk.pause_background_audio(session)
         stack.push_async_callback(resume)
@@ -127,15 +127,14 @@ async def _entertain(hold: Hold, line: HeldCaller) -> None:
     await HoldMusic(reassurance=()).entertain(line)
 
 
-async def _keys(room: Any, pressed: Callable[[str], bool]) -> Callable[[], None]:
-    """Follows the keys where the author's agent does not; without them the caller waits for the end of the hold."""
+async def _keys(room: Any, pressed: Callable[[str, str | None], None]) -> Callable[[], None]:
+    """Follows the keys past the author's own handler, which the SDK tells nothing of a zero.
 
-    def on_key(key: str, _sender: str | None) -> None:
-        pressed(key)
-
+    Where that cannot be, the caller waits for the end of the hold.
+    """
     try:
         async with asyncio.timeout(_KEYS_TIMEOUT):
-            return await _sdk.follow_keys(room, on_key)
+            return await _sdk.follow_keys(room, pressed)
     except Exception as error:
         logger.warning("the caller's keys cannot be followed: %s", described(error))
         return lambda: None
