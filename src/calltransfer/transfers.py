@@ -13,8 +13,7 @@ Up to `forwarding` or `connecting` it can be withdrawn; after that it can only b
 
 import asyncio
 import logging
-from typing import Any, ClassVar
-from weakref import WeakKeyDictionary
+from typing import Any
 
 import attrs
 
@@ -52,19 +51,20 @@ _SAID_NOTHING_FOR = frozenset(
 """Ends after which nobody has to be told: the caller is gone or served."""
 
 _CLOSED = "the agent's session closed"
+_ON_SESSION = "_calltransfer_transfers"
 
 
 class Transfers:
     """The transfers of one call, whichever agents take part in it."""
 
-    _of_session: ClassVar["WeakKeyDictionary[Any, Transfers]"] = WeakKeyDictionary()
-
     @classmethod
     def of(cls, session: Any) -> "Transfers":
         """The transfers of the call that `session` is; the same for every agent of the session."""
-        if session not in cls._of_session:
-            cls._of_session[session] = cls()
-        return cls._of_session[session]
+        # Kept on the session: in a table of weak keys it would never die, because what it has closed leads back to it.
+        known: Transfers | None = vars(session).get(_ON_SESSION)
+        if known is None:
+            known = vars(session)[_ON_SESSION] = cls()
+        return known
 
     def __init__(self) -> None:
         self._calls: list[tuple[Platform, Call]] = []

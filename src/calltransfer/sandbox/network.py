@@ -44,6 +44,7 @@ class Room:
     disabled: bool = False
     closes_after: float | None = None
     deactivates: bool = False
+    made: float = 0.0
 
     @property
     def live(self) -> bool:
@@ -94,14 +95,15 @@ class Network:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def forget(self, before: float) -> None:
-        """Keeps nothing more of legs that had ended by then, nor of their rooms, once those are empty."""
-        over = [leg for leg in self.legs.values() if leg.ended is not None and leg.ended < before]
-        for leg in over:
-            del self.legs[leg.id]
-            self._tasks.pop(leg.id, None)
-            room = self.rooms.get(leg.room_id)
-            if room is not None and not room.live:
-                del self.rooms[room.id]
+        """Keeps nothing more of legs that had ended by then, nor of rooms that are empty and were made before."""
+        over = [leg.id for leg in self.legs.values() if leg.ended is not None and leg.ended < before]
+        empty = [room.id for room in self.rooms.values() if room.made < before and not room.live]
+        for leg_id in over:
+            del self.legs[leg_id]
+        for room_id in empty:
+            del self.rooms[room_id]
+        for key in [*over, *empty]:
+            self._tasks.pop(key, None)
 
     @staticmethod
     def now() -> float:
@@ -114,7 +116,7 @@ class Network:
         """The room, made if there is none."""
         room_id = room_id or f"room-{next(self._numbers):04d}"
         if room_id not in self.rooms:
-            self.rooms[room_id] = Room(room_id, session_id=f"session-{next(self._numbers):04d}")
+            self.rooms[room_id] = Room(room_id, session_id=f"session-{next(self._numbers):04d}", made=self.now())
         return self.rooms[room_id]
 
     def create_room(self, order: Mapping[str, Any]) -> Room:
