@@ -38,8 +38,9 @@ RECORDING_TIMEOUT = 20.0
 
 _LOOK_AGAIN = 15.0
 _STOP_RECORDING_TIMEOUT = 3.0
-_TIMES_BACK = 3
-_UNTIL_NEXT_TRY = 3.0
+_UNTIL_NEXT_TRY = (0.5, 1.0, 3.0)
+"""Seconds after which a way back that was refused, or did not lead there, is tried again: most faults are short."""
+
 _RECORD_AGAIN = 1.0
 _SDK_TRIES_FOR = 3.5
 """Seconds in which the SDK itself tries to record somebody who has come into a room, and then gives up."""
@@ -307,7 +308,7 @@ class Handover:
         consultation = self._consultation
         consultant = consultation.consultant
         async with consultant.music():
-            for _ in range(_TIMES_BACK):
+            for pause in (*_UNTIL_NEXT_TRY, 0.0):
                 if self._hurried:
                     break  # there is no agent any more to bring them back to
                 self._switch = back = Switch(
@@ -319,7 +320,7 @@ class Handover:
                 if result.outcome is Outcome.CALLER_LEFT:
                     return result
                 # It may have been refused because one is under way already.
-                if await self._home.attendance.until(lambda: self._caller.is_here, _UNTIL_NEXT_TRY):
+                if await self._home.attendance.until(lambda: self._caller.is_here, pause):
                     return response
         # They are in the consultation's room, or in none. Better a call that ends with a word than one in silence.
         logger.error("a caller could not be brought back to the agent; their call is ended")
