@@ -1,6 +1,8 @@
 """A warm transfer: what caller and target hear, and what becomes of them."""
 
 import asyncio
+import gc
+import weakref
 from typing import Any, cast
 
 import jwt
@@ -424,6 +426,40 @@ async def test_an_authors_keys_are_theirs_again_after_the_hold() -> None:
         await caller.talking_to()
 
         assert [6] == pressed
+
+
+async def test_a_way_back_that_is_refused_once_is_soon_tried_again() -> None:
+    """A caller whose target has left while they were moved is back in a second although the platform first refuses."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says=["yes please", HangsUp(after=0.01)])
+        caller = await call(sandbox)
+        await caller.say(ASKS)
+        moved = await caller.sees("switch-room-initiated")
+        sandbox.fault("POST", "/switch-room", status=400, times=1)
+        await caller.agent.finished.wait()
+
+        assert [Outcome.TARGET_LEFT] == caller.agent.outcomes
+        assert "agent" == caller.connected_to
+        back = [at for status, at in caller.statuses if status == "switch-room-completed"][-1]
+        assert 0.5 < back - moved < 1.0
+
+
+async def test_nothing_is_kept_of_a_call_that_is_over() -> None:
+    """A process that serves one call after the other keeps no session of those that are over, nor what led to it."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await transferred(sandbox)
+        await caller.talking_to()
+        await caller.hang_up()
+        await caller.over.wait()
+        await asyncio.sleep(60.0)
+        session = weakref.ref(caller.session)
+        await sandbox.forget(over_for=10.0)
+        del caller
+        gc.unfreeze()  # the SDK freezes what is there when the first pipeline of a process starts
+        gc.collect()
+
+        assert session() is None
 
 
 async def test_the_agent_may_stay_with_the_caller() -> None:

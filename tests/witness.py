@@ -33,7 +33,7 @@ ALONE = 2.5
 """Seconds that a caller may be alone, besides the platform's own time: two, and what looking now and then adds."""
 
 ALONE_WHILE_THE_PLATFORM_FAILS = 60.0
-"""Seconds that they may be while the platform refuses what would bring them back: three tries, then their call ends."""
+"""Seconds that they may be while the platform refuses what would bring them back: four tries, then their call ends."""
 
 SILENT = 1.0
 """Seconds without sound that a caller on hold may hear."""
