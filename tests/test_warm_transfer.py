@@ -431,10 +431,11 @@ async def test_an_authors_keys_are_theirs_again_after_the_hold() -> None:
 async def test_a_way_back_that_is_refused_once_is_soon_tried_again() -> None:
     """A caller whose target has left while they were moved is back in a second although the platform first refuses."""
     async with Sandbox() as sandbox:
-        sandbox.person(SUPERVISOR, says=["yes please", HangsUp(after=0.01)])
+        sandbox.person(SUPERVISOR, says="yes please")
         caller = await call(sandbox)
         await caller.say(ASKS)
         moved = await caller.sees("switch-room-initiated")
+        await sandbox.targets[-1].hang_up()
         sandbox.fault("POST", "/switch-room", status=400, times=1)
         await caller.agent.finished.wait()
 
