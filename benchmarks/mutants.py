@@ -56,7 +56,6 @@ MUTANTS = (
         "transfers.py",
         "        if not transfer.forwarded:\n            transfer.end(Outcome.CALLER_LEFT",
         "        if False:\n            transfer.end(Outcome.CALLER_LEFT",
-        DIRECT,
     ),
     Mutant(
         "does not notice the key that brings the caller back",

@@ -193,7 +193,8 @@ async def watch(caller: Caller, target: str, report: Report) -> None:
         elif since is None:
             since = now()
         elif now() - since > ALONE:
-            report.broken.append(f"never stranded: alone for more than {ALONE:g} s ({caller.agent.phases[-3:]})")
+            phases, statuses = caller.agent.phases[-3:], [status for status, _ in caller.statuses][-4:]
+            report.broken.append(f"never stranded: alone for more than {ALONE:g} s, {phases}, {statuses}")
             return
         await asyncio.sleep(LOOKS_EVERY)
 
