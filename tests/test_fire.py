@@ -108,3 +108,20 @@ def test_a_recording_that_cannot_be_made_leaves_nobody_unwatched(monkeypatch: py
         monkeypatch.setattr(VideoSDKHandler, "_start_track_recording_kind", breaks)
         call.time_passes(seconds=40.0)
         call.target_hangs_up(then=15.0)
+
+
+def test_a_target_hears_no_music_while_a_caller_who_never_came_is_fetched() -> None:
+    """Music in the consultation's room is for a caller who is alone in it, not for a target who waits there."""
+    with under_fire(Setting(latency=0.4, unknowns={"switch_after": 1.0})) as call:
+        call.room_fails(trouble="a leg that is switched vanishes", then=0.0)
+        call.until(phase="connecting")
+        call.time_passes(seconds=15.0)
+
+
+@pytest.mark.parametrize("mixes", [False, True], ids=["", "where the room can mix"])
+def test_a_state_that_stays_behind_does_not_silence_the_hold(mixes: bool) -> None:
+    """An agent who is said to speak, and is not heard, keeps neither music nor sentences from a caller on hold."""
+    with under_fire(Setting(kind="realtime", target="silent", background_audio=mixes, asks="", again=False)) as call:
+        call.caller_says(text="thank you", then=1.5)
+        call.author_interrupts(then=3.0)
+        call.author_transfers(route="supervisor", then=40.0)

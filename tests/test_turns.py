@@ -321,3 +321,16 @@ async def test_tool_called_in_a_turn_that_was_started_by_text() -> None:
 
         assert (await caller.hears("connecting")).ended <= forwarded_at
         assert BILLING == await caller.talking_to()
+
+
+async def test_a_transfer_that_was_confirmed_is_not_replaced() -> None:
+    """Where generation is preemptive, what the caller has confirmed stays: a further request is refused."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING, answers_after=10.0)
+        caller = await asking_caller(sandbox, ears=Ears(preemptive=True))
+        await caller.sees("transfer-ringing")
+        await asyncio.sleep(5.0)
+
+        assert Outcome.REFUSED is (await caller.agent.transfer("support")).outcome
+        assert BILLING == await caller.talking_to()
+        assert [Outcome.CONNECTED] == caller.agent.outcomes

@@ -12,7 +12,7 @@ import attrs
 
 from calltransfer import Briefing, Gate, Outcome, Phase, TransferEvent
 from calltransfer.sandbox import Caller, Fault, Sandbox, Target
-from tests.matrix import FADES, is_of_ours, is_part_of, longest_music
+from tests.matrix import FADES, is_of_ours, longest_music
 
 SUPERVISOR = "+14155550199"
 MANAGER = "+14155550188"
@@ -281,17 +281,17 @@ class Witness:
         assert leg is not None
         forwarded = any(status == "transferred" for status, _ in leg.log)
         at_home = leg.room_id == self.caller.room_id
-        return forwarded or leg.over or (self._closed and at_home) or self._unwatched
+        return forwarded or leg.over or (self._closed and at_home) or self.unwatched
 
     @property
-    def _unwatched(self) -> bool:
+    def unwatched(self) -> bool:
         """Whether caller and target talk without an agent: the author has asked for that, or ended their side."""
         connected = any(transfer.outcome is Outcome.CONNECTED for transfer in self.transfers.values())
         return connected and (self._closed or not self._stays)
 
     @property
     def _open_legs(self) -> list[str]:
-        return [target.leg.id for target in self._sandbox.targets if not (target.leg.over or self._unwatched)]
+        return [target.leg.id for target in self._sandbox.targets if not (target.leg.over or self.unwatched)]
 
     @property
     def _reported(self) -> bool:
@@ -350,12 +350,12 @@ class Witness:
         briefing = Briefing()
         for heard in self.caller.heard:
             meant_for_target = (briefing.greeting, briefing.opening(SUMMARY), ANSWER)
-            leaked = heard.speaker == "agent" and any(is_part_of(heard.text, text) for text in meant_for_target)
+            leaked = heard.speaker == "agent" and any(_is_of(heard.text, text) for text in meant_for_target)
             self.holds("leg isolation", not leaked, f"the caller heard {heard.text!r}")
         for target in self._sandbox.targets:
             for heard in target.heard:
                 meant_for_caller = (CONNECTING, SORRY, GREETING)
-                leaked = heard.speaker == "agent" and any(is_part_of(heard.text, text) for text in meant_for_caller)
+                leaked = heard.speaker == "agent" and any(_is_of(heard.text, text) for text in meant_for_caller)
                 self.holds("leg isolation", not leaked, f"a target heard {heard.text!r}")
             self.holds("leg isolation", longest_music(target) <= FADES, "a target heard music")
         for transfer in self.transfers.values():
@@ -395,3 +395,8 @@ class Witness:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _is_of(heard: str, text: str) -> bool:
+    """Whether what was heard has `text` in it, or is some of it: two words may be those of any sentence."""
+    return text in heard or (heard.count(" ") >= 2 and heard in text)

@@ -54,6 +54,12 @@ CONTRACT: Final[tuple[tuple[type, str, str], ...]] = (
     (Agent, "_instructions", "the one system message is replaced when the summary is known"),
     (InputStreamManager, "pipeline", "where an agent's hearing can be taken away, whatever its pipeline"),
     (CustomAudioStreamTrack, "add_new_bytes", "hold music goes into it; an agent who is silent puts nothing in"),
+    (
+        CustomAudioStreamTrack,
+        "frame_buffer",
+        "whether there is still something to be heard; emptied for one who is muted",
+    ),
+    (CustomAudioStreamTrack, "audio_data_buffer", "the same, before it is cut into frames"),
     (CustomAudioStreamTrack, "_accepting_audio", "off after an interruption, until somebody speaks"),
     (EventEmitter, "_handlers", "what a target says is understood before the SDK's own handler hears of it"),
     (EventEmitter, "_invoke", "and is passed on to that handler as the SDK would"),
@@ -477,6 +483,12 @@ def mute(room: VideoSDKHandler) -> Callable[[], None]:
 def mixes(room: VideoSDKHandler) -> bool:
     """Whether the room can play music under the agent's voice."""
     return hasattr(room.audio_track, "add_background_bytes")
+
+
+def is_playing(room: VideoSDKHandler) -> bool:
+    """Whether there is anything in the agent's audio that has not been heard yet."""
+    track = room.audio_track
+    return bool(track is not None and (track.frame_buffer or track.audio_data_buffer))
 
 
 async def play(room: VideoSDKHandler, pcm: bytes, *, although_muted: bool = False) -> None:

@@ -141,14 +141,16 @@ class VideoSDKCall(Call):
             return
         self._held = True
         self._returned.clear()
-        self.report(Phase.ON_HOLD)
+        # Its own transfer's: what ends a hold may be the next one.
+        report = self.listener or _nobody
+        report(Phase.ON_HOLD, "", None)
         try:
             async with on_hold(
                 hold,
                 session=self._session,
                 room=self._room,
                 conversation=self._conversation,
-                held_back=lambda what: self.report(Phase.HELD_BACK, what),
+                held_back=lambda what: report(Phase.HELD_BACK, what, None),
                 returned=self._returned.set,
                 handed_over=self._keeper,
             ):
@@ -157,7 +159,7 @@ class VideoSDKCall(Call):
             self._held = False
             self._returned.clear()  # or it would end the next transfer
             if self._keeper() is None and self.caller is Presence.HERE:
-                self.report(Phase.OFF_HOLD)
+                report(Phase.OFF_HOLD, "", None)
 
     @override
     @asynccontextmanager

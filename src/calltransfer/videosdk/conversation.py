@@ -189,11 +189,16 @@ class ConversationTurn(Turn):
     @property
     @override
     def confirmed(self) -> bool:
-        return self._unconfirmed is None or self._unconfirmed.confirmed
+        # Once and for all: the SDK forgets what it has confirmed when that has been spoken.
+        if self._unconfirmed is not None and self._unconfirmed.confirmed:
+            self._unconfirmed = None
+        return self._unconfirmed is None
 
     @override
     async def confirmation(self) -> bool:
-        return self._unconfirmed is None or await self._unconfirmed.confirmation()
+        if self._unconfirmed is not None and await self._unconfirmed.confirmation():
+            self._unconfirmed = None
+        return self._unconfirmed is None
 
     @override
     async def sentence_heard(self, *, timeout: float) -> None:

@@ -307,7 +307,9 @@ class Handover:
     async def _bring_back(self, response: Response) -> Response:
         consultation = self._consultation
         consultant = consultation.consultant
-        async with consultant.music():
+        async with AsyncExitStack() as stack:
+            if not consultation.target_is_there:  # who is to hear no hold
+                await stack.enter_async_context(consultant.music())
             for pause in (*_UNTIL_NEXT_TRY, 0.0):
                 if self._hurried:
                     break  # there is no agent any more to bring them back to

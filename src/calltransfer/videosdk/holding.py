@@ -12,7 +12,7 @@ from videosdk.agents import AgentSession
 from calltransfer.hold import SAMPLE_RATE, HeldCaller, Hold, HoldMusic
 from calltransfer.timeline import described
 from calltransfer.videosdk import _sdk
-from calltransfer.videosdk.conversation import Conversation
+from calltransfer.videosdk.conversation import TALK_TIMEOUT, Conversation
 
 logger = logging.getLogger("calltransfer.videosdk")
 
@@ -21,6 +21,9 @@ _LEAD = 0.2
 """Seconds of music in the track ahead of what is heard: enough for a loop that is late, little to wait for a voice."""
 
 _KEYS_TIMEOUT = 2.0
+
+_UNHEARD = 0.5
+"""Seconds without sound after which somebody who is said to speak is taken to be silent."""
 
 
 class LineOnHold(HeldCaller):
@@ -41,16 +44,19 @@ class LineOnHold(HeldCaller):
         self._conversation = conversation
         self._although_muted = although_muted
         self._at = 0
+        self._audio = b""
+        self._disbelieved = -1
 
     @override
     async def play(self, audio: bytes, *, seconds: float) -> None:
+        self._audio = audio
         now = asyncio.get_running_loop().time
         size = int(SAMPLE_RATE * _CHUNK) * 2
         began, pushed = now(), 0.0
         while pushed < seconds:
             if self._is_interrupted:
                 # Somebody has the agent speak: in the same track music would cut its words to pieces.
-                await self._conversation.until(lambda: self._conversation.agent != "speaking", seconds)
+                await self._voice_is_over(seconds)
                 began = now() - pushed
             at = self._at % len(audio)
             chunk = (audio[at : at + size] + audio[: max(0, at + size - len(audio))])[:size]
@@ -62,11 +68,31 @@ class LineOnHold(HeldCaller):
     @property
     def _is_interrupted(self) -> bool:
         mixes = self._although_muted or _sdk.mixes(self._room)
-        return self._conversation.agent == "speaking" and not mixes
+        believed = self._disbelieved != self._conversation.beginnings
+        return self._conversation.agent == "speaking" and believed and not mixes
+
+    async def _voice_is_over(self, timeout: float) -> None:
+        """Waits until the agent does not speak any more, or is said to and is not heard: the state can stay behind."""
+        now = asyncio.get_running_loop().time
+        until, heard_at = now() + timeout, now()
+        while self._conversation.agent == "speaking" and now() < until:
+            if _sdk.is_playing(self._room):
+                heard_at = now()
+            elif now() - heard_at >= _UNHEARD:
+                self._disbelieved = self._conversation.beginnings
+                return
+            await self._conversation.until(lambda: self._conversation.agent != "speaking", _CHUNK)
 
     @override
     async def say(self, text: str) -> None:
-        await self._conversation.speak(lambda: _sdk.say(self._session, text), insist=False)
+        speech = self._conversation.speak(lambda: _sdk.say(self._session, text), insist=False)
+        async with asyncio.TaskGroup() as group:
+            speaking = group.create_task(speech)
+            # It waits for whoever has the agent speak now, and the caller does not wait in silence.
+            playing = group.create_task(self.play(self._audio, seconds=TALK_TIMEOUT)) if self._audio else None
+            await asyncio.wait([speaking])
+            if playing is not None:
+                playing.cancel()
 
 
 @asynccontextmanager
