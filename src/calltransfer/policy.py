@@ -75,7 +75,8 @@ class Policy:
 
     Attributes:
         countries: The regions of ISO 3166 whose numbers may be called, such as `{"US", "DE"}`; None: all. The user of a
-            SIP URI that is a number of seven digits or more is held to it too, and then has to begin with "+".
+            SIP URI that is a number of seven digits or more is held to it too, and then has to begin with "+" and be
+            nothing else; one that has a letter in it is a name, which `sip_hosts` is for.
             International numbers that belong to no country ("+800 ...") are in none. An emergency number that a
             `Destination` allows is allowed.
         sip_hosts: The hosts that SIP URIs may name; None: all.
@@ -141,7 +142,9 @@ def _number(destination: Destination) -> str | None:
         return destination.address if destination.address.startswith("+") else None
     user = user_of(destination.address)
     digits = re.sub(r"\D", "", user, flags=re.ASCII)
-    return user if _NUMBER_AS_USER.fullmatch(user) and len(digits) >= _SHORTEST_NUMBER else None
+    if len(digits) < _SHORTEST_NUMBER or re.search("[A-Za-z]", user):
+        return None
+    return user if _NUMBER_AS_USER.fullmatch(user) else digits  # with keys in it, what is dialled is anybody's guess
 
 
 def _parsed(number: str) -> phonenumbers.PhoneNumber | None:

@@ -64,7 +64,8 @@ class Transfer:
     parting: asyncio.Task[None] | None = None
     doubts: set[asyncio.Task[None]] = attrs.field(factory=set)
     ended_from_outside: TransferResult | None = None
-    proven: TransferResult | None = None
+    proven: TransferResult | None = attrs.field(default=None, repr=False)
+    settled: TransferResult | None = attrs.field(default=None, repr=False)
 
     @property
     def route(self) -> str:

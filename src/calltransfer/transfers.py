@@ -198,7 +198,7 @@ class Transfers:
         for task, its in list(self._tasks.items()):
             if its.result.done() and its.parting is None:
                 task.cancel()
-            if its.telling is not None and not its.telling.done():
+            if its.telling is not None and not its.telling.done() and its.parting is None:
                 its.telling.cancel()  # the agent will not be there to help them any further, as they would be told
                 its.parting = self._own(self._take_leave(its), its)
         if self._tasks:
@@ -207,7 +207,7 @@ class Transfers:
             logger.error("%s does not end although it is cancelled", task.get_name())
             task.cancel()
         for each in known:
-            each.finish(TransferResult(outcome=Outcome.CANCELLED, detail=_CLOSED))
+            each.finish(each.settled or TransferResult(outcome=Outcome.CANCELLED, detail=_CLOSED))
         for _, call in self._calls:
             try:
                 async with asyncio.timeout_at(give_up_at):
@@ -254,6 +254,8 @@ class Transfers:
         result = attrs.evolve(result, leg_id=result.leg_id or call.leg_id, room_id=result.room_id or call.room_id)
         if result.connected:
             transfer.finish(result)
+            if self._closing is not None:
+                return  # closing the call lets go of them
             if await call.handed_over():
                 self._handed_over = transfer.forwarded = False
                 if self._closing is not None:
@@ -263,13 +265,19 @@ class Transfers:
                 async with asyncio.TaskGroup() as group:
                     transfer.telling = group.create_task(self._tell(transfer, call, Outcome.TARGET_LEFT, news))
             return
-        async with asyncio.TaskGroup() as group:
-            # The caller is spoken to at once; what was dialled is ended beside it, and reported ended with the result.
-            if self._closing is not None:
-                transfer.parting = group.create_task(self._take_leave(transfer))
-            elif result.outcome not in _SAID_NOTHING_FOR and call.caller is Presence.HERE:
-                transfer.telling = group.create_task(self._tell(transfer, call, result.outcome))
-            await call.released()
+        transfer.settled = result
+        try:
+            async with asyncio.TaskGroup() as group:
+                # The caller is spoken to at once; what was dialled is ended beside it, and reported ended with the result.
+                if self._closing is not None:
+                    transfer.parting = group.create_task(self._take_leave(transfer))
+                elif result.outcome not in _SAID_NOTHING_FOR and call.caller is Presence.HERE:
+                    transfer.telling = group.create_task(self._tell(transfer, call, result.outcome))
+                await call.released()
+                transfer.finish(result)
+        except* Exception as errors:
+            # Whatever is wrong with a call of somebody else's: who waits for the result gets it.
+            logger.error("transfer %s: %s", transfer.timeline.transfer_id, described(errors))  # noqa: TRY400
             transfer.finish(result)
 
     async def _outcome(self, transfer: Transfer, call: Call) -> TransferResult:

@@ -6,6 +6,7 @@ that is installed, and says by name what a new version of it has changed.
 
 import asyncio
 import inspect
+import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -35,6 +36,8 @@ from videosdk.pubsub import PubSub
 
 from calltransfer.errors import NoConsultation, NoTextModel
 
+logger = logging.getLogger("calltransfer.videosdk")
+
 CONTRACT: Final[tuple[tuple[type, str, str], ...]] = (
     (AgentSession, "_job_context", "the job of a session, outside the job's own context too"),
     (AgentSession, "_reply_in_progress", "session.reply() during another one is dropped without a word"),
@@ -50,6 +53,7 @@ CONTRACT: Final[tuple[tuple[type, str, str], ...]] = (
     (AgentSession, "on_wake_up", "held back while the caller is being forwarded"),
     (AgentSession, "dtmf_handler", "held back while the caller is being forwarded"),
     (UtteranceHandle, "_done_fut", "awaiting a handle cancels it when the wait is cancelled"),
+    (JobContext, "_shutdown_complete", "a shutdown that is under way already is waited for on SIGTERM"),
     (JobContext, "_shutdown_callbacks", "the first one is the session's own close; ours must run before it"),
     (Agent, "_instructions", "the one system message is replaced when the summary is known"),
     (InputStreamManager, "pipeline", "where an agent's hearing can be taken away, whatever its pipeline"),
@@ -119,6 +123,12 @@ def room_of(session: AgentSession) -> VideoSDKHandler | None:
     job = job_of(session)
     room = job.room if job is not None else None
     return room if isinstance(room, VideoSDKHandler) and room.meeting is not None else None
+
+
+async def shut_down(job: JobContext) -> None:
+    """Shuts a job down, or waits for the shutdown that is under way."""
+    await job.shutdown()
+    await job._shutdown_complete.wait()
 
 
 def job_of(session: AgentSession) -> JobContext | None:
@@ -513,8 +523,13 @@ async def pause_background_audio(session: AgentSession) -> Callable[[], Awaitabl
         await session.stop_background_audio()
 
     async def resume() -> None:
-        if playing and not closed(session):
+        if not playing or closed(session):
+            return
+        try:
             await session.play_background_audio(player.config, override)
+        except Exception as error:
+            # Whatever it is that cannot be played again: the caller is to be spoken to.
+            logger.warning("an author's background audio was not begun again: %s", type(error).__name__)
 
     return resume
 

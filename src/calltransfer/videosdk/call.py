@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Literal
+from weakref import WeakSet
 
 from typing_extensions import override
 from videosdk.agents import AgentSession
@@ -77,6 +78,7 @@ class VideoSDKCall(Call):
         self._unsettled: tuple[Forward, ProgressListener | None] | None = None
         self._late_reading: asyncio.Task[None] | None = None
         self._connecting: Handover | None = None
+        self._consultations: WeakSet[VideoSDKConsultation] = WeakSet()
         self._handover: Handover | None = None
         self._held = False
         self._returned = asyncio.Event()
@@ -195,6 +197,7 @@ class VideoSDKCall(Call):
             known=lambda: {"leg_id": self.leg_id, "room_id": self.room_id},
             later=self._later,
         )
+        self._consultations.add(consultation)
         raised: Exception | None = None
         try:
             async with asyncio.TaskGroup() as group:
@@ -349,6 +352,8 @@ class VideoSDKCall(Call):
     def hurry(self) -> None:
         if self._connecting is not None:
             self._connecting.hurry()
+        for consultation in self._consultations:
+            consultation.hurry()
 
     @override
     def when_model_is_silent(self, tool: str, spoken: str) -> None:

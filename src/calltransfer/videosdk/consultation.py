@@ -38,6 +38,11 @@ APPEAR_TIMEOUT = 5.0
 FAREWELL_TIMEOUT = 8.0
 """Seconds for a last sentence to a target; then the leg is ended all the same."""
 
+_HURRIED_FAREWELL = 3.0
+_HURRIED_REQUEST = 1.5
+_HURRIED_END = 4.0
+"""Seconds for a last sentence, for one request, and for the end of a leg, when the session closes meanwhile."""
+
 _GREETING_OF_MACHINE = 15.0
 _PAUSE_OF_MACHINE = 1.5
 _INTRODUCTION_OF_PERSON = 5.0
@@ -138,6 +143,8 @@ class VideoSDKConsultation(Consultation):
         self._greeted = False
         self._listens_from = 0.0
         self._echo = Echo()
+        self._parting: asyncio.Timeout | None = None
+        self._hurried = False
         self._spoken_at_greeting = 0
         self._words_since_greeting = False
         self._opening = False
@@ -216,6 +223,14 @@ class VideoSDKConsultation(Consultation):
             group.create_task(self._join(self._room_id), name="the consultation's agent")
             group.create_task(self._call(self._room_id), name="the target's call")
 
+    def hurry(self) -> None:
+        """Has a release end within seconds: the session is about to close."""
+        self._hurried = True
+        deadline = self._parting
+        if deadline is not None and not deadline.expired():
+            until = asyncio.get_running_loop().time() + _HURRIED_FAREWELL
+            deadline.reschedule(min(until, deadline.when() or until))
+
     async def release(self, farewell: str) -> None:
         """Ends what was begun: a last sentence to a target who is there, their leg, the room."""
         try:
@@ -223,7 +238,12 @@ class VideoSDKConsultation(Consultation):
         except Exception as error:
             # Whatever is wrong with the words: the leg must end.
             logger.error("the last sentence to a target: %s", described(error))  # noqa: TRY400
-        ended = self.leg is None or await self.leg.end()
+        finally:
+            await self._end_all()  # also when there is no time for the words
+
+    async def _end_all(self) -> None:
+        timeouts = {"request_timeout": _HURRIED_REQUEST, "timeout": _HURRIED_END} if self._hurried else {}
+        ended = self.leg is None or await self.leg.end(**timeouts)
         self.report(
             Phase.RELEASED if ended else Phase.NOT_RELEASED,
             "" if ended else "the target's call could not be ended; the platform's own limits will",
@@ -239,16 +259,25 @@ class VideoSDKConsultation(Consultation):
             return
         decided = self._decided.result() if self._decided.done() else None
         last = farewell_for(decided, self.plan.briefing, farewell)
-        if decided is not None and decided.outcome is Outcome.VOICEMAIL and last:
-            await self.consultant.pause(silence=_PAUSE_OF_MACHINE, timeout=_GREETING_OF_MACHINE)
-        self.consultant.interrupt()
-        self.consultant.deafen()
-        self.consultant.speak_again()  # a connection that was cut short has left it silent
+        now = asyncio.get_running_loop().time
+        machine = decided is not None and decided.outcome is Outcome.VOICEMAIL and bool(last)
         try:
-            async with asyncio.timeout(FAREWELL_TIMEOUT):
+            async with asyncio.timeout(FAREWELL_TIMEOUT) as self._parting:
+                if self._hurried:
+                    self.hurry()
+                elif machine:
+                    self._parting.reschedule(now() + _GREETING_OF_MACHINE + FAREWELL_TIMEOUT)
+                    await self.consultant.pause(silence=_PAUSE_OF_MACHINE, timeout=_GREETING_OF_MACHINE)
+                    if not self._hurried:
+                        self._parting.reschedule(now() + FAREWELL_TIMEOUT)
+                self.consultant.interrupt()
+                self.consultant.deafen()
+                self.consultant.speak_again()  # a connection that was cut short has left it silent
                 await self.consultant.say(last)
         except TimeoutError:
             logger.info("the last sentence to a target took too long")
+        finally:
+            self._parting = None
 
     async def _summarise(self) -> None:
         self.report(Phase.SUMMARY_STARTED, "", None)

@@ -19,7 +19,7 @@ from calltransfer.videosdk.attendance import Attendance
 from calltransfer.videosdk.caller import CallerInRoom
 from calltransfer.videosdk.consultation import Report, VideoSDKConsultation
 from calltransfer.videosdk.conversation import Conversation
-from calltransfer.videosdk.ending import Ending
+from calltransfer.videosdk.ending import REQUEST_TIMEOUT, Ending
 from calltransfer.videosdk.switching import Room, Switch
 
 logger = logging.getLogger("calltransfer.videosdk")
@@ -166,13 +166,13 @@ class Handover:
             await self.close()
             await _sdk.end_session(self._room, "handed over")
             return False
+        if self._move == "target":
+            self._own(self._consultation.consultant.close(), "leaving a consultation that is over")
         async with asyncio.TaskGroup() as group:
             beside = [
                 group.create_task(_beside(lambda: self._record(caller_id), "recording a caller who was moved")),
                 group.create_task(_beside(self._introduce, "introducing caller and target")),
             ]
-            if self._move == "target":
-                group.create_task(self._consultation.consultant.close())
             await self._one_has_left(attendance, caller_id, target_id)
             left_at = asyncio.get_running_loop().time()
             for work in beside:
@@ -212,7 +212,7 @@ class Handover:
         self._fall_silent()
         with suppress(TimeoutError):
             async with asyncio.timeout(end_within):
-                await self._end_the_other()
+                await self._end_the_other(_END_REQUEST_TIMEOUT if end_within is None else REQUEST_TIMEOUT)
                 self._attendance = None  # whoever closes again finds nothing left to end
         await self._consultation.consultant.close()
         await self.keeper.aclose()
@@ -301,7 +301,9 @@ class Handover:
         return there.can_be_heard(switch.participant_id) and together is not None and together.outcome is None
 
     async def _under_way(self, switch: Switch, there: Attendance) -> None:
-        if self._caller.is_here and switch.may_come_true:
+        # A closing session is in a hurry, and they are not hung up on for that while they are on their way.
+        on_their_way = self._hurried and switch.under_way
+        if on_their_way or (self._caller.is_here and switch.may_come_true):
             await there.until(lambda: there.can_be_heard(switch.participant_id), UNDER_WAY_TIMEOUT)
 
     async def _bring_back(self, response: Response) -> Response:
@@ -329,7 +331,7 @@ class Handover:
         consultant.interrupt()
         consultant.speak_again()
         await consultant.say(consultation.plan.briefing.failed)
-        if not await self._caller_s_ending(consultation.room_id).done():
+        if not await Ending(self._api, leg_id=self._leg_id, room_id=consultation.room_id or "").done():
             return Response(Outcome.FAILED, "they could neither be brought back to the agent, nor their call be ended")
         return Response(Outcome.CALLER_LEFT, "they could not be brought back to the agent, and the call was ended")
 
@@ -423,23 +425,18 @@ class Handover:
         self._own(self._consultation.release(""), "releasing a target who has left")
         return True
 
-    async def _end_the_other(self) -> None:
+    async def _end_the_other(self, request_timeout: float) -> None:
         """Ends the leg of who is left, where one of the two has gone and the agent has seen it."""
         attendance, (caller_id, target_id), leg = self._attendance, self._ids, self._consultation.leg
         if attendance is None or self._room_is_lost or (attendance.has(caller_id) and attendance.has(target_id)):
             return
         there = self._consultation.room_id if self._move == "caller" else self._caller.room_id
+        leg_id = self._leg_id if attendance.has(caller_id) or leg is None else leg.id
         for _ in range(_END_AGAIN):
-            if leg is not None and not attendance.has(caller_id):
-                ended = await leg.end(request_timeout=_END_REQUEST_TIMEOUT, timeout=_END_TIMEOUT)
-            else:
-                ended = await self._caller_s_ending(there).done(timeout=_END_TIMEOUT)
-            if ended:
+            ending = Ending(self._api, leg_id=leg_id or "", room_id=there or "", request_timeout=request_timeout)
+            if await ending.done(timeout=_END_TIMEOUT):
                 return
         logger.warning("the leg of somebody whom nobody talks to was not ended; the platform's own limits will")
-
-    def _caller_s_ending(self, room_id: str | None) -> Ending:
-        return Ending(self._api, leg_id=self._leg_id, room_id=room_id or "", request_timeout=_END_REQUEST_TIMEOUT)
 
 
 async def _beside(work: Callable[[], Coroutine[Any, Any, None]], what: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import attrs
 
 from calltransfer.timeline import described
+from calltransfer.videosdk import _sdk
 
 logger = logging.getLogger("calltransfer.videosdk")
 
@@ -81,7 +82,7 @@ class _Job:
     async def _shut_down(self) -> None:
         logger.info("SIGTERM: the job shuts down")
         try:
-            await self.job.shutdown()
+            await _sdk.shut_down(self.job)
             if self.entrypoint is not None:
                 await asyncio.wait([self.entrypoint], timeout=_ENTRYPOINT_TIMEOUT)
         except Exception as error:

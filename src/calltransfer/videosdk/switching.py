@@ -29,6 +29,9 @@ APPEAR_TIMEOUT = 1.0
 """Seconds for somebody to be in the room that the platform says they have been moved into; until then they are alone."""
 
 
+UNSEEN_TIMEOUT = 1.5
+"""Seconds for the same where only their leaving, and a status that says nothing of a move, show that they were moved."""
+
 _MOVES_NO_LONGER = frozenset({"answered", "switch-room-completed"})
 
 
@@ -71,6 +74,7 @@ class Switch:
         self._refused: str | None = None
         self._has_failed = False
         self._completed_at: float | None = None
+        self._left_at: float | None = None
         self._over: Leg | None = None
         self._when_over = Outcome.FAILED
         self._deadline: asyncio.Timeout | None = None
@@ -86,7 +90,14 @@ class Switch:
     @property
     def may_come_true(self) -> bool:
         """Whether they may still be moved, although it was given up."""
-        return self._refused is None and self.participant_id is None
+        return self._refused is None and not self._has_failed and self.participant_id is None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether they have left, as far as can be told, and are not there yet, nor lost."""
+        lost = self._over is not None or self._completed_at is not None
+        gone = self._still_there is not None and not self._still_there()
+        return self.may_come_true and gone and not lost
 
     async def done(
         self,
@@ -159,7 +170,8 @@ class Switch:
     @property
     def _vanished(self) -> bool:
         now = asyncio.get_running_loop().time()
-        return self._completed_at is not None and now - self._completed_at > APPEAR_TIMEOUT
+        completed = self._completed_at is not None and now - self._completed_at > APPEAR_TIMEOUT
+        return completed or (self._left_at is not None and now - self._left_at > UNSEEN_TIMEOUT)
 
     async def _ask(self) -> None:
         try:
@@ -193,9 +205,13 @@ class Switch:
         before = self._before = self._before or leg
         # A leg that was moved in vain before still says so: only what is new counts.
         new = Counter(leg.log) - Counter(before.log)
-        # Not every platform keeps a log: who has left, on a leg that is being moved no longer, has been moved.
-        moved = had_left and leg.status in _MOVES_NO_LONGER
-        if (moved or "switch-room-completed" in new) and self._completed_at is None:
+        # Not every platform keeps a log: who has left, on a leg that is being moved no longer, has been moved. A status
+        # may be late itself.
+        if leg.status == "switch-room-initiated":
+            self._left_at = None
+        elif had_left and leg.status in _MOVES_NO_LONGER and self._left_at is None:
+            self._left_at = asyncio.get_running_loop().time()
+        if "switch-room-completed" in new and self._completed_at is None:
             self._completed_at = asyncio.get_running_loop().time()
         self._has_failed = "switch-room-failed" in new or (leg.status == "switch-room-failed" != before.status)
         if leg.over:
