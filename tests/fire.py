@@ -195,6 +195,7 @@ SETTINGS = st.builds(
             "newest_first": st.booleans(),
             "honours_participant_id": st.booleans(),
             "switch_after": st.sampled_from([0.1, 1.0, 4.0]),
+            "switch_gap": st.sampled_from([0.0, 0.1]),
         },
     ),
     recorded=st.booleans(),

@@ -19,7 +19,7 @@ from calltransfer import (
     WarmTransfer,
     Wording,
 )
-from calltransfer.sandbox import Caller, Calls, HangsUp, Sandbox, Target, Unknowns
+from calltransfer.sandbox import Caller, Calls, HangsUp, Sandbox, Says, Target, Unknowns
 from tests import agents, warm
 
 DEADLINE = 15.0
@@ -374,3 +374,30 @@ async def test_a_caller_who_is_being_brought_back_is_told() -> None:
 
         assert [] == closing.orphans
         assert CLOSING == closing.heard[-1]
+
+
+async def test_a_message_on_a_machine_is_cut_and_its_leg_ended() -> None:
+    """A closing that has no time for what is being said to a machine ends its leg all the same, and tells how it was."""
+    briefing = Briefing(voicemail_message="Please call the assistant back about this as soon as you can. " * 3)
+    async with Sandbox() as sandbox:
+        sandbox.person(warm.SUPERVISOR, says=[Says("Hi, please leave a message after the tone", after=0.2)])
+        scene = await warm_scene(sandbox, WarmTransfer(warm.SUPERVISOR, briefing=briefing))
+        await scene.caller.say(warm.ASKS)
+        await (await sandbox.phone(warm.SUPERVISOR)).hears("as soon as")
+        scene.begin()
+        closing = await scene.closed()
+
+        assert ([], []) == (closing.orphans, closing.deserted)
+        assert [Outcome.VOICEMAIL] == scene.caller.agent.outcomes
+
+
+async def test_a_caller_between_two_rooms_is_not_hung_up_on() -> None:
+    """A closing that hurries a move waits for a caller who has left the one room and is not in the other yet."""
+    async with Sandbox(unknowns=Unknowns(switch_after=7.0, switch_gap=6.9)) as sandbox:
+        sandbox.person(warm.SUPERVISOR, says="yes please")
+        scene = await warm_scene(sandbox, when=Phase.CONNECTING)
+        await scene.caller.say(warm.ASKS)
+        await scene.closed()
+
+        assert [Outcome.CONNECTED] == scene.caller.agent.outcomes
+        assert warm.SUPERVISOR == await scene.caller.talking_to()

@@ -428,6 +428,19 @@ async def test_an_authors_keys_are_theirs_again_after_the_hold() -> None:
         assert [6] == pressed
 
 
+@pytest.mark.parametrize("move", ["caller", "target"])
+async def test_who_is_left_is_released_in_the_room_where_they_were_together(move: Any) -> None:
+    """When the end of the target's leg is refused, everything in the room that they are in is ended."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, move=move))
+        sandbox.fault("POST", "/call/end", status=400)
+        await caller.hang_up()
+        await sandbox.targets[0].sees("ended")
+
+        assert "hung up" == sandbox.targets[0].connected_to
+
+
 async def test_a_way_back_that_is_refused_once_is_soon_tried_again() -> None:
     """A caller whose target has left while they were moved is back in a second although the platform first refuses."""
     async with Sandbox() as sandbox:

@@ -321,11 +321,12 @@ class Network:
         return leg
 
     async def _switch(self, leg: Leg, room: Room | None, participant_id: str | None) -> None:
-        await asyncio.sleep(self.unknowns.switch_after)
+        await asyncio.sleep(max(0.0, self.unknowns.switch_after - self.unknowns.switch_gap))
         if room is None:
             leg.move("switch-room-failed")
         else:
             self._leave_room(leg)
+            await asyncio.sleep(self.unknowns.switch_gap)
             leg.room_id = room.id
             leg.session_id = room.session_id if leg.session_id is not None else None
             leg.participant_id = participant_id or leg.participant_id

@@ -21,6 +21,7 @@ class Unknowns:
         audio_after: Seconds from an outbound leg's joining its room to its audio.
         honours_participant_id: Whether a dialled leg comes into its room with the participant id that was asked for.
         switch_after: Seconds that it takes to move a leg to another room.
+        switch_gap: Seconds of these in which it is in neither room.
         status_after_switch: What the leg's status becomes after `switch-room-completed` or `switch-room-failed`; None:
             it stays.
     """
@@ -38,6 +39,7 @@ class Unknowns:
     audio_after: float = 0.5
     honours_participant_id: bool = True
     switch_after: float = 0.1
+    switch_gap: float = 0.0
     status_after_switch: str | None = "answered"
 
 
