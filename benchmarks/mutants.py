@@ -74,8 +74,8 @@ MUTANTS = (
     Mutant(
         "reports the end before what was dialled has ended",
         "transfers.py",
-        "            await call.released()\n            transfer.finish(result)",
-        "            transfer.finish(result)\n            await call.released()",
+        "                await call.released()\n                transfer.finish(result)",
+        "                transfer.finish(result)\n                await call.released()",
     ),
     Mutant(
         "tells nobody that the target has declined",

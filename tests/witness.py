@@ -54,6 +54,7 @@ BAD_NEWS = frozenset(Outcome) - {Outcome.CONNECTED, Outcome.MESSAGE_TAKEN, Outco
 """Ends that a caller who is still there is told."""
 
 _AWAITED = 20.0
+_ENDS_OF_A_MOVE = frozenset({"switch-room-completed", "switch-room-failed"})
 
 
 @attrs.define
@@ -115,6 +116,7 @@ class Witness:
         self._alone_since: float | None = None
         self._was_alone: list[tuple[float, float]] = []
         self._faulty_at = self._faulty_since = -math.inf
+        self._moves = 0
         self._awaited = (Phase.STARTED, asyncio.Event())
 
     def note(self, line: str) -> None:
@@ -241,8 +243,11 @@ class Witness:
         if applied > self._faulty_at:
             self._faulty_since = self._faulty_since if self._faulty else applied
             self._faulty_at = applied
+        moves = sum(status in _ENDS_OF_A_MOVE for status, _ in self.caller.statuses)
+        another, self._moves = moves > self._moves, moves
         if where == "nobody" and not self._on_their_own:
-            self._alone_since = now if self._alone_since is None else self._alone_since
+            # A way back that fails, or does not lead there, is a fault of its own.
+            self._alone_since = now if another or self._alone_since is None else self._alone_since
             bound = ALONE_WHILE_THE_PLATFORM_FAILS if self._faulty else self._alone
             alone = now - self._alone_since > bound
             self.holds("never stranded", not alone or self._cannot_be_helped, f"alone for more than {bound:g} s")
