@@ -15,7 +15,7 @@ from calltransfer.call import Move
 from calltransfer.sandbox import Calls
 from tests.fire import PhoneCall, Setting, under_fire
 
-CALLS = 60
+CALLS = 40
 STEPS = 20
 
 

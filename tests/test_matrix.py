@@ -15,9 +15,6 @@ FAULTS = [
     for target, caller in (
         ("accepts", "stays"),
         ("declines", "speaks over everything"),
-        ("no answer", "presses the key"),
-        ("accepts", "hangs up in the briefing"),
-        ("hangs up during the switch", "stays"),
     )
 ]
 """Every fault of the platform, with those who make the most of it."""
