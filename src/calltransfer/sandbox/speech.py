@@ -13,7 +13,6 @@ import attrs
 SAMPLE_RATE = 24_000
 FRAME_SECONDS = 0.02
 FRAME_BYTES = int(SAMPLE_RATE * FRAME_SECONDS) * 2
-SILENCE = bytes(FRAME_BYTES)
 
 _MAGIC = b"\xffSAY"  # what follows is ASCII, so that it cannot occur there
 _HEADER = len(_MAGIC) + 2

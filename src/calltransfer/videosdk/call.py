@@ -52,13 +52,12 @@ SUMMARY_LIMIT = 15.0
 """Seconds for any summary: `LLMSummary` bounds itself at 5, an author's own may not."""
 
 CLOSE_TIMEOUT = 15.0
-"""Seconds that a closing call waits for what is being released: a last sentence, and the end of a leg."""
+"""Seconds that a closing call waits at the most for what is being released; who closes it gives it less."""
 
 TOOL_TIMEOUT = 1.0
 """Seconds that a last sentence waits for a tool to return: it may be the one that closes the session, and waits for it."""
 
 _LOOK_AGAIN = 0.1
-
 
 END_TIMEOUT = 5.0
 """Seconds that a closing call takes to end the leg of a caller or target who has been left alone."""
@@ -411,12 +410,11 @@ class VideoSDKCall(Call):
         """What holds on to the agent's silence and the room's life while caller and target talk."""
         return self._handover.keeper if self._handover is not None and self._handover.done else None
 
-    def _own(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
+    def _own(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Makes a task of `work`: released() awaits it, close() ends it."""
         task = asyncio.create_task(work, name=name)
         self._releasing.add(task)
         task.add_done_callback(self._releasing.discard)
-        return task
 
     def _later(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Makes a task of `work`: nobody awaits it, but close() ends it."""

@@ -65,7 +65,7 @@ class Handover:
         api: The platform.
         token: Makes a token for one participant of one room.
         report: Told what happens.
-        own: Makes a task that the call ends and awaits; returns it.
+        own: Makes a task that the call ends and awaits.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Handover:
         api: VideoSDKAPI,
         token: Callable[[str, str], str | None],
         report: Report,
-        own: Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"],
+        own: Callable[[Coroutine[Any, Any, None], str], None],
     ) -> None:
         self.keeper = AsyncExitStack()
         self.done = False
