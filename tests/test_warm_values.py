@@ -32,7 +32,6 @@ class Hums:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"to": None}, "needs to="),
         ({"to": "0155"}, "must begin with"),
         ({"to": SUPERVISOR, "hold": HoldMusic}, "hold= takes an object such as HoldMusic(), not HoldMusic"),
         ({"to": SUPERVISOR, "hold": "music.wav"}, "hold= takes an object"),

@@ -40,13 +40,15 @@ from calltransfer.events import ConsultationIds, Phase, TransferEvent, TransferR
 from calltransfer.hold import HeldCaller, Hold, HoldMusic, StayWithCaller
 from calltransfer.outcome import Outcome
 from calltransfer.policy import Policy
+from calltransfer.route import Route
+from calltransfer.strategies.combining import Combining
 from calltransfer.strategies.direct import DirectTransfer
 from calltransfer.strategies.warm import WarmTransfer
 from calltransfer.summary import ExtractiveSummary, LLMSummary
 from calltransfer.wording import ToolAnswer, Wording
 
 if TYPE_CHECKING:
-    from calltransfer.agent import Route, TransferMixin
+    from calltransfer.agent import TransferMixin
     from calltransfer.sandbox import Sandbox
     from calltransfer.videosdk.platform import VideoSDKPlatform
     from calltransfer.videosdk.sigterm import shut_down_on_sigterm
@@ -61,6 +63,7 @@ __all__ = [
     "CallOver",
     "CallTransferError",
     "CallWrapper",
+    "Combining",
     "ConfigurationError",
     "ConfigurationWarning",
     "Consultation",
@@ -112,7 +115,6 @@ __all__ = [
 ]
 
 _NEEDS_THE_SDK = {
-    "Route": "calltransfer.agent",
     "TransferMixin": "calltransfer.agent",
     "Sandbox": "calltransfer.sandbox",
     "VideoSDKPlatform": "calltransfer.videosdk.platform",

@@ -1,10 +1,9 @@
-"""What an agent's author touches: `TransferMixin` and `Route`."""
+"""What an agent's author touches: `TransferMixin`."""
 
 import asyncio
 import functools
 import inspect
 import logging
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict
@@ -13,13 +12,14 @@ import attrs
 from typing_extensions import Unpack
 from videosdk.agents import Agent, function_tool, get_tool_info, is_function_tool
 
-from calltransfer.call import Call, CheckedByPlatform, KnowsDestinations, Platform, SelfChecking, TransferStrategy
-from calltransfer.destination import Destination
+from calltransfer.call import Call, Platform, TransferStrategy
 from calltransfer.errors import CallOver, ConfigurationError, ConfigurationWarning, NoLiveCall
 from calltransfer.events import TransferEvent, TransferResult
 from calltransfer.masking import masked_text, shown
 from calltransfer.outcome import Outcome
 from calltransfer.policy import Policy
+from calltransfer.route import WITHDRAW, Route
+from calltransfer.strategies.combining import destinations_of, leaves, problems_of
 from calltransfer.timeline import described
 from calltransfer.transfer import Transfer
 from calltransfer.transfers import Transfers
@@ -29,64 +29,8 @@ from calltransfer.wording import ToolAnswer, Wording
 logger = logging.getLogger("calltransfer")
 
 TOOL: Final = "transfer_call"
-WITHDRAW: Final = "none"
 
-_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
-_LOOKS_LIKE_A_NUMBER = re.compile(r"\d(?:[\s().\-/]{0,2}\d){5,}")
 _LONGEST_REASON = 500
-
-
-@attrs.frozen
-class Route:
-    """A name the model may choose, when to choose it, and the strategy behind it.
-
-    Attributes:
-        name: What the model sees: lower-case letters, digits, "_" and "-", and not "none".
-        strategy: How the caller is moved; shared between calls.
-        when: Completes "choose this when ...", for the model. No phone numbers: it would repeat them.
-
-    Raises:
-        ConfigurationError: a value is wrong.
-    """
-
-    name: str
-    strategy: TransferStrategy
-    when: str = attrs.field(kw_only=True)
-
-    def __attrs_post_init__(self) -> None:
-        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
-            raise ConfigurationError(
-                f"Route name {masked_text(str(self.name))!r} must be at most 64 lower-case letters, "
-                "digits, '_' or '-', starting with a letter, such as 'billing'"
-            )
-        if self.name == WITHDRAW:
-            raise ConfigurationError(f"Route name {WITHDRAW!r} is taken: the model uses it to withdraw a transfer")
-        if not isinstance(self.when, str) or not self.when.strip():
-            raise ConfigurationError(f"Route {self.name!r} needs when=, such as 'the caller asks about an invoice'")
-        if _LOOKS_LIKE_A_NUMBER.search(self.when):
-            raise ConfigurationError(
-                f"Route {self.name!r}: when= contains what looks like a phone number; the model must not see any"
-            )
-        _check_strategy(self.name, self.strategy)
-
-
-def _check_strategy(route: str, strategy: object) -> None:
-    kind = type(strategy).__name__
-    if isinstance(strategy, type):
-        raise ConfigurationError(f"Route {route!r}: {strategy.__name__} is a class; write {strategy.__name__}(...)")
-    if isinstance(strategy, str | Destination):
-        raise ConfigurationError(f"Route {route!r}: a {kind} is not a strategy; write DirectTransfer(to=...)")
-    method = getattr(strategy, "transfer", None)
-    if not callable(method) or not inspect.iscoroutinefunction(inspect.unwrap(method)):
-        raise ConfigurationError(
-            f"Route {route!r}: a {kind} is not a strategy; it needs 'async def transfer(self, call, request)'"
-        )
-    try:
-        inspect.signature(method).bind(None, None)
-    except (TypeError, ValueError):  # a built-in one may not say what it takes
-        raise ConfigurationError(
-            f"Route {route!r}: {kind}.transfer must take two arguments, the call and the request"
-        ) from None
 
 
 class AgentArguments(TypedDict, total=False):
@@ -334,7 +278,7 @@ class TransferMixin(_Agent):
         route = self.__routes.get(destination) if isinstance(destination, str) else None
         if route is None:
             return _Answer("error", wording.unknown_destination, fields={"names": ", ".join(self.__routes)})
-        problems = _problems(route, self.__platform)
+        problems = problems_of(route.strategy, self.__platform)
         if problems:
             fields = {"problem": "; ".join(problems)}
             return _Answer("error", wording.not_configured, route.name, fields)
@@ -401,17 +345,9 @@ def _refuse_other_tool_of_our_name(agent: type, tools: Sequence[Any]) -> None:
         raise ConfigurationError(f"{agent.__name__} has a tool of its own named {TOOL!r}; give it another name")
 
 
-def _problems(route: Route, platform: Platform) -> Sequence[str]:
-    found = [*route.strategy.problems()] if isinstance(route.strategy, SelfChecking) else []
-    if isinstance(route.strategy, CheckedByPlatform):
-        found += route.strategy.problems_on(platform)
-    return found
-
-
 def _hold_to_policy(routes: dict[str, Route], policy: Policy) -> None:
     for route in routes.values():
-        fixed = route.strategy.fixed_destinations() if isinstance(route.strategy, KnowsDestinations) else ()
-        for destination in fixed:
+        for destination in destinations_of(route.strategy):
             problem = policy.problem(destination)
             if problem is not None:
                 raise ConfigurationError(
@@ -422,9 +358,11 @@ def _hold_to_policy(routes: dict[str, Route], policy: Policy) -> None:
 
 def _warn_of_problems(routes: dict[str, Route], platform: Platform) -> None:
     for route in routes.values():
-        for problem in _problems(route, platform):
-            warnings.warn(
-                f"Route {route.name!r} cannot be used as it is set up: {problem}",
-                ConfigurationWarning,
-                stacklevel=4,
-            )
+        for leaf in leaves(route.strategy):
+            inside = "" if leaf is route.strategy else f"{type(leaf).__name__} in it: "
+            for problem in problems_of(leaf, platform):
+                warnings.warn(
+                    f"Route {route.name!r} cannot be used as it is set up: {inside}{problem}",
+                    ConfigurationWarning,
+                    stacklevel=4,
+                )

@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.text import Text
 from videosdk.agents import Agent
 
-from calltransfer.agent import Route, TransferMixin
+from calltransfer.agent import TransferMixin
 from calltransfer.events import Phase, TransferEvent
 from calltransfer.lanes import PAUSE, Lanes
 from calltransfer.masking import masked_address
+from calltransfer.route import Route
 from calltransfer.sandbox import Caller, Calls, Sandbox, Script
 from calltransfer.strategies.direct import DirectTransfer
 from calltransfer.strategies.warm import WarmTransfer

@@ -77,7 +77,8 @@ class WarmTransfer:
         WarmTransfer(to="+14155550199", briefing=Short())
 
     Attributes:
-        to: As for `DirectTransfer`: a number, a SIP URI, a `Destination`, or a callable that finds one at call time.
+        to: As for `DirectTransfer`: a number, a SIP URI, a `Destination`, or a callable that finds one at call time. Only
+            as the pattern of a `RingGroup` it has none.
         hold: What the caller hears: `HoldMusic()`; or `StayWithCaller()`, and the agent keeps talking with them until
             the target has said yes.
         summary: What the target is told: `LLMSummary()`, or anything with its method.
@@ -97,7 +98,7 @@ class WarmTransfer:
         ConfigurationError: a value is wrong, at construction.
     """
 
-    to: Target = attrs.field(converter=checked_target)
+    to: Target | None = attrs.field(default=None, converter=checked_target)
     hold: Hold = attrs.field(
         factory=HoldMusic, kw_only=True, validator=_has("HoldMusic()", "entertain", "return_key", "at_once")
     )
@@ -110,14 +111,10 @@ class WarmTransfer:
     sentence_timeout: float = attrs.field(default=SENTENCE_TIMEOUT, kw_only=True, validator=seconds)
     stay: bool = attrs.field(default=True, kw_only=True, validator=yes_or_no)
 
-    def __attrs_post_init__(self) -> None:
-        if self.to is None:
-            raise ConfigurationError("WarmTransfer needs to=, such as WarmTransfer(to='+14155550199')")
-
     async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
         """Consults the target and connects the caller; see the class."""
         try:
-            destination = await find_destination(self.to, call, request)
+            destination = None if self.to is None else await find_destination(self.to, call, request)
         except DestinationError as error:
             return TransferResult(outcome=Outcome.REFUSED, detail=str(error))
         except TimeoutError:
