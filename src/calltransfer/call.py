@@ -8,7 +8,7 @@ is a strategy.
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import Enum
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -121,6 +121,19 @@ class Call(ABC):
     @abstractmethod
     def direction(self) -> Literal["inbound", "outbound"] | None:
         """Who called whom; None where the platform does not say."""
+
+    @property
+    def memory(self) -> MutableMapping[object, Any]:
+        """What strategies keep for as long as the call lasts: they are shared between calls themselves."""
+        kept: MutableMapping[object, Any] = vars(self).setdefault("_memory", {})
+        return kept
+
+    def attempted(self, result: TransferResult) -> None:
+        """Notes the end of one of the things that a plan tries; it is in the result of the transfer, however that ends.
+
+        Called by a strategy that tries several others; not for a result that has `attempts` itself.
+        """
+        return
 
     @abstractmethod
     def transcript(self) -> Sequence[Utterance]:
@@ -240,6 +253,13 @@ class Call(ABC):
         except TimeoutError:
             return False
 
+    async def seen_connected(self) -> bool:
+        """Whether the platform shows the caller in one room with somebody else on a phone, or forwarded.
+
+        What proves a connection that a strategy says it has made by other means than `forward()` and `consult()`.
+        """
+        return False
+
     @abstractmethod
     async def handed_over(self) -> bool:
         """Called once the caller is connected: the agent falls silent, and watches over the call where it stays in it.
@@ -314,6 +334,10 @@ class Consultation(ABC):
             timeout: Seconds for both to be seen.
             stay: Whether the agent stays, deaf and silent, until one of the two leaves, and then ends the other's leg.
         """
+
+    def part_with(self, sentence: str) -> None:
+        """Has `sentence` be the last that a target hears who has neither declined nor been connected."""
+        return
 
     @abstractmethod
     def result(self, response: Response) -> TransferResult:

@@ -1,6 +1,6 @@
 """A call that delegates to another one: what a strategy gives to the strategy inside it."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal
 
@@ -60,6 +60,15 @@ class CallWrapper(Call):
     @override
     def direction(self) -> Literal["inbound", "outbound"] | None:
         return self.wrapped.direction
+
+    @property
+    @override
+    def memory(self) -> MutableMapping[object, Any]:
+        return self.wrapped.memory
+
+    @override
+    def attempted(self, result: TransferResult) -> None:
+        self.wrapped.attempted(result)
 
     @override
     def transcript(self) -> Sequence[Utterance]:
@@ -138,6 +147,10 @@ class CallWrapper(Call):
     @override
     async def take_leave(self, text: str) -> bool:
         return await self.wrapped.take_leave(text)
+
+    @override
+    async def seen_connected(self) -> bool:
+        return await self.wrapped.seen_connected()
 
     @override
     async def handed_over(self) -> bool:

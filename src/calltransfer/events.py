@@ -55,6 +55,8 @@ class Phase(StrEnum):
     """The platform reports that the target's phone rings."""
     HELD_BACK = "held_back"
     """Something that would have spoken to the caller or ended their call was held back."""
+    ATTEMPTED = "attempted"
+    """One of the things that a plan tries has ended; `outcome` says how."""
     FINISHED = "finished"
     """The outcome is known."""
     TOLD = "told"
@@ -75,7 +77,7 @@ class TransferEvent:
         route: The route's name.
         attempt: How many transfers this call has seen, this one included.
         at: Seconds since the transfer was asked for.
-        outcome: Set when `phase` is `FINISHED` or `CONTRADICTED`.
+        outcome: Set when `phase` is `FINISHED`, `ATTEMPTED` or `CONTRADICTED`.
         status: The platform's own word for it, where there is one.
         detail: One line for a log.
     """
@@ -115,7 +117,7 @@ class ConsultationIds:
 class TransferResult:
     """How a transfer ended.
 
-    A strategy returns one with what it knows; `timeline` is filled in by the runner.
+    A strategy returns one with what it knows; `attempts` and `timeline` are filled in by the runner.
 
     Attributes:
         outcome: The typed end.
@@ -126,6 +128,8 @@ class TransferResult:
         leg_id: The platform's id of the caller's leg.
         room_id: The room the caller was in.
         consultation: The parts of the consultation; None when there was none.
+        attempts: What a plan has tried, in the order in which it ended, each as it ended; filled in by the runner. Empty
+            for a strategy that tries one thing only.
         timeline: Every event of the transfer up to its end, in order.
     """
 
@@ -137,6 +141,7 @@ class TransferResult:
     leg_id: str | None = None
     room_id: str | None = None
     consultation: ConsultationIds | None = None
+    attempts: "tuple[TransferResult, ...]" = ()
     timeline: tuple[TransferEvent, ...] = ()
 
     @property
