@@ -49,20 +49,21 @@ DIRECT = ("tests/test_direct_transfer.py", "tests/test_invariants.py")
 FIRE = ("tests/test_fire.py",)
 MATRIX = ("tests/test_matrix.py",)
 WARM = ("tests/test_warm_transfer.py",)
+MISBEHAVING = ("tests/test_misbehaving.py",)
 
 MUTANTS = (
     # The runner
     Mutant(
         "does not notice that the caller hangs up",
-        "transfers.py",
-        "        if not transfer.forwarded:\n            transfer.end(Outcome.CALLER_LEFT",
-        "        if False:\n            transfer.end(Outcome.CALLER_LEFT",
+        "strategy_run.py",
+        "        if not self._transfer.forwarded:\n            self._transfer.end(Outcome.CALLER_LEFT",
+        "        if False:\n            self._transfer.end(Outcome.CALLER_LEFT",
     ),
     Mutant(
         "does not notice the key that brings the caller back",
-        "transfers.py",
-        "        if not transfer.forwarded:\n            transfer.end(Outcome.CALLER_RETURNED",
-        "        if False:\n            transfer.end(Outcome.CALLER_RETURNED",
+        "strategy_run.py",
+        "        if not self._transfer.forwarded:\n            self._transfer.end(Outcome.CALLER_RETURNED",
+        "        if False:\n            self._transfer.end(Outcome.CALLER_RETURNED",
     ),
     Mutant(
         "takes a transfer back that has been forwarded",
@@ -91,15 +92,29 @@ MUTANTS = (
         ("tests/test_tool.py",),
     ),
     Mutant(
-        "takes a strategy that raises for a connection",
-        "transfers.py",
-        'return TransferResult(outcome=Outcome.FAILED, detail=f"{name} {why}")',
-        'return TransferResult(outcome=Outcome.CONNECTED, detail=f"{name} {why}")',
-        DIRECT,
+        "believes a strategy that says that the caller is connected",
+        "strategy_run.py",
+        "if result is not None and result.connected and await self._seen_connected():",
+        "if result is not None and result.connected:",
+        MISBEHAVING,
+    ),
+    Mutant(
+        "leaves behind what a strategy has left open",
+        "strategy_run.py",
+        "            left = await self._opened.close()\n",
+        "            left: list[str] = []\n",
+        MISBEHAVING,
+    ),
+    Mutant(
+        "waits for a strategy that does not end",
+        "strategy_run.py",
+        "            if not self._transfer.forwarded:  # that comes",
+        "            if False:  # that comes",
+        MISBEHAVING,
     ),
     Mutant(
         "does not wait for the agent's sentence",
-        "transfer.py",
+        "transfer_call.py",
         "        await self._transfer.turn.sentence_heard(timeout=timeout)\n",
         "",
         ("tests/test_direct_transfer.py", "tests/test_turns.py"),

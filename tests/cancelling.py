@@ -220,7 +220,7 @@ def ends_of_clean_up(scenario: Scenario, points: Sequence[Point]) -> Iterator[tu
     """Ends the transfer once in each phase, and then its clean-up at each point at which that waits."""
     phases: set[str] = set()
     for point in points:
-        if point.phase in phases | _FINISHED or not point.where[0].startswith("Transfers._attempt"):
+        if point.phase in phases | _FINISHED or not point.where[0].startswith("StrategyRun._attempt"):
             continue
         phases.add(point.phase)
         for first in (Blow(Way.ENDED, point), Blow(Way.CLOSED, point)):

@@ -28,7 +28,7 @@ def test_a_transfer_can_be_ended_wherever_it_waits(name: str) -> None:
 def test_its_clean_up_can_be_ended_wherever_it_waits(name: str) -> None:
     """A session that closes while an ended transfer is being cleaned up strands nobody, and leaves nothing."""
     scenario, place = SCENARIOS[name], list(SCENARIOS).index(name)
-    attempt = [point for point in run(scenario).points[0] if point.where[0].startswith("Transfers._attempt")]
+    attempt = [point for point in run(scenario).points[0] if point.where[0].startswith("StrategyRun._attempt")]
     first = Blow(Way.ENDED, attempt[place * 7 % len(attempt)])
     for later in sample(run(scenario, [first]).points[1], 1, after=place * 5):
         blows = (first, Blow(Way.CLOSED, later))

@@ -1,30 +1,13 @@
-"""One transfer under way, and the call and the consultation as its strategy sees them."""
+"""One transfer under way."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import attrs
-from typing_extensions import override
 
-from calltransfer.call import (
-    CONNECT_TIMEOUT,
-    FORWARD_TIMEOUT,
-    SENTENCE_TIMEOUT,
-    Call,
-    Consultation,
-    Move,
-    Presence,
-    Response,
-    TransferRequest,
-    TransferStrategy,
-    Turn,
-)
-from calltransfer.call_wrapper import CallWrapper
+from calltransfer.call import Call, TransferRequest, TransferStrategy, Turn
 from calltransfer.destination import Destination
-from calltransfer.errors import NotAllowed
-from calltransfer.events import ConsultationIds, Phase, TransferResult
+from calltransfer.errors import CallOver, NotAllowed
+from calltransfer.events import Phase, TransferResult
 from calltransfer.outcome import Outcome
 from calltransfer.policy import Policy
 from calltransfer.timeline import Timeline
@@ -55,6 +38,7 @@ class Transfer:
     policy: Policy
     attempts: list[float]
     tried: bool = False
+    attempted: list[TransferResult] = attrs.field(factory=list, repr=False)
     result: asyncio.Future[TransferResult] = attrs.field(factory=lambda: asyncio.get_running_loop().create_future())
     attempt: asyncio.Task[TransferResult] | None = None
     deadline: asyncio.Timeout | None = None
@@ -64,6 +48,9 @@ class Transfer:
     parting: asyncio.Task[None] | None = None
     doubts: set[asyncio.Task[None]] = attrs.field(factory=set)
     ended_from_outside: TransferResult | None = None
+    asked_to_end: asyncio.Event = attrs.field(factory=asyncio.Event)
+    over: bool = False
+    being_connected: bool = False
     proven: TransferResult | None = attrs.field(default=None, repr=False)
     settled: TransferResult | None = attrs.field(default=None, repr=False)
 
@@ -76,6 +63,7 @@ class Transfer:
         """Ends the transfer from outside, before it has been forwarded."""
         if self.ended_from_outside is None and not self.result.done():
             self.ended_from_outside = TransferResult(outcome=outcome, detail=detail)
+            self.asked_to_end.set()
             if self.attempt is not None:
                 self.attempt.cancel()
 
@@ -92,12 +80,23 @@ class Transfer:
             now = asyncio.get_running_loop().time()
             self.deadline.reschedule(now + STRATEGY_TIMEOUT if possible else None)
 
+    def still_runs(self) -> None:
+        """Whether a strategy may do anything yet.
+
+        Raises:
+            CallOver: its transfer has ended.
+        """
+        if self.over:
+            raise CallOver("the transfer is over")
+
     def attempting(self, destination: Destination) -> None:
         """Something is about to be dialled or forwarded: counts it, once a transfer.
 
         Raises:
             NotAllowed: the policy does not allow it.
+            CallOver: the transfer has ended.
         """
+        self.still_runs()
         problem = self.policy.problem(destination)
         if problem is not None:
             raise NotAllowed(f"the destination is not allowed: {problem}")
@@ -110,6 +109,17 @@ class Transfer:
         self.tried = True
         self.attempts.append(now)
 
+    def proved(self, result: TransferResult) -> None:
+        """The platform has shown how connecting them ended: nothing that comes after undoes a connection."""
+        self.proven = result if result.connected else None
+
+    def note(self, result: TransferResult) -> None:
+        """One of the things that a plan tries has ended."""
+        if not self.over:
+            self.attempted.append(result)
+            where = f"{result.destination}: " if result.destination is not None else ""
+            self.timeline.record(Phase.ATTEMPTED, f"{where}{result.detail}", result.status, outcome=result.outcome)
+
     def finish(self, result: TransferResult) -> None:
         """Makes the outcome known, once: in the timeline, to listeners, and to whoever waits for `result`."""
         if not self.result.done():
@@ -117,101 +127,10 @@ class Transfer:
             finished = self.timeline.record(Phase.FINISHED, result.detail, result.status, outcome=result.outcome)
             self.result.set_result(
                 attrs.evolve(
-                    result, detail=finished.detail, status=finished.status, timeline=tuple(self.timeline.events)
+                    result,
+                    detail=finished.detail,
+                    status=finished.status,
+                    attempts=tuple(self.attempted),
+                    timeline=tuple(self.timeline.events),
                 )
             )
-
-
-class TransferCall(CallWrapper):
-    """The call as one transfer sees it: its sentence is that of the turn the transfer was asked for in."""
-
-    def __init__(self, call: Call, transfer: Transfer) -> None:
-        super().__init__(call)
-        self._transfer = transfer
-
-    @override
-    async def prepare(self) -> None:
-        await super().prepare()
-        self.report(Phase.PREPARED)
-
-    @override
-    async def sentence_heard(self, *, timeout: float = SENTENCE_TIMEOUT) -> None:
-        self._transfer.waited_for_sentence = True
-        await self._transfer.turn.sentence_heard(timeout=timeout)
-        while self._transfer.doubts:
-            await asyncio.wait(self._transfer.doubts)
-        self.report(Phase.SENTENCE_HEARD)
-
-    @override
-    async def forward(
-        self,
-        destination: Destination,
-        *,
-        timeout: float = FORWARD_TIMEOUT,
-        play_dialtone: bool = False,
-    ) -> TransferResult:
-        transfer = self._transfer
-        try:
-            transfer.attempting(_checked(destination, "forward"))
-        except NotAllowed as error:
-            return TransferResult(outcome=Outcome.REFUSED, destination=destination, detail=str(error))
-        self.report(Phase.FORWARDING)
-        result = await super().forward(destination, timeout=timeout, play_dialtone=play_dialtone)
-        transfer.proven = result if result.connected else None
-        transfer.can_be_taken_back(not result.connected)
-        if not result.connected and self.caller is Presence.GONE:
-            transfer.end(Outcome.CALLER_LEFT, result.detail)
-        return result
-
-    @override
-    @asynccontextmanager
-    async def consult(
-        self, destination: Destination, request: TransferRequest, **how: Any
-    ) -> AsyncIterator[Consultation]:
-        self._transfer.attempting(_checked(destination, "consult"))
-        async with super().consult(destination, request, **how) as consultation:
-            yield _TransferConsultation(consultation, self._transfer)
-
-
-def _checked(destination: Destination, method: str) -> Destination:
-    if not isinstance(destination, Destination):
-        raise TypeError(f"{method}() takes a Destination, not {type(destination).__name__}")
-    return destination
-
-
-class _TransferConsultation(Consultation):
-    """The consultation as one transfer sees it: once it has connected the two, nothing that comes after undoes it."""
-
-    def __init__(self, consultation: Consultation, transfer: Transfer) -> None:
-        self._wrapped = consultation
-        self._transfer = transfer
-
-    @property
-    @override
-    def summary(self) -> str:
-        return self._wrapped.summary
-
-    @property
-    @override
-    def ids(self) -> ConsultationIds:
-        return self._wrapped.ids
-
-    @override
-    async def answered(self) -> Response:
-        return await self._wrapped.answered()
-
-    @override
-    async def decision(self) -> Response:
-        return await self._wrapped.decision()
-
-    @override
-    async def connect(
-        self, move: Move = "caller", *, timeout: float = CONNECT_TIMEOUT, stay: bool = True
-    ) -> TransferResult:
-        result = await self._wrapped.connect(move, timeout=timeout, stay=stay)
-        self._transfer.proven = result if result.connected else None
-        return result
-
-    @override
-    def result(self, response: Response) -> TransferResult:
-        return self._wrapped.result(response)

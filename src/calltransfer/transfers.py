@@ -18,12 +18,13 @@ from typing import Any
 import attrs
 
 from calltransfer.call import SENTENCE_TIMEOUT, Call, Platform, Presence, TransferRequest, TransferStrategy, Turn
-from calltransfer.errors import CallOver, NoLiveCall, NotAllowed
+from calltransfer.errors import CallOver, NoLiveCall
 from calltransfer.events import Phase, TransferResult
 from calltransfer.outcome import Outcome
 from calltransfer.policy import Policy
-from calltransfer.timeline import EventListener, Timeline, described, first
-from calltransfer.transfer import STRATEGY_TIMEOUT, Transfer, TransferCall
+from calltransfer.strategy_run import StrategyRun
+from calltransfer.timeline import EventListener, Timeline, described
+from calltransfer.transfer import Transfer
 from calltransfer.wording import Wording
 
 logger = logging.getLogger("calltransfer")
@@ -196,7 +197,8 @@ class Transfers:
             transfer.end(Outcome.CANCELLED, _CLOSED)
         known = [*self._tasks.values(), *([transfer] if transfer is not None else [])]
         for task, its in list(self._tasks.items()):
-            if its.result.done() and its.parting is None:
+            talk = its.settled is not None and its.settled.connected
+            if (talk or its.result.done()) and its.parting is None:
                 task.cancel()
             if its.telling is not None and not its.telling.done() and its.parting is None:
                 its.telling.cancel()  # the agent will not be there to help them any further, as they would be told
@@ -239,7 +241,7 @@ class Transfers:
     async def _run(self, transfer: Transfer, call: Call) -> None:
         transfer.timeline.record(Phase.STARTED)
         try:
-            result = await self._outcome(transfer, call)
+            result = await StrategyRun(transfer, call).result()
         except asyncio.CancelledError:
             transfer.finish(TransferResult(outcome=Outcome.CANCELLED, detail=_CLOSED))
             raise
@@ -253,10 +255,16 @@ class Transfers:
         self._handed_over = self._handed_over or result.connected
         result = attrs.evolve(result, leg_id=result.leg_id or call.leg_id, room_id=result.room_id or call.room_id)
         if result.connected:
-            transfer.finish(result)
             if self._closing is not None:
+                transfer.finish(result)
                 return  # closing the call lets go of them
-            if await call.handed_over():
+            transfer.settled = result
+            async with asyncio.TaskGroup() as group:
+                # They talk already; who else was called for it is released beside that.
+                group.create_task(self._finish(transfer, call, result))
+                await asyncio.sleep(0)
+                returned = await call.handed_over()
+            if returned:
                 self._handed_over = transfer.forwarded = False
                 if self._closing is not None:
                     await self._take_leave(transfer)
@@ -280,65 +288,9 @@ class Transfers:
             logger.error("transfer %s: %s", transfer.timeline.transfer_id, described(errors))  # noqa: TRY400
             transfer.finish(result)
 
-    async def _outcome(self, transfer: Transfer, call: Call) -> TransferResult:
-        async with asyncio.TaskGroup() as group:
-            attempt = group.create_task(self._attempt(transfer, call))
-            transfer.attempt = attempt
-            if transfer.ended_from_outside is not None:
-                attempt.cancel()
-            watching = [
-                group.create_task(self._watch_for_hang_up(transfer, call)),
-                group.create_task(self._watch_for_return(transfer, call)),
-            ]
-            await asyncio.wait([attempt])
-            for watch in watching:
-                watch.cancel()
-        result = None if attempt.cancelled() else attempt.result()
-        if result is not None and result.connected:
-            return result
-        if transfer.proven is not None:
-            return transfer.proven  # whatever has come between that and the strategy's own end
-        if transfer.ended_from_outside is not None:
-            return transfer.ended_from_outside
-        return result or TransferResult(
-            outcome=Outcome.FAILED, detail=f"{type(transfer.strategy).__name__} ended by cancelling itself"
-        )
-
-    async def _attempt(self, transfer: Transfer, call: Call) -> TransferResult:
-        if not transfer.turn.confirmed:
-            if not await transfer.turn.confirmation():
-                return TransferResult(outcome=Outcome.CANCELLED, detail="the caller said something else in the end")
-            transfer.timeline.record(Phase.CONFIRMED)
-        name = type(transfer.strategy).__name__
-        try:
-            async with asyncio.timeout(STRATEGY_TIMEOUT) as transfer.deadline:
-                result = await transfer.strategy.transfer(TransferCall(call, transfer), transfer.request)
-        except Exception as error:
-            # Whatever is wrong with a strategy, the caller is with the agent and is spoken to.
-            cause = first(error)
-            if isinstance(cause, NotAllowed):
-                return TransferResult(outcome=Outcome.REFUSED, detail=str(cause))
-            logger.error("%s raised %s", name, described(error))  # noqa: TRY400
-            hung = isinstance(error, TimeoutError) and transfer.deadline is not None and transfer.deadline.expired()
-            why = f"did not end within {STRATEGY_TIMEOUT:g} s" if hung else f"raised {type(error).__name__}"
-            return TransferResult(outcome=Outcome.FAILED, detail=f"{name} {why}")
-        if not isinstance(result, TransferResult):
-            return TransferResult(
-                outcome=Outcome.FAILED,
-                detail=f"{name} returned {type(result).__name__} instead of a TransferResult",
-            )
-        return result
-
-    async def _watch_for_hang_up(self, transfer: Transfer, call: Call) -> None:
-        await call.caller_left()
-        # A call that has been forwarded is followed to its end by who forwarded it: leaving may be its success.
-        if not transfer.forwarded:
-            transfer.end(Outcome.CALLER_LEFT, "the caller hung up")
-
-    async def _watch_for_return(self, transfer: Transfer, call: Call) -> None:
-        await call.caller_returned()
-        if not transfer.forwarded:
-            transfer.end(Outcome.CALLER_RETURNED, "the caller pressed the key that brings them back")
+    async def _finish(self, transfer: Transfer, call: Call, result: TransferResult) -> None:
+        await call.released()
+        transfer.finish(result)
 
     async def _tell(self, transfer: Transfer, call: Call, outcome: Outcome, news: str = "") -> None:
         if not transfer.tell_model:

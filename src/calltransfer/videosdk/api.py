@@ -295,6 +295,7 @@ def parsed_leg(document: object) -> Leg | None:
         direction=_string(document.get("type")).lower() or None,
         started=_string(document.get("start")),
         ended=bool(document.get("end")),
+        room_id=_identifier(document.get("roomId")) or None,
     )
 
 

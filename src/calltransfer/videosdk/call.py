@@ -40,7 +40,7 @@ from calltransfer.videosdk.api import VideoSDKAPI
 from calltransfer.videosdk.caller import CallerInRoom
 from calltransfer.videosdk.consultation import Plan, VideoSDKConsultation
 from calltransfer.videosdk.conversation import FIRST_ANSWER_TIMEOUT, Conversation, ConversationTurn
-from calltransfer.videosdk.following import SETTLE_TIMEOUT, Verdict
+from calltransfer.videosdk.following import SETTLE_TIMEOUT, Meaning, Verdict
 from calltransfer.videosdk.forwarding import Forward
 from calltransfer.videosdk.handover import Handover
 from calltransfer.videosdk.holding import on_hold
@@ -213,7 +213,7 @@ class VideoSDKCall(Call):
                 raise raised from None  # as the block raised it, so that who wrote it can catch it
             raise
         finally:
-            if self._keeper() is None:
+            if self._handover is None or not self._handover.has_connected(consultation):
                 gone = self.caller is Presence.GONE
                 self._own(consultation.release(briefing.caller_left if gone else briefing.failed), "releasing a target")
 
@@ -329,6 +329,20 @@ class VideoSDKCall(Call):
             said = await conversation.until(lambda: conversation.beginnings > before, FIRST_ANSWER_TIMEOUT)
         await conversation.quiet(LEAVE_TIMEOUT)
         return said
+
+    @override
+    async def seen_connected(self) -> bool:
+        if self.leg_id is None:
+            return False
+        try:
+            leg = await self._api.leg(self.leg_id)
+            if leg.over or leg.room_id is None:
+                return leg.meaning is Meaning.FORWARDED
+            legs = [other async for other in self._api.legs(room_id=leg.room_id)]
+        except PlatformError as error:
+            logger.info("whether the caller is connected could not be read: %s", error)
+            return False
+        return any(other.id != leg.id and other.meaning is Meaning.LIVE and not other.over for other in legs)
 
     @override
     async def handed_over(self) -> bool:

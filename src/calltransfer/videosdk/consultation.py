@@ -143,6 +143,7 @@ class VideoSDKConsultation(Consultation):
         self._greeted = False
         self._listens_from = 0.0
         self._echo = Echo()
+        self._farewell = ""
         self._parting: asyncio.Timeout | None = None
         self._hurried = False
         self._spoken_at_greeting = 0
@@ -231,10 +232,14 @@ class VideoSDKConsultation(Consultation):
             until = asyncio.get_running_loop().time() + _HURRIED_FAREWELL
             deadline.reschedule(min(until, deadline.when() or until))
 
+    @override
+    def part_with(self, sentence: str) -> None:
+        self._farewell = sentence
+
     async def release(self, farewell: str) -> None:
         """Ends what was begun: a last sentence to a target who is there, their leg, the room."""
         try:
-            await self._part(farewell)
+            await self._part(self._farewell or farewell)
         except Exception as error:
             # Whatever is wrong with the words: the leg must end.
             logger.error("the last sentence to a target: %s", described(error))  # noqa: TRY400

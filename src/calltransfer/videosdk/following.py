@@ -87,6 +87,7 @@ class Leg:
         direction: "inbound" or "outbound"; None where the platform leaves it out.
         started: When it began, as the platform writes it.
         ended: Whether the platform gives a time at which it ended.
+        room_id: The room it is in; None where the platform leaves it out.
     """
 
     id: str
@@ -96,6 +97,7 @@ class Leg:
     direction: str | None = None
     started: str = ""
     ended: bool = False
+    room_id: str | None = None
 
     @property
     def meaning(self) -> Meaning:

@@ -108,6 +108,10 @@ class Handover:
         room_id = self._caller.room_id
         return Room(room_id, self._caller.attendance, lambda participant: self._token(room_id, participant))
 
+    def has_connected(self, consultation: VideoSDKConsultation) -> bool:
+        """Whether it has connected the caller with the target of `consultation`, who is not to be released then."""
+        return self.done and consultation is self._consultation
+
     async def connect(self, move: Move, timeout: float, stay: bool) -> Response:
         """Brings them together; returns how that ended, with the caller at the agent unless it worked."""
         self._move, self._stay = move, stay

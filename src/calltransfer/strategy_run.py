@@ -1,0 +1,157 @@
+"""Runs the strategy of one transfer: whatever it does, it comes to an end, and nothing of it stays behind.
+
+A strategy is an author's code. It may raise, hang, return nonsense, claim what is not so, not end when it is cancelled,
+or leave a caller on hold and a target on the line: its transfer then ends as `FAILED` and says whose fault it was, and
+the caller is with the agent.
+"""
+
+import asyncio
+import logging
+
+from calltransfer.call import Call, Presence
+from calltransfer.errors import NotAllowed
+from calltransfer.events import Phase, TransferResult
+from calltransfer.outcome import Outcome
+from calltransfer.timeline import described, first
+from calltransfer.transfer import STRATEGY_TIMEOUT, Transfer
+from calltransfer.transfer_call import Opened, TransferCall
+
+logger = logging.getLogger("calltransfer")
+
+END_TIMEOUT = 2.0
+"""Seconds for a strategy to end once it has been cancelled, while a caller waits: what it has to say to a target is said
+beside it."""
+
+END_TIMEOUT_ALONE = 12.0
+"""The same once the caller has gone, and nobody waits: a message that they have left is still being delivered."""
+
+PROOF_TIMEOUT = 5.0
+"""Seconds for the platform to show a connection that a strategy says it has made by other means than ours."""
+
+
+class StrategyRun:
+    """One run of a strategy.
+
+    Args:
+        transfer: The transfer that it is for.
+        call: The call that it is about.
+    """
+
+    def __init__(self, transfer: Transfer, call: Call) -> None:
+        self._transfer = transfer
+        self._call = call
+        self._opened = Opened(transfer)
+        self._name = type(transfer.strategy).__name__
+
+    async def result(self) -> TransferResult:
+        """How it ended: by itself, from outside, or because it did not end."""
+        transfer = self._transfer
+        attempt = transfer.attempt = asyncio.create_task(self._attempt(), name=f"{self._name} to {transfer.route}")
+        if transfer.ended_from_outside is not None:
+            attempt.cancel()
+        try:
+            async with asyncio.TaskGroup() as group:
+                watching = [
+                    group.create_task(watch)
+                    for watch in (self._watch_for_hang_up(), self._watch_for_return(), self._watch_for_hang())
+                ]
+                await self._until_ended(attempt)
+                for watch in watching:
+                    watch.cancel()
+        except asyncio.CancelledError:
+            attempt.cancel()
+            await asyncio.wait([attempt], timeout=END_TIMEOUT)
+            raise
+        finally:
+            attempt.cancel()  # who is not done by now is left to itself
+            transfer.over = True
+            left = await self._opened.close()
+        if left:
+            logger.error("%s left %s behind; it was closed for it", self._name, " and ".join(left))
+        return await self._judged(attempt, left)
+
+    async def _until_ended(self, attempt: "asyncio.Task[TransferResult]") -> None:
+        asked = asyncio.ensure_future(self._transfer.asked_to_end.wait())
+        try:
+            await asyncio.wait([attempt, asked], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            asked.cancel()
+        while not attempt.done():
+            gone = self._call.caller is Presence.GONE
+            await asyncio.wait([attempt], timeout=END_TIMEOUT_ALONE if gone else END_TIMEOUT)
+            if not self._transfer.forwarded:  # that comes to its own end, and half done would leave the caller alone
+                return
+
+    async def _judged(self, attempt: "asyncio.Task[TransferResult]", left: list[str]) -> TransferResult:
+        """What is true of how it ended, whatever the strategy says."""
+        transfer = self._transfer
+        if transfer.proven is not None:
+            return transfer.proven  # whatever has come between that and the strategy's own end
+        ended = transfer.ended_from_outside
+        if not attempt.done():
+            logger.error("%s does not end although it is cancelled; it is left to itself", self._name)
+            return ended or self._failed("did not end")
+        result = None if attempt.cancelled() else attempt.result()
+        if result is not None and result.connected and await self._seen_connected():
+            return result
+        if ended is not None:
+            # Who hangs up after they have left a message has left it.
+            taken = result is not None and result.outcome is Outcome.MESSAGE_TAKEN
+            return result if result is not None and taken else ended
+        if left:
+            return self._failed(f"left {' and '.join(left)} behind")
+        if result is None:
+            return self._failed("ended by cancelling itself")
+        if result.connected:
+            return self._failed("returned CONNECTED, and nothing shows that the caller is connected to anybody")
+        return result
+
+    async def _seen_connected(self) -> bool:
+        try:
+            async with asyncio.timeout(PROOF_TIMEOUT):
+                return await self._call.seen_connected()
+        except Exception as error:
+            logger.error("whether the caller is connected could not be seen: %s", described(error))  # noqa: TRY400
+            return False
+
+    def _failed(self, why: str) -> TransferResult:
+        return TransferResult(outcome=Outcome.FAILED, detail=f"{self._name} {why}")
+
+    async def _attempt(self) -> TransferResult:
+        transfer = self._transfer
+        if not transfer.turn.confirmed:
+            if not await transfer.turn.confirmation():
+                return TransferResult(outcome=Outcome.CANCELLED, detail="the caller said something else in the end")
+            transfer.timeline.record(Phase.CONFIRMED)
+        try:
+            result = await transfer.strategy.transfer(
+                TransferCall(self._call, transfer, self._opened), transfer.request
+            )
+        except Exception as error:
+            # Whatever is wrong with a strategy, the caller is with the agent and is spoken to.
+            cause = first(error)
+            if isinstance(cause, NotAllowed):
+                return TransferResult(outcome=Outcome.REFUSED, detail=str(cause))
+            logger.error("%s raised %s", self._name, described(error))  # noqa: TRY400
+            return self._failed(f"raised {type(error).__name__}")
+        if not isinstance(result, TransferResult):
+            return self._failed(f"returned {type(result).__name__} instead of a TransferResult")
+        return result
+
+    async def _watch_for_hang_up(self) -> None:
+        await self._call.caller_left()
+        # A call that has been forwarded is followed to its end by who forwarded it: leaving may be its success.
+        if not self._transfer.forwarded:
+            self._transfer.end(Outcome.CALLER_LEFT, "the caller hung up")
+
+    async def _watch_for_return(self) -> None:
+        await self._call.caller_returned()
+        if not self._transfer.forwarded:
+            self._transfer.end(Outcome.CALLER_RETURNED, "the caller pressed the key that brings them back")
+
+    async def _watch_for_hang(self) -> None:
+        try:
+            async with asyncio.timeout(STRATEGY_TIMEOUT) as self._transfer.deadline:
+                await asyncio.get_running_loop().create_future()
+        except TimeoutError:
+            self._transfer.end(Outcome.FAILED, f"{self._name} did not end within {STRATEGY_TIMEOUT:g} s")

@@ -1,0 +1,283 @@
+"""The call, and the consultation, as the strategy of one transfer sees them.
+
+What a strategy may do wrong with them is bounded here: two at once connect nobody twice, what it has open can be closed for
+it, and after its transfer it can do nothing any more.
+"""
+
+import asyncio
+import logging
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+import attrs
+from typing_extensions import override
+
+from calltransfer.call import (
+    CONNECT_TIMEOUT,
+    FORWARD_TIMEOUT,
+    SENTENCE_TIMEOUT,
+    Call,
+    Consultation,
+    Move,
+    Presence,
+    Response,
+    Summary,
+    TransferRequest,
+)
+from calltransfer.call_wrapper import CallWrapper
+from calltransfer.destination import Destination
+from calltransfer.errors import NotAllowed
+from calltransfer.events import ConsultationIds, Phase, TransferResult
+from calltransfer.hold import Hold
+from calltransfer.outcome import Outcome
+from calltransfer.timeline import described
+from calltransfer.transfer import Transfer
+
+logger = logging.getLogger("calltransfer")
+
+CLOSE_TIMEOUT = 5.0
+"""Seconds for something that a strategy has left open to be closed for it."""
+
+_ALREADY = "the caller is already being connected"
+
+T = TypeVar("T")
+
+
+class TransferCall(CallWrapper):
+    """The call as one transfer sees it: its sentence is that of the turn the transfer was asked for in."""
+
+    def __init__(self, call: Call, transfer: Transfer, opened: "Opened") -> None:
+        super().__init__(call)
+        self._transfer = transfer
+        self._opened = opened
+
+    @override
+    async def prepare(self) -> None:
+        await super().prepare()
+        self.report(Phase.PREPARED)
+
+    @override
+    async def sentence_heard(self, *, timeout: float = SENTENCE_TIMEOUT) -> None:
+        self._transfer.waited_for_sentence = True
+        await self._transfer.turn.sentence_heard(timeout=timeout)
+        while self._transfer.doubts:
+            await asyncio.wait(self._transfer.doubts)
+        self.report(Phase.SENTENCE_HEARD)
+
+    @override
+    async def forward(
+        self,
+        destination: Destination,
+        *,
+        timeout: float = FORWARD_TIMEOUT,
+        play_dialtone: bool = False,
+    ) -> TransferResult:
+        transfer = self._transfer
+        try:
+            transfer.attempting(_checked(destination, "forward"))
+        except NotAllowed as error:
+            return TransferResult(outcome=Outcome.REFUSED, destination=destination, detail=str(error))
+        if transfer.being_connected or transfer.proven is not None:
+            return TransferResult(outcome=Outcome.FAILED, destination=destination, detail=_ALREADY)
+        self.report(Phase.FORWARDING)
+        transfer.being_connected = True
+        try:
+            result = await super().forward(destination, timeout=timeout, play_dialtone=play_dialtone)
+        finally:
+            transfer.being_connected = False
+        transfer.proved(result)
+        transfer.can_be_taken_back(not result.connected)
+        if not result.connected and self.caller is Presence.GONE:
+            transfer.end(Outcome.CALLER_LEFT, result.detail)
+        return result
+
+    @override
+    def on_hold(self, hold: Hold, *, at_once: bool = True) -> AbstractAsyncContextManager[None]:
+        return _Open("the caller on hold", super().on_hold(hold, at_once=at_once), self._opened)
+
+    @override
+    def consult(
+        self, destination: Destination, request: TransferRequest, *, summary: Summary, **how: Any
+    ) -> AbstractAsyncContextManager[Consultation]:
+        checked = _checked(destination, "consult")
+        inner = super().consult(checked, request, summary=self._opened.kept(summary), **how)
+        return _OpenConsultation(checked, inner, self._opened)
+
+    @override
+    def attempted(self, result: TransferResult) -> None:
+        self._transfer.note(result)
+
+
+def _checked(destination: Destination, method: str) -> Destination:
+    if not isinstance(destination, Destination):
+        raise TypeError(f"{method}() takes a Destination, not {type(destination).__name__}")
+    return destination
+
+
+class Opened:
+    """What the strategy of one transfer has opened and not closed yet, and the summaries made for it."""
+
+    def __init__(self, transfer: Transfer) -> None:
+        self.transfer = transfer
+        self._open: list[_Open[Any]] = []
+        self._summaries: list[_KeptSummary] = []
+
+    def add(self, opened: "_Open[Any]") -> None:
+        """Something is about to be opened.
+
+        Raises:
+            CallOver: the transfer has ended.
+        """
+        self.transfer.still_runs()
+        self._open.append(opened)
+
+    def remove(self, opened: "_Open[Any]") -> bool:
+        """Something is about to be closed; returns whether nobody has done so before."""
+        if opened not in self._open:
+            return False
+        self._open.remove(opened)
+        return True
+
+    def kept(self, summary: Summary) -> "_KeptSummary":
+        """A summary that is made once, whoever is consulted with it."""
+        kept = next((kept for kept in self._summaries if kept.wrapped == summary), None)
+        if kept is None:
+            kept = _KeptSummary(summary)
+            self._summaries.append(kept)
+        return kept
+
+    async def close(self) -> list[str]:
+        """Closes what is still open, the last first; returns what that was."""
+        left = [*reversed(self._open)]
+        for opened in left:
+            await opened.close()
+        for kept in self._summaries:
+            await kept.close()
+        return [opened.what for opened in left]
+
+
+class _Open(AbstractAsyncContextManager[T], Generic[T]):
+    """Something that a strategy opens and has to close; it can be closed for it."""
+
+    def __init__(self, what: str, inner: AbstractAsyncContextManager[T], opened: Opened) -> None:
+        self.what = what
+        self._inner = inner
+        self._opened = opened
+
+    @override
+    async def __aenter__(self) -> T:
+        self._opened.add(self)
+        try:
+            return await self._inner.__aenter__()
+        except BaseException:
+            self._opened.remove(self)
+            raise
+
+    @override
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        return await self._inner.__aexit__(kind, error, traceback) if self._opened.remove(self) else None
+
+    async def close(self) -> None:
+        """Closes it in the place of the strategy, within `CLOSE_TIMEOUT` seconds."""
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self.__aexit__(None, None, None)
+        except Exception as error:
+            logger.error("%s, left open by a strategy, did not close: %s", self.what, described(error))  # noqa: TRY400
+
+
+class _OpenConsultation(_Open[Consultation]):
+    def __init__(
+        self, destination: Destination, inner: AbstractAsyncContextManager[Consultation], opened: Opened
+    ) -> None:
+        super().__init__("a consultation", inner, opened)
+        self._destination = destination
+
+    @override
+    async def __aenter__(self) -> Consultation:
+        transfer = self._opened.transfer
+        transfer.attempting(self._destination)
+        return _TransferConsultation(await super().__aenter__(), transfer)
+
+
+@attrs.define(eq=False)
+class _KeptSummary:
+    """A summary that is made once for a transfer, whoever is consulted with it, until the caller has said more.
+
+    Made in a task of its own: who waits for it first may be gone before it is there.
+    """
+
+    wrapped: Summary
+    _made_of: "dict[int, asyncio.Task[str]]" = attrs.field(factory=dict)
+
+    async def summarise(self, call: Call, request: TransferRequest) -> str:
+        """The summary, made now if there is none of what has been said so far."""
+        said = sum(utterance.speaker == "caller" for utterance in call.transcript())
+        making = self._made_of.get(said)
+        if making is None or (making.done() and (making.cancelled() or making.exception() is not None)):
+            making = self._made_of[said] = asyncio.create_task(
+                self._made(call, request), name="summary for every target"
+            )
+        return await asyncio.shield(making)
+
+    async def _made(self, call: Call, request: TransferRequest) -> str:
+        return await self.wrapped.summarise(call, request)
+
+    async def close(self) -> None:
+        """Makes it no longer."""
+        for making in self._made_of.values():
+            making.cancel()
+        await asyncio.gather(*self._made_of.values(), return_exceptions=True)
+
+
+class _TransferConsultation(Consultation):
+    """The consultation as one transfer sees it: once it has connected the two, nothing that comes after undoes it."""
+
+    def __init__(self, consultation: Consultation, transfer: Transfer) -> None:
+        self._wrapped = consultation
+        self._transfer = transfer
+
+    @property
+    @override
+    def summary(self) -> str:
+        return self._wrapped.summary
+
+    @property
+    @override
+    def ids(self) -> ConsultationIds:
+        return self._wrapped.ids
+
+    @override
+    async def answered(self) -> Response:
+        return await self._wrapped.answered()
+
+    @override
+    async def decision(self) -> Response:
+        return await self._wrapped.decision()
+
+    @override
+    async def connect(
+        self, move: Move = "caller", *, timeout: float = CONNECT_TIMEOUT, stay: bool = True
+    ) -> TransferResult:
+        transfer = self._transfer
+        transfer.still_runs()
+        if transfer.being_connected or transfer.proven is not None:
+            return self.result(Response(Outcome.FAILED, _ALREADY))
+        transfer.being_connected = True
+        try:
+            result = await self._wrapped.connect(move, timeout=timeout, stay=stay)
+        finally:
+            transfer.being_connected = False
+        transfer.proved(result)
+        return result
+
+    @override
+    def part_with(self, sentence: str) -> None:
+        self._wrapped.part_with(sentence)
+
+    @override
+    def result(self, response: Response) -> TransferResult:
+        return self._wrapped.result(response)

@@ -1,0 +1,288 @@
+"""A strategy is an author's code: whatever is wrong with it, nobody is stranded, and the end says whose fault it was."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import attrs
+import pytest
+
+from calltransfer import (
+    Briefing,
+    Call,
+    CallOver,
+    Consultation,
+    Destination,
+    HoldMusic,
+    LLMSummary,
+    Outcome,
+    Phase,
+    TransferEvent,
+    TransferRequest,
+    TransferResult,
+)
+from calltransfer.sandbox import Caller, Sandbox
+from tests.warm import SORRY, SUPERVISOR, call, transferred
+
+MANAGER = "+14155550188"
+CONNECTED = TransferResult(outcome=Outcome.CONNECTED)
+DECLINED = TransferResult(outcome=Outcome.DECLINED)
+
+
+def consulting(
+    call: Call, request: TransferRequest, number: str = SUPERVISOR
+) -> AbstractAsyncContextManager[Consultation]:
+    return call.consult(Destination(number), request, summary=LLMSummary(), briefing=Briefing())
+
+
+@attrs.frozen
+class Misbehaving:
+    """A strategy that does not do what it should."""
+
+    does: Callable[[Call, TransferRequest], Awaitable[Any]]
+
+    async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
+        result: TransferResult = await self.does(call, request)
+        return result
+
+
+async def raises(call: Call, request: TransferRequest) -> Any:
+    raise RuntimeError(f"could not find {SUPERVISOR}")
+
+
+async def cancels_itself(call: Call, request: TransferRequest) -> Any:
+    raise asyncio.CancelledError
+
+
+async def returns_nonsense(call: Call, request: TransferRequest) -> Any:
+    return "connected"
+
+
+async def hangs(call: Call, request: TransferRequest) -> Any:
+    await asyncio.Event().wait()
+
+
+async def lies(call: Call, request: TransferRequest) -> Any:
+    return CONNECTED
+
+
+async def forgets_the_caller_on_hold(call: Call, request: TransferRequest) -> Any:
+    await call.on_hold(HoldMusic()).__aenter__()
+    return DECLINED
+
+
+async def leaks_a_consultation(call: Call, request: TransferRequest) -> Any:
+    consultation: Consultation = await consulting(call, request).__aenter__()
+    await consultation.answered()
+    return DECLINED
+
+
+async def leaks_both_and_raises(call: Call, request: TransferRequest) -> Any:
+    await consulting(call, request).__aenter__()
+    await call.on_hold(HoldMusic()).__aenter__()
+    raise RuntimeError("lost")
+
+
+async def leaks_from_a_task_of_its_own(call: Call, request: TransferRequest) -> Any:
+    async def inside() -> None:
+        consultation = await consulting(call, request).__aenter__()
+        await consultation.answered()
+
+    await asyncio.create_task(inside())
+    return CONNECTED
+
+
+def finished(caller: Caller) -> TransferEvent:
+    event: TransferEvent = next(event for event in caller.agent.events if event.phase is Phase.FINISHED)
+    return event
+
+
+@pytest.mark.parametrize(
+    ("does", "detail"),
+    [
+        (raises, "Misbehaving raised RuntimeError"),
+        (returns_nonsense, "Misbehaving returned str instead of a TransferResult"),
+        (cancels_itself, "Misbehaving ended by cancelling itself"),
+        (hangs, "Misbehaving did not end within 300 s"),
+        (lies, "Misbehaving returned CONNECTED, and nothing shows that the caller is connected to anybody"),
+        (forgets_the_caller_on_hold, "Misbehaving left the caller on hold behind"),
+        (leaks_a_consultation, "Misbehaving left a consultation behind"),
+        (leaks_both_and_raises, "Misbehaving left the caller on hold and a consultation behind"),
+        (leaks_from_a_task_of_its_own, "Misbehaving left a consultation behind"),
+    ],
+)
+async def test_never_stranded_by_a_strategy(does: Any, detail: str, caplog: pytest.LogCaptureFixture) -> None:
+    """It ends as a failure that says whose it is, with everybody released, and the agent hears and answers the caller."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR)
+        caller = await transferred(sandbox, Misbehaving(does))
+        assert (Outcome.FAILED, detail) == (finished(caller).outcome, finished(caller).detail)
+        assert [] == [target.number for target in sandbox.targets if not target.leg.over]
+        await caller.hears(SORRY)
+        await caller.say("are you still there")
+        assert "agent" == await caller.talking_to()
+        assert "4155550199" not in caplog.text
+
+        again = await caller.agent.transfer("supervisor")
+        assert (Outcome.FAILED, detail) == (again.outcome, again.detail)
+
+
+@attrs.define
+class Clings:
+    """A strategy that has the caller on hold and a target on the line, and does not end when it is cancelled."""
+
+    let_go: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
+        async with consulting(call, request) as consultation, call.on_hold(HoldMusic()):
+            await consultation.answered()
+            while not self.let_go.is_set():
+                try:
+                    await self.let_go.wait()
+                except asyncio.CancelledError:
+                    continue
+        return CONNECTED
+
+
+async def test_a_strategy_that_does_not_end_is_left_to_itself_when_the_caller_returns() -> None:
+    """Who presses the key is with the agent within two seconds and a half, and the target's call is over."""
+    clings = Clings()
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR)
+        caller = await call(sandbox, clings)
+        await caller.say("I want to talk to a human about my refund")
+        await caller.agent.until(Phase.BRIEFING)
+        pressed = asyncio.get_running_loop().time()
+        await caller.press("*")
+        await caller.agent.until(Phase.OFF_HOLD)
+        assert asyncio.get_running_loop().time() - pressed < 2.5
+        await caller.agent.finished.wait()
+        assert Outcome.CALLER_RETURNED is finished(caller).outcome
+        assert all(target.leg.over for target in sandbox.targets)
+        await caller.say("are you still there")
+        assert "agent" == await caller.talking_to()
+        clings.let_go.set()
+
+
+async def test_a_strategy_that_does_not_end_keeps_nobody_on_a_line_when_the_caller_has_gone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Who hangs up ends it: the target is released, the session closes, and the log names the strategy."""
+    clings = Clings()
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR)
+        caller = await call(sandbox, clings)
+        await caller.say("I want to talk to a human about my refund")
+        await caller.agent.until(Phase.BRIEFING)
+        await caller.hang_up()
+        await asyncio.wait_for(caller.over.wait(), timeout=60.0)
+        assert Outcome.CALLER_LEFT is finished(caller).outcome
+        assert all(target.leg.over for target in sandbox.targets)
+        assert "Clings does not end although it is cancelled" in caplog.text
+        clings.let_go.set()
+
+
+async def test_a_strategy_that_does_not_end_does_not_hold_the_session_up() -> None:
+    """A session closes within its deadline although a strategy takes no notice of being cancelled."""
+    clings = Clings()
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR)
+        caller = await call(sandbox, clings)
+        await caller.say("I want to talk to a human about my refund")
+        await caller.agent.until(Phase.BRIEFING)
+        now = asyncio.get_running_loop().time
+        began = now()
+        await caller.session.close()
+        assert now() - began < 15
+        assert Outcome.CANCELLED is finished(caller).outcome
+        clings.let_go.set()
+
+
+async def test_after_its_transfer_a_strategy_can_do_nothing_any_more() -> None:
+    """A task that it has left behind can neither dial, nor forward, nor put the caller on hold, nor connect anybody."""
+    over, refused = asyncio.Event(), []
+    tasks: list[asyncio.Task[None]] = []
+
+    async def leaves_a_task_behind(call: Call, request: TransferRequest) -> Any:
+        opened = consulting(call, request)
+        consultation = await opened.__aenter__()
+        await consultation.answered()
+
+        async def goes_on() -> None:
+            await over.wait()
+            attempts: list[Callable[[], Awaitable[Any]]] = [
+                lambda: call.forward(Destination(SUPERVISOR)),
+                lambda: consulting(call, request).__aenter__(),
+                lambda: call.on_hold(HoldMusic()).__aenter__(),
+                lambda: consultation.connect(),
+            ]
+            for attempt in attempts:
+                try:
+                    await attempt()
+                except CallOver as error:
+                    refused.append(str(error))
+
+        tasks.append(asyncio.create_task(goes_on()))
+        return DECLINED
+
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR)
+        caller = await transferred(sandbox, Misbehaving(leaves_a_task_behind))
+        over.set()
+        await asyncio.gather(*tasks)
+        assert ["the transfer is over"] * 4 == refused
+        assert "agent" == await caller.talking_to()
+        assert 1 == len(sandbox.targets)
+
+
+async def test_a_caller_is_connected_to_one_target_whatever_a_strategy_asks_for() -> None:
+    """Of two consultations that are connected at once one is, and the other target is released."""
+
+    async def connects_both(call: Call, request: TransferRequest) -> Any:
+        async def one(number: str) -> TransferResult:
+            async with consulting(call, request, number) as consultation:
+                await consultation.answered()
+                await consultation.decision()
+                return await consultation.connect()
+
+        async with asyncio.TaskGroup() as group:
+            both = [group.create_task(one(number)) for number in (SUPERVISOR, MANAGER)]
+        results = [task.result() for task in both]
+        assert [Outcome.CONNECTED, Outcome.FAILED] == sorted(result.outcome for result in results)
+        assert {Outcome.FAILED} == {(await call.forward(Destination(SUPERVISOR))).outcome}
+        return max(results, key=lambda result: result.connected)
+
+    async with Sandbox() as sandbox:
+        for number in (SUPERVISOR, MANAGER):
+            sandbox.person(number, says="yes please")
+        caller = await transferred(sandbox, Misbehaving(connects_both))
+        assert Outcome.CONNECTED is finished(caller).outcome
+        talks_to = await caller.talking_to()
+        assert talks_to in {SUPERVISOR, MANAGER}
+        assert [talks_to] == [target.number for target in sandbox.targets if not target.leg.over]
+
+
+async def test_a_connection_made_by_other_means_is_believed_when_the_platform_shows_it() -> None:
+    """A strategy that has somebody else move the caller into a room with a target on the line has connected them."""
+
+    async def dials_by_itself(call: Call, request: TransferRequest) -> Any:
+        await sandbox._cloud.run(
+            lambda network: network.connect_call(
+                number=SUPERVISOR, direction="outbound", room_id=call.room_id, name="Supervisor"
+            )
+        )
+        return CONNECTED
+
+    async with Sandbox() as sandbox:
+        caller = await transferred(sandbox, Misbehaving(dials_by_itself))
+        assert Outcome.CONNECTED is finished(caller).outcome
+
+
+@pytest.mark.parametrize("how", [{"status": 500}, {"hang": True}, {"body": "[]"}])
+async def test_a_connection_that_cannot_be_seen_is_none(how: dict[str, Any]) -> None:
+    """Where the platform cannot say whether the caller is connected, a strategy's word for it is not taken."""
+    async with Sandbox() as sandbox:
+        sandbox.fault("GET", "", **how)
+        caller = await transferred(sandbox, Misbehaving(lies))
+        assert Outcome.FAILED is finished(caller).outcome
