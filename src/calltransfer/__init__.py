@@ -43,6 +43,8 @@ from calltransfer.policy import Policy
 from calltransfer.route import Route
 from calltransfer.strategies.combining import Combining
 from calltransfer.strategies.direct import DirectTransfer
+from calltransfer.strategies.fallback import Fallback
+from calltransfer.strategies.ring_group import RingGroup
 from calltransfer.strategies.warm import WarmTransfer
 from calltransfer.summary import ExtractiveSummary, LLMSummary
 from calltransfer.wording import ToolAnswer, Wording
@@ -72,6 +74,7 @@ __all__ = [
     "DestinationError",
     "DirectTransfer",
     "ExtractiveSummary",
+    "Fallback",
     "Gate",
     "HeldCaller",
     "Hold",
@@ -94,6 +97,7 @@ __all__ = [
     "RateLimited",
     "RequestRefused",
     "Response",
+    "RingGroup",
     "Route",
     "Sandbox",
     "ServerFault",

@@ -345,6 +345,7 @@ class Briefing:
         undecided: Said when they have not answered in time.
         caller_left: Said when the caller has hung up meanwhile.
         failed: Said when the two could not be connected.
+        taken: Said when somebody else has taken the call first (`RingGroup`).
         voicemail_message: Left on a machine; None: nothing is.
         introduction: One sentence to both once they are connected; None: nothing is said.
 
@@ -377,6 +378,9 @@ class Briefing:
     )
     caller_left: str = attrs.field(default="I am sorry, the caller has hung up. Goodbye.", validator=_check_text)
     failed: str = attrs.field(default="I am sorry, the call could not be connected. Goodbye.", validator=_check_text)
+    taken: str = attrs.field(
+        default="Thank you, somebody else has just taken the call. Goodbye.", validator=_check_text
+    )
     voicemail_message: str | None = attrs.field(
         default=None, validator=attrs.validators.optional(_check_spoken), repr=False
     )

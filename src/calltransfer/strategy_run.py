@@ -8,11 +8,11 @@ the caller is with the agent.
 import asyncio
 import logging
 
+from calltransfer.attempt import attempt
 from calltransfer.call import Call, Presence
-from calltransfer.errors import NotAllowed
 from calltransfer.events import Phase, TransferResult
 from calltransfer.outcome import Outcome
-from calltransfer.timeline import described, first
+from calltransfer.timeline import described
 from calltransfer.transfer import STRATEGY_TIMEOUT, Transfer
 from calltransfer.transfer_call import Opened, TransferCall
 
@@ -46,52 +46,52 @@ class StrategyRun:
     async def result(self) -> TransferResult:
         """How it ended: by itself, from outside, or because it did not end."""
         transfer = self._transfer
-        attempt = transfer.attempt = asyncio.create_task(self._attempt(), name=f"{self._name} to {transfer.route}")
+        running = transfer.attempt = asyncio.create_task(self._attempt(), name=f"{self._name} to {transfer.route}")
         if transfer.ended_from_outside is not None:
-            attempt.cancel()
+            running.cancel()
         try:
             async with asyncio.TaskGroup() as group:
                 watching = [
                     group.create_task(watch)
                     for watch in (self._watch_for_hang_up(), self._watch_for_return(), self._watch_for_hang())
                 ]
-                await self._until_ended(attempt)
+                await self._until_ended(running)
                 for watch in watching:
                     watch.cancel()
         except asyncio.CancelledError:
-            attempt.cancel()
-            await asyncio.wait([attempt], timeout=END_TIMEOUT)
+            running.cancel()
+            await asyncio.wait([running], timeout=END_TIMEOUT)
             raise
         finally:
-            attempt.cancel()  # who is not done by now is left to itself
+            running.cancel()  # who is not done by now is left to itself
             transfer.over = True
             left = await self._opened.close()
         if left:
             logger.error("%s left %s behind; it was closed for it", self._name, " and ".join(left))
-        return await self._judged(attempt, left)
+        return await self._judged(running, left)
 
-    async def _until_ended(self, attempt: "asyncio.Task[TransferResult]") -> None:
+    async def _until_ended(self, running: "asyncio.Task[TransferResult]") -> None:
         asked = asyncio.ensure_future(self._transfer.asked_to_end.wait())
         try:
-            await asyncio.wait([attempt, asked], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([running, asked], return_when=asyncio.FIRST_COMPLETED)
         finally:
             asked.cancel()
-        while not attempt.done():
+        while not running.done():
             gone = self._call.caller is Presence.GONE
-            await asyncio.wait([attempt], timeout=END_TIMEOUT_ALONE if gone else END_TIMEOUT)
+            await asyncio.wait([running], timeout=END_TIMEOUT_ALONE if gone else END_TIMEOUT)
             if not self._transfer.forwarded:  # that comes to its own end, and half done would leave the caller alone
                 return
 
-    async def _judged(self, attempt: "asyncio.Task[TransferResult]", left: list[str]) -> TransferResult:
+    async def _judged(self, running: "asyncio.Task[TransferResult]", left: list[str]) -> TransferResult:
         """What is true of how it ended, whatever the strategy says."""
         transfer = self._transfer
         if transfer.proven is not None:
             return transfer.proven  # whatever has come between that and the strategy's own end
         ended = transfer.ended_from_outside
-        if not attempt.done():
+        if not running.done():
             logger.error("%s does not end although it is cancelled; it is left to itself", self._name)
             return ended or self._failed("did not end")
-        result = None if attempt.cancelled() else attempt.result()
+        result = None if running.cancelled() else running.result()
         if result is not None and result.connected and await self._seen_connected():
             return result
         if ended is not None:
@@ -123,20 +123,7 @@ class StrategyRun:
             if not await transfer.turn.confirmation():
                 return TransferResult(outcome=Outcome.CANCELLED, detail="the caller said something else in the end")
             transfer.timeline.record(Phase.CONFIRMED)
-        try:
-            result = await transfer.strategy.transfer(
-                TransferCall(self._call, transfer, self._opened), transfer.request
-            )
-        except Exception as error:
-            # Whatever is wrong with a strategy, the caller is with the agent and is spoken to.
-            cause = first(error)
-            if isinstance(cause, NotAllowed):
-                return TransferResult(outcome=Outcome.REFUSED, detail=str(cause))
-            logger.error("%s raised %s", self._name, described(error))  # noqa: TRY400
-            return self._failed(f"raised {type(error).__name__}")
-        if not isinstance(result, TransferResult):
-            return self._failed(f"returned {type(result).__name__} instead of a TransferResult")
-        return result
+        return await attempt(transfer.strategy, TransferCall(self._call, transfer, self._opened), transfer.request)
 
     async def _watch_for_hang_up(self) -> None:
         await self._call.caller_left()

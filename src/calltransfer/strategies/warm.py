@@ -1,6 +1,7 @@
 """The warm transfer: a human is told what it is about, and says yes, before the caller is connected."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import attrs
@@ -21,6 +22,7 @@ from calltransfer.call import (
 from calltransfer.destination import Destination
 from calltransfer.errors import (
     CallOver,
+    CallTransferError,
     ConfigurationError,
     DestinationError,
     NoConsultation,
@@ -123,22 +125,24 @@ class WarmTransfer:
             return TransferResult(outcome=Outcome.REFUSED, detail="there is no destination now")
         try:
             return await self._consult(call, request, destination)
-        except CallOver as error:
-            return TransferResult(outcome=Outcome.CALLER_LEFT, destination=destination, detail=str(error))
-        except NotAllowed as error:
-            return TransferResult(outcome=Outcome.REFUSED, destination=destination, detail=str(error))
-        except (NoConsultation, NoLiveCall, PlatformError) as error:
-            return TransferResult(outcome=Outcome.FAILED, destination=destination, detail=str(error))
+        except (CallOver, NotAllowed, NoConsultation, NoLiveCall, PlatformError) as error:
+            return ended_by(error, destination)
 
-    async def _consult(self, call: Call, request: TransferRequest, destination: Destination) -> TransferResult:
-        async with call.consult(
+    def consulting(
+        self, call: Call, request: TransferRequest, destination: Destination
+    ) -> AbstractAsyncContextManager[Consultation]:
+        """The consultation of one target, set up as this transfer is; see `Call.consult`."""
+        return call.consult(
             destination,
             request,
             summary=self.summary,
             briefing=self.briefing,
             ring_timeout=self.ring_timeout,
             decision_timeout=self.decision_timeout,
-        ) as consultation:
+        )
+
+    async def _consult(self, call: Call, request: TransferRequest, destination: Destination) -> TransferResult:
+        async with self.consulting(call, request, destination) as consultation:
             await call.sentence_heard(timeout=self.sentence_timeout)
             async with call.on_hold(self.hold, at_once=self.hold.at_once):
                 answer = await consultation.answered()
@@ -160,3 +164,13 @@ class WarmTransfer:
     def problems_on(self, platform: Platform) -> Sequence[str]:
         """What is missing on `platform` to dial the target."""
         return platform.dialling_problems(self.to if isinstance(self.to, Destination) else None)
+
+
+def ended_by(error: CallTransferError, destination: Destination) -> TransferResult:
+    """How a consultation ends that could not be held."""
+    outcome = Outcome.FAILED
+    if isinstance(error, CallOver):
+        outcome = Outcome.CALLER_LEFT
+    elif isinstance(error, NotAllowed):
+        outcome = Outcome.REFUSED
+    return TransferResult(outcome=outcome, destination=destination, detail=str(error))

@@ -1,0 +1,41 @@
+"""One attempt of one strategy: whatever it raises or returns, it ends with a result."""
+
+import asyncio
+import logging
+
+from calltransfer.call import Call, TransferRequest, TransferStrategy
+from calltransfer.errors import NotAllowed
+from calltransfer.events import TransferResult
+from calltransfer.outcome import Outcome
+from calltransfer.timeline import described, first
+
+logger = logging.getLogger("calltransfer")
+
+
+async def attempt(strategy: TransferStrategy, call: Call, request: TransferRequest) -> TransferResult:
+    """Has `strategy` move the caller; a bug in it is a failure that names it, and not an exception.
+
+    For strategies that have others inside. Raises `CancelledError` only where whoever awaits this is cancelled.
+    """
+    name = type(strategy).__name__
+    try:
+        result = await strategy.transfer(call, request)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        return _failed(f"{name} ended by cancelling itself")
+    except Exception as error:
+        # Whatever is wrong with a strategy, the caller is with the agent and is spoken to.
+        cause = first(error)
+        if isinstance(cause, NotAllowed):
+            return TransferResult(outcome=Outcome.REFUSED, detail=str(cause))
+        logger.error("%s raised %s", name, described(error))  # noqa: TRY400
+        return _failed(f"{name} raised {type(error).__name__}")
+    if not isinstance(result, TransferResult):
+        return _failed(f"{name} returned {type(result).__name__} instead of a TransferResult")
+    return result
+
+
+def _failed(detail: str) -> TransferResult:
+    return TransferResult(outcome=Outcome.FAILED, detail=detail)
