@@ -1,0 +1,303 @@
+"""One strategy after another: the caller waits on hold, is told once, and nobody is called after the plan's time."""
+
+import asyncio
+from typing import Any
+
+import attrs
+import pytest
+
+from calltransfer import (
+    Call,
+    ConfigurationError,
+    DirectTransfer,
+    Fallback,
+    NotAllowed,
+    Outcome,
+    Phase,
+    StayWithCaller,
+    TransferRequest,
+    TransferResult,
+    WarmTransfer,
+)
+from calltransfer.sandbox import Caller, HangsUp, Sandbox, Says, Script
+from tests.warm import CONNECTING, SORRY, SUMMARY, SUPERVISOR, TO_SUPERVISOR, call, transferred
+
+MANAGER, QUEUE = "+14155550188", "+14155550123"
+TRYING = "I have not reached anybody yet."
+STILL_TRYING = "I am still trying to reach somebody."
+
+
+def plan(*more: Any, **how: Any) -> Fallback:
+    return Fallback(WarmTransfer(SUPERVISOR), WarmTransfer(MANAGER), *more, **how)
+
+
+@attrs.frozen
+class Ends:
+    """A strategy that dials nobody, and ends as it is told; or with what it raises."""
+
+    how: Any
+
+    async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
+        if isinstance(self.how, BaseException):
+            raise self.how
+        return TransferResult(outcome=self.how) if isinstance(self.how, Outcome) else self.how
+
+
+def tried(caller: Caller) -> list[Outcome | None]:
+    return [event.outcome for event in caller.agent.events if event.phase is Phase.ATTEMPTED]
+
+
+@pytest.mark.parametrize(
+    ("first", "outcome"),
+    [
+        ({"answers_after": None}, Outcome.NO_ANSWER),
+        ({"refuses_after": 0.2}, Outcome.BUSY),
+        ({"says": "no thanks"}, Outcome.DECLINED),
+        ({}, Outcome.UNDECIDED),
+        ({"says": [Says("please leave a message after the tone")]}, Outcome.VOICEMAIL),
+        ({"says": [HangsUp(when="Hello", after=0.1)]}, Outcome.TARGET_LEFT),
+    ],
+)
+async def test_the_next_one_is_tried_when_the_first_does_not_take_the_call(
+    first: dict[str, Any], outcome: Outcome
+) -> None:
+    """The caller stays on hold from one to the next, hears one sentence, and is connected; both are in the record."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, **first)
+        sandbox.person(MANAGER, answers_after=8.0, says="yes please")
+        caller = await transferred(sandbox, plan())
+        phases = caller.agent.phases
+        assert [outcome, Outcome.CONNECTED] == tried(caller)
+        assert MANAGER == await caller.talking_to()
+        assert 1 == phases.count(Phase.ON_HOLD)
+        assert Phase.OFF_HOLD not in phases
+        assert 1 == sum(TRYING in text for text in caller.texts_heard)
+        held, connected = caller.agent.time_of(Phase.ON_HOLD), caller.agent.time_of(Phase.CONNECTING)
+        assert caller.longest_silence(held, connected) < 1.0
+
+
+async def test_each_attempt_is_in_the_result() -> None:
+    """With its outcome, its destination and the platform's word; and the plan ends as the last one."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, refuses_after=0.2)
+        sandbox.person(MANAGER, says="no thanks")
+        caller = await call(sandbox, plan())
+        result = await caller.agent.transfer("supervisor")
+        assert Outcome.DECLINED is result.outcome
+        assert [(Outcome.BUSY, "***0199"), (Outcome.DECLINED, "***0188")] == [
+            (attempt.outcome, str(attempt.destination)) for attempt in result.attempts
+        ]
+        assert "rejected" == result.attempts[0].status
+        assert SUPERVISOR[1:] not in repr(result)
+
+
+async def test_the_record_has_what_was_tried_before_the_caller_hung_up() -> None:
+    """However a transfer ends, what had been tried by then is in its result."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, refuses_after=0.2)
+        sandbox.person(MANAGER, answers_after=None)
+        caller = await call(sandbox, plan())
+        transferring = asyncio.create_task(caller.agent.transfer("supervisor"))
+        await caller.hears(TRYING)
+        await caller.hang_up()
+        result = await transferring
+        assert Outcome.CALLER_LEFT is result.outcome
+        assert [Outcome.BUSY] == [attempt.outcome for attempt in result.attempts]
+
+
+async def test_a_plan_in_a_plan_tries_and_tells_as_one() -> None:
+    """Each attempt is in the record once, wherever it is in the plan, and nothing is said twice."""
+    inner = Fallback(WarmTransfer(MANAGER), Ends(Outcome.REFUSED))
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, refuses_after=6.0)
+        sandbox.person(MANAGER, refuses_after=6.0)
+        sandbox.person(QUEUE)
+        caller = await transferred(sandbox, Fallback(WarmTransfer(SUPERVISOR), inner, DirectTransfer(QUEUE)))
+        assert [Outcome.BUSY, Outcome.BUSY, Outcome.REFUSED, Outcome.CONNECTED] == tried(caller)
+        assert QUEUE == await caller.talking_to()
+        assert 1 == sum(TRYING in text for text in caller.texts_heard)
+        assert 1 == sum(STILL_TRYING in text for text in caller.texts_heard)
+
+
+async def test_a_call_is_forwarded_only_after_the_caller_has_heard_that_somebody_else_is_tried() -> None:
+    """What they are told is not cut off by the carrier."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, refuses_after=0.2)
+        sandbox.person(QUEUE)
+        caller = await transferred(sandbox, Fallback(WarmTransfer(SUPERVISOR), DirectTransfer(QUEUE)))
+        (sentence,) = (heard for heard in caller.heard if TRYING in heard.text)
+        assert sentence.text.endswith("please stay on the line.")
+        assert sentence.ended <= await caller.sees("transfer-initiated")
+        assert QUEUE == await caller.talking_to()
+
+
+async def test_the_summary_is_kept_for_the_next_one() -> None:
+    """The model is asked once, although the first target never heard what it said."""
+    script = Script([TO_SUPERVISOR, CONNECTING], summary=SUMMARY, summary_seconds=2.0)
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, refuses_after=0.2)
+        manager = sandbox.person(MANAGER, says="yes please")
+        await transferred(sandbox, plan(), model=script)
+        assert 1 == len(script.summaries_asked)
+        told = next(target for target in sandbox.targets if target.person == manager)
+        assert SUMMARY in " ".join(told.texts_heard)
+
+
+async def test_a_summary_is_made_again_when_the_caller_has_said_more() -> None:
+    """With an agent who stays with the caller, the next target is told what was said meanwhile."""
+    script = Script([TO_SUPERVISOR, CONNECTING, "I see.", SORRY], summary=SUMMARY)
+    stays = StayWithCaller()
+    strategy = Fallback(WarmTransfer(SUPERVISOR, hold=stays), WarmTransfer(MANAGER, hold=stays))
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, refuses_after=9.0)
+        sandbox.person(MANAGER, says="yes please")
+        caller = await call(sandbox, strategy, model=script)
+        await caller.say("I want to talk to a human about my refund")
+        await caller.hears(CONNECTING)
+        await caller.say("and my name is Anna Miller")
+        await caller.agent.finished.wait()
+        assert 2 == len(script.summaries_asked)
+        assert MANAGER == await caller.talking_to()
+
+
+@pytest.mark.parametrize("outcome", [Outcome.CANCELLED, Outcome.CALLER_RETURNED, Outcome.MESSAGE_TAKEN])
+async def test_nobody_is_called_for_a_caller_who_needs_nobody_any_more(outcome: Outcome) -> None:
+    """A caller who is served, or back with the agent, ends the plan."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR)
+        caller = await transferred(sandbox, Fallback(Ends(outcome), WarmTransfer(SUPERVISOR)))
+        assert [outcome] == caller.agent.outcomes
+        assert [] == sandbox.targets
+
+
+async def test_a_plan_stops_where_it_is_told_to() -> None:
+    """A no can be the last word."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="no thanks")
+        sandbox.person(MANAGER, says="yes please")
+        caller = await transferred(sandbox, plan(stop_on={Outcome.DECLINED}))
+        assert [Outcome.DECLINED] == caller.agent.outcomes == tried(caller)
+        assert "agent" == await caller.talking_to()
+
+
+@pytest.mark.parametrize(
+    ("how", "outcome"),
+    [
+        (Outcome.REFUSED, Outcome.REFUSED),
+        (Outcome.FAILED, Outcome.FAILED),
+        (RuntimeError("a bug"), Outcome.FAILED),
+        (asyncio.CancelledError(), Outcome.FAILED),
+        (NotAllowed("a rule"), Outcome.REFUSED),
+        ("connected", Outcome.FAILED),
+    ],
+)
+async def test_a_strategy_that_does_not_work_is_one_of_several(how: Any, outcome: Outcome) -> None:
+    """Whatever it raises or returns, the next one is tried, and nobody is told of others before somebody was called."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await transferred(sandbox, Fallback(Ends(how), WarmTransfer(SUPERVISOR)))
+        assert [outcome, Outcome.CONNECTED] == tried(caller)
+        assert not any(TRYING in text for text in caller.texts_heard)
+
+
+async def test_a_plan_has_an_end() -> None:
+    """When its time is over the phone that rings stops ringing, nobody else is called, and the caller is told."""
+    async with Sandbox() as sandbox:
+        for number in (SUPERVISOR, MANAGER):
+            sandbox.person(number, answers_after=None)
+        caller = await transferred(sandbox, plan(timeout=32.0))
+        assert [Outcome.NO_ANSWER] == tried(caller)
+        (finished,) = (event for event in caller.agent.events if event.phase is Phase.FINISHED)
+        assert Outcome.NO_ANSWER is finished.outcome
+        assert "nobody had been reached after 32 s" in finished.detail
+        assert all(target.leg.over for target in sandbox.targets)
+        await caller.hears(SORRY)
+
+
+async def test_a_plan_whose_first_one_takes_all_its_time_has_not_reached_anybody() -> None:
+    """Nothing has ended by then; what the caller is told is true all the same."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=None)
+        caller = await transferred(sandbox, plan(timeout=10.0))
+        assert [Outcome.NO_ANSWER] == caller.agent.outcomes
+        assert [] == tried(caller)
+
+
+async def test_a_call_that_is_being_forwarded_is_followed_to_its_end_by_a_plan_whose_time_is_over() -> None:
+    """It cannot be called back: the truth of it is worth the wait."""
+    strategy = Fallback(Fallback(WarmTransfer(SUPERVISOR), DirectTransfer(QUEUE), timeout=20.0), timeout=15.0)
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, refuses_after=1.0)
+        sandbox.person(QUEUE, answers_after=20.0)
+        caller = await transferred(sandbox, strategy)
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
+        assert QUEUE == await caller.talking_to()
+
+
+async def test_a_connection_that_is_being_made_when_the_time_is_over_is_made() -> None:
+    """Half done it would leave the caller alone."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=1.0, says="yes please")
+        caller = await call(sandbox, WarmTransfer(SUPERVISOR))
+        await caller.say("I want to talk to a human about my refund")
+        await caller.agent.finished.wait()
+        timeout = caller.agent.time_of(Phase.CONNECTING) - caller.agent.time_of(Phase.STARTED) + 0.05
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=1.0, says="yes please")
+        caller = await transferred(sandbox, Fallback(WarmTransfer(SUPERVISOR), timeout=timeout))
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
+        assert SUPERVISOR == await caller.talking_to()
+
+
+async def test_the_key_brings_the_caller_back_from_the_middle_of_a_plan() -> None:
+    """Whichever of the attempts has put them on hold."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, refuses_after=0.2)
+        sandbox.person(MANAGER, answers_after=None)
+        caller = await call(sandbox, plan())
+        await caller.say("I want to talk to a human about my refund")
+        await caller.hears(TRYING)
+        await caller.press("*")
+        await caller.agent.finished.wait()
+        assert [Outcome.CALLER_RETURNED] == caller.agent.outcomes
+        assert "agent" == await caller.talking_to()
+        await caller.say("are you still there")
+        assert "agent" == await caller.talking_to()
+
+
+@pytest.mark.parametrize("between", [(), "Somebody else is called now."])
+async def test_what_the_caller_hears_between_is_the_authors(between: Any) -> None:
+    """One sentence, several in turn, or none."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, refuses_after=0.2)
+        sandbox.person(MANAGER, says="yes please")
+        caller = await transferred(sandbox, plan(between=between))
+        assert bool(between) == any("Somebody else is called now." in text for text in caller.texts_heard)
+        assert not any(TRYING in text for text in caller.texts_heard)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Fallback(), "Fallback takes the strategies it is to try"),
+        (lambda: Fallback(SUPERVISOR), "Fallback: a str is not a strategy"),  # type: ignore[arg-type]
+        (lambda: Fallback(WarmTransfer()), "Fallback: WarmTransfer needs to="),
+        (lambda: plan(stop_on="declined"), "stop_on= takes outcomes, such as {Outcome.DECLINED}, not 'declined'"),
+        (lambda: plan(stop_on={Outcome.CONNECTED}), "is no end after which a plan goes on; those are busy, declined"),
+        (lambda: plan(stop_on=5), "stop_on= takes outcomes"),
+        (lambda: plan(stop_on=["engaged"]), "stop_on=: 'engaged' is no end"),
+        (lambda: plan(between=""), "between= takes sentences"),
+        (lambda: plan(between=5), "between= takes sentences"),
+        (lambda: plan(timeout=0), "timeout= is in seconds"),
+    ],
+)
+def test_a_wrong_plan_is_found_when_it_is_made(build: Any, message: str) -> None:
+    """The error names the field, and what would be right."""
+    with pytest.raises(ConfigurationError) as error:
+        build()
+    assert message in str(error.value)
+
+
+def test_outcomes_may_be_given_by_name() -> None:
+    """As they are in a file."""
+    assert frozenset({Outcome.DECLINED}) == plan(stop_on=["declined"]).stop_on
