@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 # The site is built with the versions pyproject.toml asks for; what a later one will change is not this build's news.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: demo test lint bench matrix fire cancellation mutants soak docs clean
+.PHONY: demo test lint bench matrix fire rings cancellation mutants soak docs clean
 
 demo: $(INSTALLED)
 	$(BIN)/calltransfer demo
@@ -27,6 +27,7 @@ lint: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/direct.py
 	$(BIN)/python benchmarks/warm.py
+	$(BIN)/python benchmarks/plans.py
 	$(BIN)/python benchmarks/scale.py
 
 # Every combination of target, caller and platform; writes the page of the documentation.
@@ -38,6 +39,10 @@ SEED ?= 1
 MINUTES ?= 10
 fire: $(INSTALLED)
 	$(BIN)/python benchmarks/fire.py --seed $(SEED) --minutes $(MINUTES)
+
+# A thousand ring groups of ten targets at random; some ten minutes on two cores.
+rings: $(INSTALLED)
+	$(BIN)/python benchmarks/rings.py
 
 # Ends a transfer at every point at which it waits, and its clean-up too; some ten minutes on two cores.
 cancellation: $(INSTALLED)

@@ -17,6 +17,7 @@ from calltransfer import (
     WarmTransfer,
 )
 from calltransfer.sandbox import Caller, HangsUp, Sandbox, Says, Script
+from tests.rings import rung
 from tests.warm import SUMMARY, SUPERVISOR, TO_SUPERVISOR, call, transferred
 
 MANAGER, DEPUTY = "+14155550188", "+14155550177"
@@ -214,3 +215,12 @@ async def test_somebody_who_declines_is_not_rung_on() -> None:
         assert MANAGER == await caller.talking_to()
         assert "Never mind." in supervisor.texts_heard[-1]
         assert await supervisor.sees("ended") < await manager.sees("answered")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_ten_targets_at_random(seed: int) -> None:
+    """Whatever they, the caller and the platform do: nobody is left on a line, and one at the most has the caller.
+
+    `make rings` has a thousand of them.
+    """
+    assert [] == rung(seed).broken
