@@ -279,6 +279,36 @@ async def test_a_connection_made_by_other_means_is_believed_when_the_platform_sh
         assert Outcome.CONNECTED is finished(caller).outcome
 
 
+@pytest.mark.parametrize(
+    ("company", "outcome", "talks_to"), [(True, Outcome.CONNECTED, SUPERVISOR), (False, Outcome.FAILED, "agent")]
+)
+async def test_a_caller_who_is_moved_by_others_is_with_a_target_or_brought_back(
+    company: bool, outcome: Outcome, talks_to: str
+) -> None:
+    """Leaving the agent's room in such a move is no hang-up; and who is left alone in another room does not stay there."""
+
+    async def moves(call: Call, request: TransferRequest) -> Any:
+        async with call.being_moved():
+            api = caller.agent._call()._api
+            room_id = await api.create_room({})
+            if company:
+                dialling = {"sipCallTo": SUPERVISOR, "sipCallFrom": "+14155550100", "routingRuleId": "rr_1"}
+                await api.dial({**dialling, "destinationRoomId": room_id})
+                await (await sandbox.phone(SUPERVISOR)).sees("answered")
+            await api.switch_room(call.leg_id, room_id=room_id, participant_id="moved", token=None)
+            await caller.sees("switch-room-completed")
+        return CONNECTED
+
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR)
+        caller = await call(sandbox, Misbehaving(moves))
+        await caller.say("I want to talk to a human about my refund")
+        await caller.agent.finished.wait()
+        assert outcome is finished(caller).outcome
+        assert talks_to == await caller.talking_to()
+        assert company == (Phase.ROLLED_BACK not in caller.agent.phases)
+
+
 @pytest.mark.parametrize("how", [{"status": 500}, {"hang": True}, {"body": "[]"}])
 async def test_a_connection_that_cannot_be_seen_is_none(how: dict[str, Any]) -> None:
     """Where the platform cannot say whether the caller is connected, a strategy's word for it is not taken."""

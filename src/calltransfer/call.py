@@ -9,7 +9,7 @@ is a strategy.
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from enum import Enum
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -252,6 +252,14 @@ class Call(ABC):
                 return await self.say(text)
         except TimeoutError:
             return False
+
+    def being_moved(self) -> AbstractAsyncContextManager[None]:
+        """Says that the caller is moved by other means than `forward()` and `consult()`, while the block lasts.
+
+        A caller who leaves the agent's room in it has not hung up, and the transfer cannot be taken back. Who is neither
+        there nor connected to anybody when the block is left is brought back to the agent, where the platform can.
+        """
+        return nullcontext()
 
     async def seen_connected(self) -> bool:
         """Whether the platform shows the caller in one room with somebody else on a phone, or forwarded.

@@ -149,6 +149,10 @@ class CallWrapper(Call):
         return await self.wrapped.take_leave(text)
 
     @override
+    def being_moved(self) -> AbstractAsyncContextManager[None]:
+        return self.wrapped.being_moved()
+
+    @override
     async def seen_connected(self) -> bool:
         return await self.wrapped.seen_connected()
 

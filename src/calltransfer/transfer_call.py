@@ -6,7 +6,8 @@ it, and after its transfer it can do nothing any more.
 
 import asyncio
 import logging
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -103,6 +104,20 @@ class TransferCall(CallWrapper):
         checked = _checked(destination, "consult")
         inner = super().consult(checked, request, summary=self._opened.kept(summary), **how)
         return _OpenConsultation(checked, inner, self._opened)
+
+    @override
+    def being_moved(self) -> AbstractAsyncContextManager[None]:
+        return _Open("the caller to others who move them", self._moved(), self._opened)
+
+    @asynccontextmanager
+    async def _moved(self) -> AsyncIterator[None]:
+        self.report(Phase.CONNECTING, "by other means")
+        try:
+            async with super().being_moved():
+                yield
+        finally:
+            if not await self.seen_connected():
+                self.report(Phase.ROLLED_BACK, "they were not connected")
 
     @override
     def attempted(self, result: TransferResult) -> None:

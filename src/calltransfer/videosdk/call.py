@@ -42,9 +42,10 @@ from calltransfer.videosdk.consultation import Plan, VideoSDKConsultation
 from calltransfer.videosdk.conversation import FIRST_ANSWER_TIMEOUT, Conversation, ConversationTurn
 from calltransfer.videosdk.following import SETTLE_TIMEOUT, Meaning, Verdict
 from calltransfer.videosdk.forwarding import Forward
-from calltransfer.videosdk.handover import Handover
+from calltransfer.videosdk.handover import BACK_TIMEOUT, Handover
 from calltransfer.videosdk.holding import on_hold
 from calltransfer.videosdk.setup import ConsultationSetup
+from calltransfer.videosdk.switching import Room, Switch
 
 logger = logging.getLogger("calltransfer.videosdk")
 
@@ -329,6 +330,27 @@ class VideoSDKCall(Call):
             said = await conversation.until(lambda: conversation.beginnings > before, FIRST_ANSWER_TIMEOUT)
         await conversation.quiet(LEAVE_TIMEOUT)
         return said
+
+    @override
+    @asynccontextmanager
+    async def being_moved(self) -> AsyncIterator[None]:
+        held_back = _sdk.held_back(self._session, self._room, lambda what: self.report(Phase.HELD_BACK, what))
+        with held_back, self._caller.being_moved():
+            try:
+                yield
+            finally:
+                if not self._caller.is_here and not await self.seen_connected():
+                    await self._bring_back()
+
+    async def _bring_back(self) -> None:
+        """Brings back a caller whom somebody else has moved, and left alone."""
+        room = Room(
+            self.room_id, self._caller.attendance, lambda participant: self._setup.token(self.room_id, participant)
+        )
+        back = Switch(self._api, leg_id=self.leg_id or "", room=room, role="caller", still_there=None)
+        response = await back.done(timeout=BACK_TIMEOUT, over=Outcome.CALLER_LEFT, together=Response)
+        if response.outcome is Outcome.FAILED:
+            logger.error("a caller who was moved by other means could not be brought back: %s", response.detail)
 
     @override
     async def seen_connected(self) -> bool:
