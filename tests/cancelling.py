@@ -19,7 +19,16 @@ from typing import Any, Literal, TypeVar
 import attrs
 
 import calltransfer
-from calltransfer import DirectTransfer, Outcome, Phase, StayWithCaller, TransferEvent, WarmTransfer
+from calltransfer import (
+    DirectTransfer,
+    Fallback,
+    Outcome,
+    Phase,
+    RingGroup,
+    StayWithCaller,
+    TransferEvent,
+    WarmTransfer,
+)
 from calltransfer.sandbox import Caller, Calls, FastForwardLoop, HangsUp, Sandbox, Says, Script, Target
 from calltransfer.transfer import Transfer
 from calltransfer.transfers import Transfers
@@ -38,6 +47,7 @@ LEFT_ALONE = 30.0
 
 STILL_THERE = "are you still there"
 HERE = "Yes, I am with you."
+OTHER = "+14155550188"
 
 
 class Way(Enum):
@@ -97,6 +107,7 @@ class Scenario:
     Attributes:
         strategy: Makes the strategy.
         target: What the target does; None: there is nobody at the number.
+        other: What another one does, where there is one.
         leaves: Whether the target hangs up while somebody is being moved.
         stays: Whether the agent stays once they are connected.
         trouble: What goes wrong in the rooms.
@@ -106,6 +117,7 @@ class Scenario:
 
     strategy: Callable[[], Any]
     target: Mapping[str, Any] | None
+    other: Mapping[str, Any] | None = None
     leaves: bool = False
     stays: bool = True
     trouble: Mapping[str, int] = attrs.field(factory=dict)
@@ -147,6 +159,28 @@ def _scenarios() -> Iterator[tuple[str, Scenario]]:
     yield (
         "warm, recorded",
         Scenario(strategy=lambda: WarmTransfer(SUPERVISOR), room={"recording": True}, **accepts),
+    )
+    other = {"answers_after": 3.0, "says": "yes please"}
+    for name in ("accepts", "leaves during the switch"):
+        group = Scenario(
+            strategy=lambda: RingGroup(WarmTransfer(), targets=[SUPERVISOR, OTHER]), other=other, **targets[name]
+        )
+        yield f"ring group, {name}", group
+    yield (
+        "fallback, to who accepts",
+        Scenario(
+            strategy=lambda: Fallback(WarmTransfer(OTHER), WarmTransfer(SUPERVISOR)),
+            other={"refuses_after": 1.0},
+            **accepts,
+        ),
+    )
+    yield (
+        "fallback, to another line",
+        Scenario(
+            strategy=lambda: Fallback(WarmTransfer(OTHER), DirectTransfer(SUPERVISOR)),
+            other={"says": "no thanks"},
+            target={},
+        ),
     )
     yield "realtime, direct", Scenario(strategy=lambda: DirectTransfer(SUPERVISOR), target={}, kind="realtime")
     for name in ("accepts", "declines", "switch fails"):
@@ -281,6 +315,8 @@ class _Run:
         scenario, sandbox = self._scenario, self._sandbox
         if scenario.target is not None:
             sandbox.person(SUPERVISOR, **scenario.target)
+        if scenario.other is not None:
+            sandbox.person(OTHER, **scenario.other)
         caller = self._caller = await call(
             sandbox,
             scenario.strategy(),
@@ -341,7 +377,7 @@ class _Run:
         leg = caller.leg
         assert leg is not None
         hung_up = company == "hung up"
-        with_target = company == SUPERVISOR
+        with_target = company in {SUPERVISOR, OTHER}
         connected = Outcome.CONNECTED in self.result.outcomes
         came_back = Phase.RETURNED in caller.agent.phases
         # Who leaves after the agent has gone leaves the other one alone: there is nobody to see it.
