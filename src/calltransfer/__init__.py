@@ -16,6 +16,7 @@ from calltransfer.call import (
 )
 from calltransfer.call_wrapper import CallWrapper
 from calltransfer.destination import Destination
+from calltransfer.details import CallDetails
 from calltransfer.errors import (
     AnswerLost,
     CallOver,
@@ -62,6 +63,7 @@ __all__ = [
     "AnswerLost",
     "Briefing",
     "Call",
+    "CallDetails",
     "CallOver",
     "CallTransferError",
     "CallWrapper",

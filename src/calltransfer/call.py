@@ -17,6 +17,7 @@ import attrs
 
 from calltransfer.briefing import Briefing, Utterance
 from calltransfer.destination import Destination
+from calltransfer.details import CallDetails
 from calltransfer.errors import NoConsultation, NoTextModel
 from calltransfer.events import ConsultationIds, Phase, TransferResult
 from calltransfer.hold import Hold
@@ -121,6 +122,11 @@ class Call(ABC):
     @abstractmethod
     def direction(self) -> Literal["inbound", "outbound"] | None:
         """Who called whom; None where the platform does not say."""
+
+    @property
+    def details(self) -> CallDetails:
+        """What is known of the caller now; their number only once their leg is known."""
+        return CallDetails()
 
     @property
     def memory(self) -> MutableMapping[object, Any]:

@@ -20,6 +20,7 @@ from calltransfer.call import (
     Turn,
 )
 from calltransfer.destination import Destination
+from calltransfer.details import CallDetails
 from calltransfer.events import Phase, TransferResult
 from calltransfer.hold import Hold
 
@@ -60,6 +61,11 @@ class CallWrapper(Call):
     @override
     def direction(self) -> Literal["inbound", "outbound"] | None:
         return self.wrapped.direction
+
+    @property
+    @override
+    def details(self) -> CallDetails:
+        return self.wrapped.details
 
     @property
     @override

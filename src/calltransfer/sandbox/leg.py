@@ -65,6 +65,7 @@ class Leg:
     participant_id: str | None = None
     name: str = ""
     metadata: Mapping[str, Any] = attrs.field(factory=dict)
+    said_in_room: Mapping[str, Any] = attrs.field(factory=dict)
     talking_to: str | None = None
     moved: Callable[["Leg"], None] = lambda _leg: None
 

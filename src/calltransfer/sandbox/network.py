@@ -196,6 +196,7 @@ class Network:
         direction: str,
         room_id: str,
         name: str,
+        metadata: Mapping[str, Any] | None = None,
         with_session_id: bool = True,
         moved: Callable[[Leg], None] = lambda _leg: None,
     ) -> Leg:
@@ -209,6 +210,11 @@ class Network:
         if not with_session_id:
             leg.session_id = None
         leg.name = name
+        if self.unknowns.metadata_is_in == "metadata":
+            leg.metadata = metadata or {}
+        else:
+            in_room = self.unknowns.metadata_is_in == "participant"
+            leg.said_in_room = (metadata or {}) if in_room else {"attributes": metadata or {}}
         leg.moved = moved
         for status in ("incoming", "verified") if direction == "inbound" else ("ringing",):
             leg.move(status)
@@ -393,7 +399,7 @@ class Network:
                 "displayName": leg.name,
                 "device": {},
                 "mode": "SEND_AND_RECV",
-                "metaData": {"sipUser": True, "callType": leg.direction},
+                "metaData": {"sipUser": True, "callType": leg.direction, **leg.said_in_room},
                 "audioAfter": self.unknowns.audio_after if leg.direction == "outbound" else 0.0,
             },
         )

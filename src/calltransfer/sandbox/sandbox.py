@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
@@ -203,6 +203,7 @@ class Sandbox:
         direction: str = "inbound",
         phone: bool = True,
         name: str = "Caller",
+        metadata: Mapping[str, Any] | None = None,
         room_id: str | None = None,
         earlier_legs: int = 0,
         with_session_id: bool = True,
@@ -223,6 +224,7 @@ class Sandbox:
             direction: "inbound", or "outbound" for somebody the agent has called.
             phone: Whether the caller is on a phone, rather than in the browser.
             name: The caller's display name.
+            metadata: What is given along with the call; `Unknowns.metadata_is_in` says where it is found.
             room_id: The room, where it is not a new one.
             earlier_legs: How many calls of the same session, over by now, the platform lists.
             with_session_id: Whether the platform says which session the caller's leg belongs to.
@@ -270,6 +272,7 @@ class Sandbox:
                     direction=direction,
                     room_id=room.id,
                     name=name,
+                    metadata=metadata or {},
                     with_session_id=with_session_id,
                     moved=caller.moved,
                 )

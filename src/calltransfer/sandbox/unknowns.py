@@ -1,5 +1,7 @@
 """What the platform's documentation leaves open, and what goes wrong on its side without a request's failing."""
 
+from typing import Literal
+
 import attrs
 
 
@@ -24,6 +26,8 @@ class Unknowns:
         switch_gap: Seconds of these in which it is in neither room.
         status_after_switch: What the leg's status becomes after `switch-room-completed` or `switch-room-failed`; None:
             it stays.
+        metadata_is_in: Where what is given along with a call is found: in the call's own "metadata", or in what the room
+            says of the caller ("participant"), or under "attributes" in that.
     """
 
     status_after_failed_transfer: str | None = "answered"
@@ -41,6 +45,7 @@ class Unknowns:
     switch_after: float = 0.1
     switch_gap: float = 0.0
     status_after_switch: str | None = "answered"
+    metadata_is_in: Literal["metadata", "participant", "attributes"] = "metadata"
 
 
 @attrs.define(kw_only=True)

@@ -46,6 +46,7 @@ _KEEP_ALIVE = 75.0  # longer than aiohttp's 15 s: a caller who talks for a minut
 _BACKOFF = (0.25, 0.75)
 _LARGEST_ANSWER = 1024 * 1024  # ten calls are a few kilobytes, and what is read is parsed on the agent's own loop
 _LONGEST_ID = 128
+_LONGEST_LINE = 255
 _STATUS = re.compile(r"[a-z\-]{0,64}")
 _PRIVATE = ("sipCallTo", "sipCallFrom", "transferTo", "token", "dtmf", "headers", "metadata", "participant")
 _SHORTEST_PRIVATE = 3
@@ -296,7 +297,20 @@ def parsed_leg(document: object) -> Leg | None:
         started=_string(document.get("start")),
         ended=bool(document.get("end")),
         room_id=_identifier(document.get("roomId")) or None,
+        from_number=_line(document, "from", "sipCallFrom"),
+        to_number=_line(document, "to", "sipCallTo"),
+        metadata=_mapping(document.get("attributes")) | _mapping(document.get("metadata")),
     )
+
+
+def _line(document: Mapping[str, Any], *names: str) -> str | None:
+    """A number or SIP URI, under whichever of its names the platform has it; None if it is none to be shown or called."""
+    found = (_string(document.get(name)).strip() for name in names)
+    return next((line for line in found if line and line.isprintable() and len(line) <= _LONGEST_LINE), None)
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _string(value: object) -> str:

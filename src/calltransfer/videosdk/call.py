@@ -28,6 +28,7 @@ from calltransfer.call import (
     Turn,
 )
 from calltransfer.destination import Destination
+from calltransfer.details import CallDetails
 from calltransfer.errors import CallOver, NoLiveCall, PlatformError
 from calltransfer.events import Phase, TransferResult
 from calltransfer.hold import Hold
@@ -105,6 +106,11 @@ class VideoSDKCall(Call):
     @override
     def direction(self) -> Literal["inbound", "outbound"] | None:
         return self._caller.direction
+
+    @property
+    @override
+    def details(self) -> CallDetails:
+        return self._caller.details
 
     @override
     def transcript(self) -> Sequence[Utterance]:

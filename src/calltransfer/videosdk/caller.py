@@ -12,11 +12,16 @@ from typing_extensions import override
 from videosdk import MeetingEventHandler, Participant
 
 from calltransfer.call import Presence
+from calltransfer.details import CallDetails
 from calltransfer.errors import CallOver, NoLiveCall
 from calltransfer.videosdk.api import VideoSDKAPI
 from calltransfer.videosdk.attendance import Attendance, metadata
 from calltransfer.videosdk.following import SETTLE_TIMEOUT, Leg
 from calltransfer.videosdk.leg import CallerLeg
+
+
+_OF_THE_PLATFORM = frozenset({"sipUser", "callType", "enableAgentEvents", "attributes"})
+"""What the platform itself says of a participant on a phone."""
 
 
 class CallerInRoom:
@@ -71,6 +76,20 @@ class CallerInRoom:
     def direction(self) -> Literal["inbound", "outbound"] | None:
         """Who called whom; None where the platform does not say."""
         return direction_of(self._participant)
+
+    @property
+    def details(self) -> CallDetails:
+        """What is known of them."""
+        leg = self.leg.seen if self.leg is not None else None
+        lines = (leg.from_number, leg.to_number) if leg is not None else (None, None)
+        called = "outbound" in {self.direction, leg.direction if leg is not None else None}
+        number, ours = reversed(lines) if called else lines
+        return CallDetails(
+            number=number,
+            called_number=ours,
+            name=_name(self._participant),
+            metadata={**_given_along(self._participant), **(leg.metadata if leg is not None else {})},
+        )
 
     async def prepare(self) -> None:
         """Finds their leg again; see `Call.prepare`."""
@@ -152,6 +171,19 @@ def direction_of(participant: Participant | None) -> Literal["inbound", "outboun
     """Who called whom, as far as the platform says; it may say anything."""
     known = metadata(participant).get("callType")
     return "inbound" if known == "inbound" else "outbound" if known == "outbound" else None
+
+
+def _name(participant: Participant | None) -> str | None:
+    name = participant.display_name if participant is not None else None
+    return name.strip() or None if isinstance(name, str) else None
+
+
+def _given_along(participant: Participant | None) -> dict[str, Any]:
+    """What a routing rule may have made of the caller's SIP headers. Where it puts it is not documented."""
+    said = metadata(participant)
+    attributes = said.get("attributes")
+    own = {name: value for name, value in said.items() if name not in _OF_THE_PLATFORM}
+    return {**own, **(attributes if isinstance(attributes, dict) else {})}
 
 
 class _RoomListener(MeetingEventHandler):

@@ -15,6 +15,7 @@ answer to the request, readings of the leg, and the caller leaving the room. Rul
 from collections import Counter
 from collections.abc import Mapping
 from enum import Enum
+from typing import Any
 
 import attrs
 
@@ -88,6 +89,9 @@ class Leg:
         started: When it began, as the platform writes it.
         ended: Whether the platform gives a time at which it ended.
         room_id: The room it is in; None where the platform leaves it out.
+        from_number: Who called; None where the platform leaves it out.
+        to_number: Who was called; None where the platform leaves it out.
+        metadata: What was given along with the call.
     """
 
     id: str
@@ -98,6 +102,9 @@ class Leg:
     started: str = ""
     ended: bool = False
     room_id: str | None = None
+    from_number: str | None = attrs.field(default=None, repr=False)
+    to_number: str | None = attrs.field(default=None, repr=False)
+    metadata: Mapping[str, Any] = attrs.field(factory=dict, repr=False, eq=False)
 
     @property
     def meaning(self) -> Meaning:

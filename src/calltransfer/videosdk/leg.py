@@ -21,6 +21,10 @@ _STALE_AFTER = 10.0
 class CallerLeg:
     """Looks the leg of one caller up, and keeps it known and the connection warm.
 
+    Attributes:
+        known: The leg, as far as it is known to be live.
+        seen: The leg as it was read last, over by now or not.
+
     Args:
         api: The platform.
         room_id: The room the caller is in.
@@ -30,6 +34,7 @@ class CallerLeg:
 
     def __init__(self, api: VideoSDKAPI, *, room_id: str, session_id: str | None, direction: str | None) -> None:
         self.known: Leg | None = None
+        self.seen: Leg | None = None
         self._api = api
         self._room_id = room_id
         self._session_id = session_id
@@ -115,5 +120,5 @@ class CallerLeg:
             self._keep(leg)
 
     def _keep(self, leg: Leg) -> None:
-        self.known = leg
+        self.known = self.seen = leg
         self._read_at = asyncio.get_running_loop().time()
