@@ -42,9 +42,11 @@ from calltransfer.hold import HeldCaller, Hold, HoldMusic, StayWithCaller
 from calltransfer.outcome import Outcome
 from calltransfer.policy import Policy
 from calltransfer.route import Route
+from calltransfer.strategies.choose import Choose
 from calltransfer.strategies.combining import Combining
 from calltransfer.strategies.direct import DirectTransfer
 from calltransfer.strategies.fallback import Fallback
+from calltransfer.strategies.limit import Limit
 from calltransfer.strategies.ring_group import RingGroup
 from calltransfer.strategies.warm import WarmTransfer
 from calltransfer.summary import ExtractiveSummary, LLMSummary
@@ -67,6 +69,7 @@ __all__ = [
     "CallOver",
     "CallTransferError",
     "CallWrapper",
+    "Choose",
     "Combining",
     "ConfigurationError",
     "ConfigurationWarning",
@@ -82,6 +85,7 @@ __all__ = [
     "Hold",
     "HoldMusic",
     "LLMSummary",
+    "Limit",
     "NoConsultation",
     "NoLiveCall",
     "NoTextModel",

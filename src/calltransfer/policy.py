@@ -119,11 +119,18 @@ class Policy:
             attempts: When the attempts of the call were made, in seconds.
             now: The time on the same clock.
         """
-        if len(attempts) >= self.attempts:
-            return _limit(self.attempts, "on one call")
-        if sum(now - at < MINUTE for at in attempts) >= self.attempts_per_minute:
-            return _limit(self.attempts_per_minute, "within a minute")
-        return None
+        return used_up(attempts, now, on_one_call=self.attempts, within_a_minute=self.attempts_per_minute)
+
+
+def used_up(
+    attempts: Sequence[float], now: float, *, on_one_call: int | None, within_a_minute: int | None
+) -> str | None:
+    """Which of two limits another attempt would break, in words; None: it may be made. See `Policy.used_up`."""
+    if on_one_call is not None and len(attempts) >= on_one_call:
+        return _limit(on_one_call, "on one call")
+    if within_a_minute is not None and sum(now - at < MINUTE for at in attempts) >= within_a_minute:
+        return _limit(within_a_minute, "within a minute")
+    return None
 
 
 def _limit(attempts: int, when: str) -> str:

@@ -79,8 +79,11 @@ def destinations_of(strategy: TransferStrategy) -> list[Destination]:
 
 
 def problems_of(strategy: TransferStrategy, platform: Platform) -> list[str]:
-    """Why it would not work on `platform` as things are set up now; empty as long as anything inside it would."""
-    if not isinstance(strategy, Combining):
+    """Why it would not work on `platform` as things are set up now; empty as long as anything inside it would.
+
+    One that combines others and has `problems()` of its own knows better: it may have parts that nobody sees.
+    """
+    if not isinstance(strategy, Combining) or isinstance(strategy, SelfChecking):
         found = [*strategy.problems()] if isinstance(strategy, SelfChecking) else []
         if isinstance(strategy, CheckedByPlatform):
             found += strategy.problems_on(platform)

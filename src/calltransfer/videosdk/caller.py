@@ -19,7 +19,6 @@ from calltransfer.videosdk.attendance import Attendance, metadata
 from calltransfer.videosdk.following import SETTLE_TIMEOUT, Leg
 from calltransfer.videosdk.leg import CallerLeg
 
-
 _OF_THE_PLATFORM = frozenset({"sipUser", "callType", "enableAgentEvents", "attributes"})
 """What the platform itself says of a participant on a phone."""
 
