@@ -6,6 +6,7 @@ from calltransfer.briefing import Answer, Briefing, Gate, Utterance
 from calltransfer.call import (
     Call,
     Consultation,
+    Dictation,
     Platform,
     Presence,
     Response,
@@ -25,6 +26,7 @@ from calltransfer.errors import (
     ConfigurationWarning,
     DestinationError,
     NoConsultation,
+    NoDictation,
     NoLiveCall,
     NotAllowed,
     NotAuthorised,
@@ -48,6 +50,7 @@ from calltransfer.strategies.direct import DirectTransfer
 from calltransfer.strategies.fallback import Fallback
 from calltransfer.strategies.limit import Limit
 from calltransfer.strategies.ring_group import RingGroup
+from calltransfer.strategies.take_message import Message, TakeMessage
 from calltransfer.strategies.warm import WarmTransfer
 from calltransfer.summary import ExtractiveSummary, LLMSummary
 from calltransfer.wording import ToolAnswer, Wording
@@ -77,6 +80,7 @@ __all__ = [
     "ConsultationIds",
     "Destination",
     "DestinationError",
+    "Dictation",
     "DirectTransfer",
     "ExtractiveSummary",
     "Fallback",
@@ -86,7 +90,9 @@ __all__ = [
     "HoldMusic",
     "LLMSummary",
     "Limit",
+    "Message",
     "NoConsultation",
+    "NoDictation",
     "NoLiveCall",
     "NoTextModel",
     "NoToken",
@@ -109,6 +115,7 @@ __all__ = [
     "ServerFault",
     "StayWithCaller",
     "Summary",
+    "TakeMessage",
     "ToolAnswer",
     "TransferEvent",
     "TransferMixin",

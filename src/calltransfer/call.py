@@ -18,7 +18,7 @@ import attrs
 from calltransfer.briefing import Briefing, Utterance
 from calltransfer.destination import Destination
 from calltransfer.details import CallDetails
-from calltransfer.errors import NoConsultation, NoTextModel
+from calltransfer.errors import NoConsultation, NoDictation, NoTextModel
 from calltransfer.events import ConsultationIds, Phase, TransferResult
 from calltransfer.hold import Hold
 from calltransfer.outcome import Outcome
@@ -228,6 +228,25 @@ class Call(ABC):
         """
         raise NoConsultation(f"{type(self).__name__} cannot consult a target")
 
+    def take_down(self, *, done_key: str | None = None) -> AbstractAsyncContextManager["Dictation"]:
+        """Takes down what the caller says, and has nobody answer it, for as long as the block lasts; see `Dictation`.
+
+        A hold that is around it is suspended: the caller hears no music and is heard. Everything else that speaks to them
+        or ends their call is held back as on hold; the key that brings them back from that hold still does.
+
+        Args:
+            done_key: The key with which the caller says that they are done; None: there is none.
+
+        Raises:
+            NoDictation: the platform cannot, or the agent has no ears or no voice. The caller has noticed nothing.
+        """
+        raise NoDictation(f"{type(self).__name__} cannot take down what a caller says")
+
+    @property
+    def ending(self) -> Outcome | None:
+        """How the transfer is being ended from outside, for a strategy that is cancelled; None: it is not."""
+        return None
+
     async def released(self) -> None:
         """Returns when every leg that was dialled and not handed over has ended, and every room made is empty."""
         return
@@ -356,6 +375,39 @@ class Consultation(ABC):
     @abstractmethod
     def result(self, response: Response) -> TransferResult:
         """How the transfer ended, with everything that is known about it."""
+
+
+class Dictation(ABC):
+    """A caller who is listened to, and not answered."""
+
+    @property
+    @abstractmethod
+    def text(self) -> str:
+        """What has been understood so far."""
+
+    @abstractmethod
+    async def say(self, text: str) -> bool:
+        """Says `text` to the caller; returns whether it could be said, once it has been heard.
+
+        What they say over it is taken down too, and breaks it off, as long as they have not been listened to to the end.
+        """
+
+    @abstractmethod
+    async def until_over(
+        self, *, begin: float, silence: float, longest: float, enough: Callable[[str], bool] = lambda _text: False
+    ) -> str:
+        """Listens until the caller is done; returns what was understood, empty if it was nothing.
+
+        Args:
+            begin: Seconds within which they have to begin.
+            silence: Seconds of silence after which they are done.
+            longest: Seconds after which they are taken to be done although they are still speaking.
+            enough: Whether what has been understood so far needs no more.
+        """
+
+    @abstractmethod
+    async def rest(self) -> str:
+        """Returns what was understood, with what is being recognised just now: within about a second."""
 
 
 class Platform(ABC):

@@ -14,6 +14,7 @@ from calltransfer.call import (
     SENTENCE_TIMEOUT,
     Call,
     Consultation,
+    Dictation,
     Presence,
     Summary,
     TransferRequest,
@@ -23,6 +24,7 @@ from calltransfer.destination import Destination
 from calltransfer.details import CallDetails
 from calltransfer.events import Phase, TransferResult
 from calltransfer.hold import Hold
+from calltransfer.outcome import Outcome
 
 
 class CallWrapper(Call):
@@ -129,6 +131,15 @@ class CallWrapper(Call):
             ring_timeout=ring_timeout,
             decision_timeout=decision_timeout,
         )
+
+    @override
+    def take_down(self, *, done_key: str | None = None) -> AbstractAsyncContextManager[Dictation]:
+        return self.wrapped.take_down(done_key=done_key)
+
+    @property
+    @override
+    def ending(self) -> Outcome | None:
+        return self.wrapped.ending
 
     @override
     async def released(self) -> None:

@@ -8,6 +8,7 @@ found when the agent is built, and for the platform's answers, which a strategy 
     │   └── DestinationError
     ├── NoTextModel
     ├── NoConsultation
+    ├── NoDictation
     ├── NotAllowed
     ├── NoLiveCall
     │   └── CallOver
@@ -45,6 +46,10 @@ class NoTextModel(CallTransferError):
 
 class NoConsultation(CallTransferError):
     """Nobody can be consulted: the platform cannot do it, or is not set up for it; the message says what is missing."""
+
+
+class NoDictation(CallTransferError):
+    """What the caller says cannot be taken down: the platform cannot do it, or the agent has no ears or no voice."""
 
 
 class NotAllowed(CallTransferError):

@@ -55,6 +55,8 @@ class Phase(StrEnum):
     """The platform reports that the target's phone rings."""
     HELD_BACK = "held_back"
     """Something that would have spoken to the caller or ended their call was held back."""
+    DICTATING = "dictating"
+    """The agent takes down what the caller says, and nobody answers it."""
     ATTEMPTED = "attempted"
     """One of the things that a plan tries has ended; `outcome` says how."""
     FINISHED = "finished"
@@ -130,6 +132,7 @@ class TransferResult:
         consultation: The parts of the consultation; None when there was none.
         attempts: What a plan has tried, in the order in which it ended, each as it ended; filled in by the runner. Empty
             for a strategy that tries one thing only.
+        told: Whether the caller has been told how it ended by the strategy itself; then nobody tells them again.
         timeline: Every event of the transfer up to its end, in order.
     """
 
@@ -142,6 +145,7 @@ class TransferResult:
     room_id: str | None = None
     consultation: ConsultationIds | None = None
     attempts: "tuple[TransferResult, ...]" = ()
+    told: bool = False
     timeline: tuple[TransferEvent, ...] = ()
 
     @property

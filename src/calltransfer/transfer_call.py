@@ -20,6 +20,7 @@ from calltransfer.call import (
     SENTENCE_TIMEOUT,
     Call,
     Consultation,
+    Dictation,
     Move,
     Presence,
     Response,
@@ -118,6 +119,16 @@ class TransferCall(CallWrapper):
         finally:
             if not await self.seen_connected():
                 self.report(Phase.ROLLED_BACK, "they were not connected")
+
+    @override
+    def take_down(self, *, done_key: str | None = None) -> AbstractAsyncContextManager[Dictation]:
+        return _Open("a caller who is listened to", super().take_down(done_key=done_key), self._opened)
+
+    @property
+    @override
+    def ending(self) -> Outcome | None:
+        ended = self._transfer.ended_from_outside
+        return ended.outcome if ended is not None else None
 
     @override
     def attempted(self, result: TransferResult) -> None:

@@ -279,6 +279,8 @@ class Transfers:
                 # The caller is spoken to at once; what was dialled is ended beside it, and reported ended with the result.
                 if self._closing is not None:
                     transfer.parting = group.create_task(self._take_leave(transfer))
+                elif result.told:
+                    transfer.timeline.record(Phase.TOLD)
                 elif result.outcome not in _SAID_NOTHING_FOR and call.caller is Presence.HERE:
                     transfer.telling = group.create_task(self._tell(transfer, call, result.outcome))
                 await call.released()
@@ -310,7 +312,10 @@ class Transfers:
     async def _take_leave(self, transfer: Transfer) -> None:
         """Tells a caller who was to be connected that the agent leaves: without a word they would wait on."""
         wording, call = transfer.wording, transfer.call
+        result = transfer.settled
         sentence = wording.closing_forwarded if transfer.forwarded else wording.closing
+        if result is not None and result.outcome is Outcome.MESSAGE_TAKEN:
+            sentence = "" if result.told else wording.closing_message
         if sentence and transfer.turn.confirmed and call.caller is Presence.HERE:
             told = await call.take_leave(sentence)
             transfer.timeline.record(Phase.TOLD if told else Phase.NOT_TOLD)

@@ -32,7 +32,7 @@ _REASONS: Mapping[Outcome, str] = {
     Outcome.BUSY: "the line is busy",
     Outcome.VOICEMAIL: "only a voicemail answered",
     Outcome.TARGET_LEFT: "they hung up before the caller could be connected",
-    Outcome.CALLER_RETURNED: "the caller pressed a key to come back to you",
+    Outcome.CALLER_RETURNED: "the caller wanted to come back to you",
     Outcome.REFUSED: "there is nowhere to transfer to at the moment",
     Outcome.FAILED: "they could not be reached",
 }
@@ -73,7 +73,7 @@ class Wording:
     """Every sentence that the model or the caller gets from calltransfer.
 
     What the model gets may stay English whatever the call's language is: it is told to speak the caller's. What the
-    caller may hear as it stands (`spoken`, `sentences`, `apology`, `closing`, `closing_forwarded`) should be in the
+    caller may hear as it stands (`spoken`, `sentences`, `apology`, and what begins with `closing`) should be in the
     language of the call.
 
     Attributes:
@@ -98,6 +98,7 @@ class Wording:
         closing: Said to a caller who was to be connected when the agent's session is closed meanwhile, as when its
             worker shuts down; before the session's own close, and so before `on_exit`. Empty: nothing.
         closing_forwarded: The same where their call has been forwarded already, and how that ends is not known yet.
+        closing_message: The same where they were leaving a message, and what they have said of it was delivered.
     """
 
     instructions: str = attrs.field(
@@ -184,6 +185,7 @@ class Wording:
     closing_forwarded: str = (
         "I have to leave this call now. You are still being connected; if nobody answers, please call again."
     )
+    closing_message: str = "I am sorry, I have to leave this call now. I have passed on what you have said so far."
 
     def reason(self, outcome: Outcome) -> str:
         """The words for `outcome`; those for a failure where there are none."""

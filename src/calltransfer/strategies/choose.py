@@ -20,7 +20,7 @@ logger = logging.getLogger("calltransfer")
 CHOOSE_TIMEOUT = 3.0
 """Seconds to choose: about as long as the agent's sentence takes, which is spoken meanwhile."""
 
-Chooser = Callable[[Call, TransferRequest], TransferStrategy | None | Awaitable[TransferStrategy | None]]
+Chooser = Callable[[Call, TransferRequest], TransferStrategy | Awaitable[TransferStrategy | None] | None]
 
 
 def _checked_chooser(_: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:

@@ -22,8 +22,9 @@ async def answer_of(function: Callable[..., Any | Awaitable[Any]], *arguments: o
     Raises:
         HookFailed: it raised, or did not return in time.
     """
+    deadline = asyncio.timeout(timeout)
     try:
-        async with asyncio.timeout(timeout) as deadline:
+        async with deadline:
             answer = function(*arguments)
             return await answer if inspect.isawaitable(answer) else answer
     except asyncio.CancelledError as error:

@@ -9,7 +9,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import attrs
 from videosdk import Participant, PubSubSubscribeConfig
@@ -30,7 +30,8 @@ from videosdk.agents.pipeline_orchestrator import PipelineOrchestrator
 from videosdk.agents.room._input_stream import InputStreamManager
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 from videosdk.agents.room.room import VideoSDKHandler
-from videosdk.agents.utils import RealtimeMode, generate_videosdk_token
+from videosdk.agents.speech_understanding import SpeechUnderstanding
+from videosdk.agents.utils import RealtimeMode, UserState, generate_videosdk_token
 from videosdk.agents.utterance_handle import UtteranceHandle
 from videosdk.pubsub import PubSub
 
@@ -67,6 +68,13 @@ CONTRACT: Final[tuple[tuple[type, str, str], ...]] = (
     (CustomAudioStreamTrack, "_accepting_audio", "off after an interruption, until somebody speaks"),
     (EventEmitter, "_handlers", "what a target says is understood before the SDK's own handler hears of it"),
     (EventEmitter, "_invoke", "and is passed on to that handler as the SDK would"),
+    (AgentSession, "_emit_user_state", "a caller whose words were kept from the model is not speaking any more"),
+    (SpeechUnderstanding, "_is_user_speaking", "whether a caller who is listened to is still speaking"),
+    (SpeechUnderstanding, "_turn_open_at", "whether something they have said is still being recognised"),
+    (SpeechUnderstanding, "_waiting_for_more_speech", "whether the SDK waits for more before it passes their words on"),
+    (SpeechUnderstanding, "_accumulated_transcript", "what it has understood and not passed on yet"),
+    (SpeechUnderstanding, "_last_interim_text", "what it is recognising"),
+    (SpeechUnderstanding, "_enable_preemptive_generation", "whether what it accumulates is passed on at all"),
     (PubSub, "_PubSub__topic_cb", "one topic has one callback: ours is chained, not put in its place"),
     (RoomOptions, "_resolved_observability", "whether the call is recorded, however the author said so"),
     (JobContext, "videosdk_auth", "the token the agent joined this room with"),
@@ -727,6 +735,203 @@ def listen(session: AgentSession, listener: Listener) -> Callable[[str], None]:
 
     understanding._handlers["transcript_final"] = [transcript_final]
     return lambda text: pass_on({"text": text})
+
+
+def why_not_taken_down(session: AgentSession) -> str | None:
+    """Why what the caller says cannot be taken down; None if it can."""
+    if closed(session):
+        return "the session is over"
+    pipeline = session.pipeline
+    if pipeline.config.realtime_mode is RealtimeMode.LLM_ONLY or not has_voice(session):
+        return "the agent has no voice of its own to ask for a message with"
+    if pipeline._realtime_model is None and pipeline.stt is None:
+        return "the agent has no speech recognition to understand a message with"
+    return None
+
+
+class Ears(Protocol):
+    """What a session hears, kept from its model for as long as somebody listens."""
+
+    @property
+    def speaking(self) -> bool:
+        """Whether the caller is speaking."""
+
+    @property
+    def recognising(self) -> bool:
+        """Whether something they have said is not known yet. It may stay so where it was no words."""
+
+    def harvest(self) -> str:
+        """Takes what has been recognised so far of what is unfinished; it is passed on to nobody then."""
+
+    def give_back(self) -> None:
+        """Has the model hear again. What is still unfinished is not told to it."""
+
+
+def listen_alone(session: AgentSession, heard: Callable[[str], None], stirs: Callable[[], None]) -> tuple[Ears, bool]:
+    """Has `heard` told of everything the caller says, and the model of nothing; returns whether that could be.
+
+    False: a realtime model hears by itself, and what it answers has to be kept from the caller.
+
+    Args:
+        session: The session.
+        heard: Told of everything that was understood.
+        stirs: Called whenever the caller begins or ends to speak, or is heard speaking.
+    """
+    orchestrator = session.pipeline.orchestrator
+    understanding = orchestrator.speech_understanding if orchestrator is not None else None
+    if understanding is not None and session.pipeline.stt is not None:
+        return _RecognisersEars(session, understanding, heard, stirs), True
+    return _ModelsEars(session.pipeline._realtime_model, heard, stirs), False
+
+
+class _RecognisersEars:
+    _KEPT = ("transcript_final", "transcript_preflight", "transcript_interim")
+
+    def __init__(
+        self,
+        session: AgentSession,
+        understanding: SpeechUnderstanding,
+        heard: Callable[[str], None],
+        stirs: Callable[[], None],
+    ) -> None:
+        self._session = session
+        self._understanding = understanding
+        self._heard = heard
+        self._stirs = stirs
+        self._given_back = False
+        self._kept = {event: list(understanding._handlers.get(event, [])) for event in self._KEPT}
+        for event, handler in zip(self._KEPT, (self._final, self._interim, self._interim), strict=True):
+            understanding._handlers[event] = [handler]
+        for event, handler in self._beside.items():
+            understanding.on(event, handler)
+
+    @property
+    def _beside(self) -> dict[Any, Callable[..., None]]:
+        return {"speech_started": self._began, "speech_stopped": self._interim, "speech_unresolved": self._unresolved}
+
+    @property
+    def speaking(self) -> bool:
+        return bool(self._understanding._is_user_speaking)
+
+    @property
+    def recognising(self) -> bool:
+        return self._understanding._turn_open_at is not None or bool(self._understanding._waiting_for_more_speech)
+
+    def harvest(self) -> str:
+        understanding = self._understanding
+        # Where it generates preemptively, what it accumulates is never passed on, and may be of another turn.
+        known = "" if understanding._enable_preemptive_generation else understanding._accumulated_transcript
+        parts = (known, understanding._last_interim_text)
+        understanding._accumulated_transcript = ""
+        return " ".join(part.strip() for part in parts if part.strip())
+
+    def give_back(self) -> None:
+        self._given_back = True
+        understanding = self._understanding
+        understanding._accumulated_transcript = ""
+        if not understanding._is_user_speaking:
+            # The SDK takes them for speaking until a turn of theirs has been answered.
+            self._session._emit_user_state(UserState.IDLE)
+        if not understanding._is_user_speaking and understanding._turn_open_at is None:
+            self._restore()
+        # Else the rest of what they are saying belongs to what has been taken down: it is no question to the model.
+
+    def _restore(self) -> None:
+        understanding = self._understanding
+        for event, handlers in self._kept.items():
+            understanding._handlers[event] = handlers
+        for event, handler in self._beside.items():
+            understanding.off(event, handler)
+        understanding.clear_preemptive_state()
+
+    def _final(self, data: Any) -> None:
+        if self._given_back:
+            self._restore()
+        else:
+            self._heard(str(data.get("text", "")))
+
+    def _began(self, _data: Any = None) -> None:
+        if self._given_back:
+            self._restore()  # this is something new
+        else:
+            self._stirs()
+
+    def _interim(self, _data: Any = None) -> None:
+        self._stirs()
+
+    def _unresolved(self, _data: Any = None) -> None:
+        if self._given_back:
+            self._restore()
+        else:
+            self._stirs()
+
+
+class _ModelsEars:
+    def __init__(self, model: Any, heard: Callable[[str], None], stirs: Callable[[], None]) -> None:
+        self._model = model
+        self._heard = heard
+        self._stirs = stirs
+        self._speaking = False
+        self._recognising = False
+        for event, handler in self._handlers.items():
+            model.on(event, handler)
+
+    @property
+    def _handlers(self) -> dict[str, Callable[..., None]]:
+        return {
+            "realtime_model_transcription": self._transcription,
+            "user_speech_started": self._began,
+            "user_speech_ended": self._ended,
+        }
+
+    @property
+    def speaking(self) -> bool:
+        return self._speaking
+
+    @property
+    def recognising(self) -> bool:
+        return self._recognising
+
+    def harvest(self) -> str:
+        return ""  # it says what was said once it knows
+
+    def give_back(self) -> None:
+        for event, handler in self._handlers.items():
+            self._model.off(event, handler)
+
+    def _transcription(self, data: Any) -> None:
+        if isinstance(data, dict) and data.get("role") == "user" and data.get("is_final", True):
+            self._speaking = self._recognising = False
+            self._heard(str(data.get("text", "")))
+
+    def _began(self, _data: Any = None) -> None:
+        self._speaking = self._recognising = True
+        self._stirs()
+
+    def _ended(self, _data: Any = None) -> None:
+        self._speaking = False
+        self._stirs()
+
+
+def add_as_said(session: AgentSession, text: str) -> None:
+    """Adds to the agent's history what the caller has said, and the model has not been told as it was said."""
+    if not closed(session) and session.agent.chat_context is not None:
+        session.agent.chat_context.add_message(role=ChatRole.USER, content=text)
+
+
+def forget_unheard(session: AgentSession, *, after: int) -> None:
+    """Takes out of the agent's history what it has said since, while nobody could hear it."""
+    if closed(session) or session.agent.chat_context is None:
+        return
+    items = session.agent.chat_context.items
+    items[after:] = [
+        item for item in items[after:] if not (isinstance(item, ChatMessage) and item.role is ChatRole.ASSISTANT)
+    ]
+
+
+def length_of_history(session: AgentSession) -> int:
+    """How much there is in the agent's history, for `forget_unheard`."""
+    return 0 if closed(session) or session.agent.chat_context is None else len(session.agent.chat_context.items)
 
 
 def hear_phones(room: VideoSDKHandler) -> None:

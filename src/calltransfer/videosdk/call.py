@@ -19,6 +19,7 @@ from calltransfer.call import (
     SENTENCE_TIMEOUT,
     Call,
     Consultation,
+    Dictation,
     Move,
     Presence,
     ProgressListener,
@@ -29,7 +30,7 @@ from calltransfer.call import (
 )
 from calltransfer.destination import Destination
 from calltransfer.details import CallDetails
-from calltransfer.errors import CallOver, NoLiveCall, PlatformError
+from calltransfer.errors import CallOver, NoDictation, NoLiveCall, PlatformError
 from calltransfer.events import Phase, TransferResult
 from calltransfer.hold import Hold
 from calltransfer.masking import masked_text
@@ -41,10 +42,11 @@ from calltransfer.videosdk.api import VideoSDKAPI
 from calltransfer.videosdk.caller import CallerInRoom
 from calltransfer.videosdk.consultation import Plan, VideoSDKConsultation
 from calltransfer.videosdk.conversation import FIRST_ANSWER_TIMEOUT, Conversation, ConversationTurn
+from calltransfer.videosdk.dictation import taking_down
 from calltransfer.videosdk.following import SETTLE_TIMEOUT, Meaning, Verdict
 from calltransfer.videosdk.forwarding import Forward
 from calltransfer.videosdk.handover import BACK_TIMEOUT, Handover
-from calltransfer.videosdk.holding import on_hold
+from calltransfer.videosdk.holding import HoldUnderWay, on_hold
 from calltransfer.videosdk.setup import ConsultationSetup
 from calltransfer.videosdk.switching import Room, Switch
 
@@ -82,6 +84,8 @@ class VideoSDKCall(Call):
         self._consultations: WeakSet[VideoSDKConsultation] = WeakSet()
         self._handover: Handover | None = None
         self._held = False
+        self._hold: HoldUnderWay | None = None
+        self._dictating = False
         self._returned = asyncio.Event()
         self._releasing: set[asyncio.Task[None]] = set()
         self._beside: set[asyncio.Task[None]] = set()
@@ -161,10 +165,10 @@ class VideoSDKCall(Call):
                 held_back=lambda what: report(Phase.HELD_BACK, what, None),
                 returned=self._returned.set,
                 handed_over=self._keeper,
-            ):
+            ) as self._hold:
                 yield
         finally:
-            self._held = False
+            self._held, self._hold = False, None
             self._returned.clear()  # or it would end the next transfer
             if self._keeper() is None and self.caller is Presence.HERE:
                 report(Phase.OFF_HOLD, "", None)
@@ -223,6 +227,28 @@ class VideoSDKCall(Call):
             if self._handover is None or not self._handover.has_connected(consultation):
                 gone = self.caller is Presence.GONE
                 self._own(consultation.release(briefing.caller_left if gone else briefing.failed), "releasing a target")
+
+    @override
+    @asynccontextmanager
+    async def take_down(self, *, done_key: str | None = None) -> AsyncIterator[Dictation]:
+        if self._dictating:
+            raise NoDictation("what the caller says is being taken down already")
+        self._dictating = True
+        report = self.listener or _nobody
+        try:
+            async with taking_down(
+                session=self._session,
+                room=self._room,
+                conversation=self._conversation,
+                hold=self._hold,
+                done_key=done_key,
+                held_back=lambda what: report(Phase.HELD_BACK, what, None),
+                returned=self._returned.set,
+            ) as dictation:
+                report(Phase.DICTATING, "", None)
+                yield dictation
+        finally:
+            self._dictating = False
 
     @override
     async def released(self) -> None:

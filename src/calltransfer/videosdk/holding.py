@@ -22,6 +22,9 @@ _LEAD = 0.2
 
 _KEYS_TIMEOUT = 2.0
 
+_RESUMED_AFTER = 0.2
+"""Seconds until a hold that was interrupted is heard again: mostly it ends then, and not one note of it is to be heard."""
+
 _UNHEARD = 0.5
 """Seconds without sound after which somebody who is said to speak is taken to be silent."""
 
@@ -105,7 +108,7 @@ async def on_hold(
     held_back: Callable[[str], None],
     returned: Callable[[], None],
     handed_over: Callable[[], AsyncExitStack | None],
-) -> AsyncIterator[None]:
+) -> AsyncIterator["HoldUnderWay"]:
     """Puts the caller on hold for as long as the block lasts.
 
     Args:
@@ -126,25 +129,68 @@ async def on_hold(
 
     async with AsyncExitStack() as stack:
         stack.enter_context(_sdk.held_back(session, room, held_back))
-        stack.callback(_sdk.deafen(room))
+        under_way = HoldUnderWay(hold, LineOnHold(session, room, conversation), room)
+        stack.callback(under_way.hear)
+        under_way.deafen()
         if hold.return_key is not None:
-            stack.callback(await _keys(room, pressed))
+            stack.callback(await followed_keys(room, pressed))
         resume = await _sdk.pause_background_audio(session)
         stack.push_async_callback(resume)
-        entertaining = asyncio.create_task(
-            _entertain(hold, LineOnHold(session, room, conversation)), name="what the caller hears on hold"
-        )
+        under_way.entertain()
         try:
-            yield
+            yield under_way
         finally:
-            entertaining.cancel()
-            await asyncio.gather(entertaining, return_exceptions=True)
+            await under_way.fall_silent()
             keeper = handed_over()
             if keeper is not None:
                 keeper.push_async_exit(stack.pop_all())
 
 
-async def _entertain(hold: Hold, line: HeldCaller) -> None:
+class HoldUnderWay:
+    """A hold, that can be interrupted for a while."""
+
+    def __init__(self, hold: Hold, line: LineOnHold, room: Any) -> None:
+        self.return_key = hold.return_key
+        self._hold = hold
+        self._line = line
+        self._room = room
+        self._hear: Callable[[], None] = lambda: None
+        self._entertaining: asyncio.Task[None] | None = None
+
+    def deafen(self) -> None:
+        """The agent does not hear the caller."""
+        self._hear = _sdk.deafen(self._room)
+
+    def hear(self) -> None:
+        """The agent hears the caller."""
+        self._hear()
+
+    def entertain(self, *, after: float = 0.0) -> None:
+        """Begins what the caller hears, `after` so many seconds."""
+        self._entertaining = asyncio.create_task(
+            _entertain(self._hold, self._line, after), name="what the caller hears on hold"
+        )
+
+    async def fall_silent(self) -> None:
+        """Ends it."""
+        if self._entertaining is not None:
+            self._entertaining.cancel()
+            await asyncio.gather(self._entertaining, return_exceptions=True)
+
+    @asynccontextmanager
+    async def suspended(self) -> AsyncIterator[None]:
+        """The caller is heard, and not entertained, for as long as the block lasts."""
+        try:
+            await self.fall_silent()
+            self.hear()
+            yield
+        finally:
+            self.deafen()
+            self.entertain(after=_RESUMED_AFTER)
+
+
+async def _entertain(hold: Hold, line: HeldCaller, after: float) -> None:
+    await asyncio.sleep(after)
     try:
         await hold.entertain(line)
     except Exception as error:
@@ -153,7 +199,7 @@ async def _entertain(hold: Hold, line: HeldCaller) -> None:
     await HoldMusic(reassurance=()).entertain(line)
 
 
-async def _keys(room: Any, pressed: Callable[[str, str | None], None]) -> Callable[[], None]:
+async def followed_keys(room: Any, pressed: Callable[[str, str | None], None]) -> Callable[[], None]:
     """Follows the keys past the author's own handler, which the SDK tells nothing of a zero.
 
     Where that cannot be, the caller waits for the end of the hold.
