@@ -252,7 +252,9 @@ async def test_the_key_ends_it(kind: str) -> None:
 async def test_who_never_stops_talking(kind: str) -> None:
     """Somebody who never stops is interrupted after the longest time, and what they have said by then is delivered."""
     post = Post()
-    async with called(post, kind=kind, take={"longest": 20.0}, model=[TO_BILLING, CONNECTING, *["Yes?"] * 99]) as caller:
+    async with called(
+        post, kind=kind, take={"longest": 20.0}, model=[TO_BILLING, CONNECTING, *["Yes?"] * 99]
+    ) as caller:
         await caller.hears("stop speaking")
         talking = asyncio.create_task(caller.say(" ".join(f"word{number}" for number in range(200))))
         now = asyncio.get_running_loop().time

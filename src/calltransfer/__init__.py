@@ -44,6 +44,7 @@ from calltransfer.hold import HeldCaller, Hold, HoldMusic, StayWithCaller
 from calltransfer.outcome import Outcome
 from calltransfer.policy import Policy
 from calltransfer.route import Route
+from calltransfer.strategies.bridge import direct_or_bridge
 from calltransfer.strategies.choose import Choose
 from calltransfer.strategies.combining import Combining
 from calltransfer.strategies.direct import DirectTransfer
@@ -128,6 +129,7 @@ __all__ = [
     "WarmTransfer",
     "Wording",
     "__version__",
+    "direct_or_bridge",
     "shut_down_on_sigterm",
 ]
 

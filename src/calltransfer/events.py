@@ -132,6 +132,8 @@ class TransferResult:
         consultation: The parts of the consultation; None when there was none.
         attempts: What a plan has tried, in the order in which it ended, each as it ended; filled in by the runner. Empty
             for a strategy that tries one thing only.
+        target_untouched: Whether it is certain that the platform or the carrier refused to forward the call before the
+            target's phone rang, and that it never will for this: they may be called in another way.
         told: Whether the caller has been told how it ended by the strategy itself; then nobody tells them again.
         timeline: Every event of the transfer up to its end, in order.
     """
@@ -145,6 +147,7 @@ class TransferResult:
     room_id: str | None = None
     consultation: ConsultationIds | None = None
     attempts: "tuple[TransferResult, ...]" = ()
+    target_untouched: bool = False
     told: bool = False
     timeline: tuple[TransferEvent, ...] = ()
 

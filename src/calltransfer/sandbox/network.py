@@ -294,7 +294,7 @@ class Network:
         leg.move("transfer-accepted")
         await asyncio.sleep(step)
         leg.move("transferring")
-        person = self.people.get(to)
+        person = None if self.trouble.carrier_refuses else self.people.get(to)
         await asyncio.sleep(step)
         if person is not None:
             leg.move("transfer-ringing")

@@ -53,6 +53,7 @@ class Trouble:
     """What goes wrong in the rooms although every request is answered well. A test sets it when it is to begin.
 
     Attributes:
+        carrier_refuses: The caller's carrier does not let calls be forwarded: it fails before anything rings.
         switch_fails: So many of the next switches that are accepted end as `switch-room-failed`; the leg stays.
         switched_leg_vanishes: So many of the next switches complete, by their status, and the leg leaves the one room
             and never comes into the other.
@@ -61,6 +62,7 @@ class Trouble:
         join_seconds: Seconds that an agent's connection takes to join its room.
     """
 
+    carrier_refuses: bool = False
     switch_fails: int = 0
     switched_leg_vanishes: int = 0
     answered_leg_never_appears: bool = False

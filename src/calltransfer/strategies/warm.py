@@ -124,7 +124,7 @@ class WarmTransfer:
         if destination is None:
             return TransferResult(outcome=Outcome.REFUSED, detail="there is no destination now")
         try:
-            return await self._consult(call, request, destination)
+            return await self.reach(call, request, destination)
         except (CallOver, NotAllowed, NoConsultation, NoLiveCall, PlatformError) as error:
             return ended_by(error, destination)
 
@@ -141,7 +141,8 @@ class WarmTransfer:
             decision_timeout=self.decision_timeout,
         )
 
-    async def _consult(self, call: Call, request: TransferRequest, destination: Destination) -> TransferResult:
+    async def reach(self, call: Call, request: TransferRequest, destination: Destination) -> TransferResult:
+        """Consults `destination`, whatever `to` is, and connects the caller; raises as `Call.consult` does."""
         async with self.consulting(call, request, destination) as consultation:
             await call.sentence_heard(timeout=self.sentence_timeout)
             async with call.on_hold(self.hold, at_once=self.hold.at_once):

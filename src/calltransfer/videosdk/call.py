@@ -521,6 +521,7 @@ class VideoSDKCall(Call):
             destination=destination,
             detail=masked_text(verdict.detail),
             status=verdict.status,
+            target_untouched=verdict.target_untouched and verdict.outcome is Outcome.FAILED,
             leg_id=self.leg_id,
             room_id=self.room_id,
         )

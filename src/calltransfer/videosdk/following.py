@@ -119,11 +119,12 @@ class Leg:
 
 @attrs.frozen
 class Verdict:
-    """How a forwarded call ended, the platform's word for it, and why in one line."""
+    """How a forwarded call ended, the platform's word for it, why in one line, and whether it never reached the target."""
 
     outcome: Outcome
     status: str | None
     detail: str
+    target_untouched: bool = False
 
 
 class Following:
@@ -217,6 +218,14 @@ class Following:
         return self._verdict(Outcome.FAILED, self._lost or "the platform did not report an end in time")
 
     @property
+    def _target_untouched(self) -> bool:
+        """Whether it was refused for certain, and before anything rang: no late answer can make two calls of one."""
+        refused = self._refused is not None or Meaning.NOT_FORWARDED in self._seen
+        reached = self._seen & {Meaning.RINGING, Meaning.FORWARDED}
+        moved = self._refused is not None and self._moving
+        return refused and not reached and not moved and not self._after_another
+
+    @property
     def _may_be_the_other(self) -> bool:
         """Only the answer to this request can say whose connection it is."""
         return self._after_another and self._accepted_at is None and self._refused is None and self._lost is None
@@ -246,4 +255,4 @@ class Following:
         return new
 
     def _verdict(self, outcome: Outcome, detail: str) -> Verdict:
-        return Verdict(outcome, self._last.status, detail)
+        return Verdict(outcome, self._last.status, detail, target_untouched=self._target_untouched)
