@@ -1,4 +1,4 @@
-"""What is known of a caller: from their leg, and from the room; nothing that the platform says is believed to be anything."""
+"""What is known of a caller: from their leg, and from the room, whatever the platform says."""
 
 import json
 from typing import Any

@@ -13,6 +13,7 @@ from calltransfer import (
     Call,
     CallWrapper,
     ConfigurationError,
+    Fallback,
     HoldMusic,
     Message,
     NoDictation,
@@ -21,10 +22,13 @@ from calltransfer import (
     TakeMessage,
     TransferRequest,
     TransferResult,
+    VideoSDKPlatform,
+    WarmTransfer,
     Wording,
 )
 from calltransfer.sandbox import Caller, Ears, Sandbox
 from tests.agents import CONNECTING, REASON, SORRY, TO_BILLING, SupportAgent, asking_caller
+from tests.warm import SUPERVISOR
 
 ASKED = "Please leave me a message"
 AGAIN = "Please leave your message now."
@@ -95,11 +99,11 @@ async def called(post: Post, *, around: Any = None, take: dict[str, Any] | None 
     """Somebody has called, has asked, and has been asked for a message."""
     strategy = TakeMessage(post.deliver, **(take or {}))
     how.setdefault("model", [TO_BILLING, CONNECTING, ANSWER])
-    wording = how.pop("wording", None)
+    platform = how.pop("platform", None)
     async with Sandbox() as sandbox:
         caller = await asking_caller(
             sandbox,
-            lambda: SupportAgent(around(strategy) if around is not None else strategy, wording=wording),
+            lambda: SupportAgent(around(strategy) if around is not None else strategy, platform=platform),
             **how,
         )
         yield caller
@@ -530,6 +534,45 @@ async def test_nothing_is_heard_of_a_hold_that_ends() -> None:
         assert 0.0 == caller.music_heard(thanks.ended + 0.1, thanks.ended + 3)
 
 
+def a_plan(strategy: Any) -> Fallback:
+    """A human first, who does not answer, and then a message."""
+    return Fallback(WarmTransfer(SUPERVISOR, ring_timeout=3.0), strategy)
+
+
+@pytest.mark.parametrize("kind", ["cascade", "realtime"])
+async def test_in_a_plan(kind: str) -> None:
+    """When nobody answers the caller leaves a message, hears one thing at a time, and the plan has ended well."""
+    post = Post()
+    platform = VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_1")
+    async with called(post, kind=kind, around=a_plan, platform=platform) as caller:
+        await caller.hears("stop speaking")
+        began = asyncio.get_running_loop().time()
+        await asyncio.sleep(0.4)
+        await caller.say(TEXT)
+        await caller.hears(THANKS)
+
+        assert Outcome.MESSAGE_TAKEN is await finished(caller)
+        assert [TEXT] == post.texts
+        attempts = [event.outcome for event in caller.agent.events if event.phase is Phase.ATTEMPTED]
+        assert [Outcome.FAILED, Outcome.MESSAGE_TAKEN] == attempts
+        now = asyncio.get_running_loop().time()
+        assert 0.0 == caller.music_heard(began, now)
+        assert "agent" == await caller.talking_to()
+
+
+@pytest.mark.parametrize("does", [None, hangs, raises])
+async def test_who_hangs_up_in_a_plan(does: Any) -> None:
+    """In a plan, too, who hangs up has left what they have said, if it could be delivered."""
+    post = Post(does)
+    platform = VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_1")
+    async with called(post, around=a_plan, platform=platform) as caller:
+        await dictates(caller, TEXT)
+        await caller.hang_up()
+
+        assert (Outcome.MESSAGE_TAKEN if does is None else Outcome.CALLER_LEFT) is await finished(caller)
+        await caller.over.wait()
+
+
 # What else speaks, ends calls, or closes
 
 
@@ -630,7 +673,7 @@ async def test_two_on_one_call() -> None:
         before = len(caller.heard)
         await caller.say("I want to leave another message")
         while not any("stop speaking" in text for text in caller.texts_heard[before:]):
-            await asyncio.sleep(0.5)
+            await caller.something_happens_within(0.5)
         await caller.say("something else entirely")
 
         assert Outcome.MESSAGE_TAKEN is await finished(caller)
@@ -699,7 +742,7 @@ async def test_a_voice_that_fails() -> None:
                     async def say(_text: str) -> bool:
                         return False
 
-                    dictation.say = say  # type: ignore[method-assign]
+                    vars(dictation)["say"] = say
                     yield dictation
 
             return silent()
@@ -748,13 +791,62 @@ async def test_a_platform_that_cannot() -> None:
     assert Call.ending.fget(object()) is None  # type: ignore[attr-defined]
 
 
+# At any moment
+
+
+MOMENTS = [round(0.23 + 0.61 * number, 2) for number in range(30)]
+
+
+@pytest.mark.parametrize("kind", ["cascade", "realtime"])
+@pytest.mark.parametrize("does", ["hangs up", "closes", "presses the key", "withdraws"])
+@pytest.mark.parametrize("delivery", [is_slow, raises, None])
+async def test_at_any_moment(kind: str, does: str, delivery: Any) -> None:
+    """Whenever it is ended from outside, the outcome says exactly whether the message has been delivered."""
+    for moment in MOMENTS:
+        post = Post(delivery)
+        async with called(post, kind=kind, around=OnHold, model=[TO_BILLING, CONNECTING, *[ANSWER] * 20]) as caller:
+            speaking = asyncio.create_task(dictates(caller, "this is Anna", "please call me back"))
+            await caller.hears(CONNECTING[:4])
+            await asyncio.sleep(moment)
+            if does == "hangs up":
+                await caller.hang_up()
+            elif does == "closes":
+                await caller.job.shutdown()
+            elif does == "presses the key":
+                await caller.press("*")
+            else:
+                await caller.agent.transfer_call("none")
+            outcome = await finished(caller)
+            await asyncio.wait([speaking], timeout=8.0)
+            speaking.cancel()
+            await asyncio.gather(speaking, return_exceptions=True)
+            if does in {"presses the key", "withdraws"}:
+                await asyncio.sleep(2.0)
+                assert "agent" == caller.connected_to
+                before = len(caller.heard)
+                await caller.say(NEXT)
+                await asyncio.sleep(4.0)
+                assert ANSWER in caller.texts_heard[before:], (moment, caller.texts_heard)
+
+            told = sum(NOT_DELIVERED in text for text in caller.texts_heard)
+            assert (outcome is Outcome.MESSAGE_TAKEN) == bool(post.messages), (moment, outcome)
+            assert len(post.messages) <= 1, moment
+            assert told <= 1, moment
+            assert not (told and THANKS in caller.texts_heard), moment
+
+
 # Construction
 
 
 async def good(message: Message) -> None: ...
 
 
+anything: Any = TakeMessage
+
+
 class CallableObject:
+    """A hook that is an object."""
+
     async def __call__(self, message: Message) -> None: ...
 
 
@@ -769,21 +861,21 @@ def test_the_words() -> None:
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: TakeMessage("crm"), "takes a function 'async def deliver(message)', not str"),
-        (lambda: TakeMessage(CallableObject), "not type"),
-        (lambda: TakeMessage(lambda _message: None), "must be an 'async def'"),
-        (lambda: TakeMessage(Post().deliver.__func__), "takes one argument, the message"),
-        (lambda: TakeMessage(good, prompt=" "), "prompt= is a sentence"),
-        (lambda: TakeMessage(good, done_key="12"), "done_key= is one key"),
-        (lambda: TakeMessage(good, changed_mind=["", "x"]), "changed_mind= takes phrases"),
-        (lambda: TakeMessage(good, changed_mind=7), "changed_mind= takes phrases"),
-        (lambda: TakeMessage(good, silence=0), "silence= is in seconds"),
-        (lambda: TakeMessage(good, longest=1e9), "longest= is in seconds"),
+        (lambda: anything("crm"), "takes a function 'async def deliver(message)', not str"),
+        (lambda: anything(CallableObject), "not type"),
+        (lambda: anything(lambda _message: None), "must be an 'async def'"),
+        (lambda: anything(Post.deliver), "takes one argument, the message"),
+        (lambda: anything(good, prompt=" "), "prompt= is a sentence"),
+        (lambda: anything(good, done_key="12"), "done_key= is one key"),
+        (lambda: anything(good, changed_mind=["", "x"]), "changed_mind= takes phrases"),
+        (lambda: anything(good, changed_mind=7), "changed_mind= takes phrases"),
+        (lambda: anything(good, silence=0), "silence= is in seconds"),
+        (lambda: anything(good, longest=1e9), "longest= is in seconds"),
     ],
 )
 def test_what_is_wrong_at_construction(make: Any, says: str) -> None:
     """A mistake is found when the agent is built, and named."""
-    with pytest.raises(ConfigurationError, match="TakeMessage|seconds") as caught:
+    with pytest.raises(ConfigurationError, match=r"TakeMessage|seconds") as caught:
         make()
 
     assert says in str(caught.value)

@@ -86,6 +86,7 @@ class VideoSDKCall(Call):
         self._held = False
         self._hold: HoldUnderWay | None = None
         self._dictating = False
+        self._hurried = False
         self._returned = asyncio.Event()
         self._releasing: set[asyncio.Task[None]] = set()
         self._beside: set[asyncio.Task[None]] = set()
@@ -244,6 +245,7 @@ class VideoSDKCall(Call):
                 done_key=done_key,
                 held_back=lambda what: report(Phase.HELD_BACK, what, None),
                 returned=self._returned.set,
+                hurried=lambda: self._hurried,
             ) as dictation:
                 report(Phase.DICTATING, "", None)
                 yield dictation
@@ -417,6 +419,7 @@ class VideoSDKCall(Call):
 
     @override
     def hurry(self) -> None:
+        self._hurried = True
         if self._connecting is not None:
             self._connecting.hurry()
         for consultation in self._consultations:

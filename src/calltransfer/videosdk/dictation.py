@@ -47,6 +47,7 @@ async def taking_down(
     done_key: str | None,
     held_back: Callable[[str], None],
     returned: Callable[[], None],
+    hurried: Callable[[], bool],
 ) -> AsyncIterator["VideoSDKDictation"]:
     """Takes down what the caller says for as long as the block lasts.
 
@@ -58,6 +59,7 @@ async def taking_down(
         done_key: The key with which they say that they are done.
         held_back: Told of what would have spoken to the caller or ended their call.
         returned: Called when they press the key that brings them back from the hold.
+        hurried: Whether the session closes, and there is no time for a model to fall silent.
 
     Raises:
         NoDictation: the agent has no ears or no voice.
@@ -74,7 +76,7 @@ async def taking_down(
         if _sdk.closed(session):
             raise NoDictation("the session is over")
         dictation = VideoSDKDictation(session, room, conversation)
-        stack.push_async_callback(dictation.close)
+        stack.push_async_callback(dictation.close, hurried)
 
         def pressed(key: str, _sender: str | None) -> None:
             if key == done_key:
@@ -166,10 +168,11 @@ class VideoSDKDictation(Dictation):
         self._add_to_history()
         return self.text
 
-    async def close(self) -> None:
+    async def close(self, hurried: Callable[[], bool]) -> None:
         """The model hears again, and is heard."""
         try:
-            await self._fall_silent()
+            if not hurried():
+                await self._fall_silent()
         finally:
             self.listening = False
             self._ears.give_back()
