@@ -71,6 +71,15 @@ async def hangs(_call: Call, _request: TransferRequest) -> Any:
     await asyncio.get_running_loop().create_future()
 
 
+async def holds_on(_call: Call, _request: TransferRequest) -> Any:
+    until = asyncio.get_running_loop().time() + 15.0
+    while asyncio.get_running_loop().time() < until:
+        try:
+            await asyncio.sleep(15.0)
+        except asyncio.CancelledError:
+            continue
+
+
 async def times_out_itself(_call: Call, _request: TransferRequest) -> Any:
     raise TimeoutError(SECRET)
 
@@ -93,6 +102,7 @@ class NoStrategy:
     [
         (raises, "raised LookupError"),
         (hangs, "did not return within 3 s"),
+        (holds_on, "did not return within 3 s"),
         (times_out_itself, "raised TimeoutError"),
         (is_cancelled_itself, "raised CancelledError"),
         (lambda _call, _request: None, "chose nothing"),

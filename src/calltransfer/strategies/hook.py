@@ -11,35 +11,44 @@ from calltransfer.timeline import described
 
 logger = logging.getLogger("calltransfer")
 
+_LAST = 0.5
+"""Seconds for a function that is late to end once it has been cancelled."""
+
 
 class HookFailed(CallTransferError):
     """A function of an author's was late, or raised; the message says which, and nothing of what it was about."""
 
 
 async def answer_of(function: Callable[..., Any | Awaitable[Any]], *arguments: object, timeout: float) -> Any:
-    """What `function`, async or not, returns within `timeout` seconds.
+    """What `function`, async or not, returns within `timeout` seconds. One that does not end then is left to itself.
 
     Raises:
         HookFailed: it raised, or did not return in time.
     """
-    deadline = asyncio.timeout(timeout)
+    answering = asyncio.create_task(_answer(function, arguments), name="a function of the author's")
     try:
-        async with deadline:
-            answer = function(*arguments)
-            return await answer if inspect.isawaitable(answer) else answer
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        raise _failed(error) from None  # something of its own was cancelled, not this
-    except TimeoutError as error:
-        if deadline.expired():
-            raise HookFailed(f"did not return within {timeout:g} s") from None
-        raise _failed(error) from None
-    except Exception as error:
-        raise _failed(error) from None
+        await asyncio.wait([answering], timeout=timeout)
+    finally:
+        late = not answering.done()
+        if late:
+            await give_up(answering)
+    if late:
+        raise HookFailed(f"did not return within {timeout:g} s")
+    error = asyncio.CancelledError() if answering.cancelled() else answering.exception()
+    if error is not None:
+        logger.warning("a function of the author's raised %s", described(error))
+        raise HookFailed(f"raised {type(error).__name__}")
+    return answering.result()
 
 
-def _failed(error: BaseException) -> HookFailed:
-    logger.warning("a function of the author's raised %s", described(error))
-    return HookFailed(f"raised {type(error).__name__}")
+async def give_up(task: "asyncio.Task[Any]") -> None:
+    """Cancels `task`, and waits for its end, but not for one that does not come."""
+    task.cancel()
+    await asyncio.wait([task], timeout=_LAST)
+    if not task.done():
+        logger.error("%s does not end although it is cancelled; it is left to itself", task.get_name())
+
+
+async def _answer(function: Callable[..., Any | Awaitable[Any]], arguments: tuple[object, ...]) -> Any:
+    answer = function(*arguments)
+    return await answer if inspect.isawaitable(answer) else answer

@@ -17,7 +17,7 @@ from calltransfer.errors import ConfigurationError, NoDictation
 from calltransfer.events import TransferResult
 from calltransfer.masking import shown
 from calltransfer.outcome import Outcome
-from calltransfer.strategies.hook import HookFailed, answer_of
+from calltransfer.strategies.hook import HookFailed, answer_of, give_up
 from calltransfer.strategies.target import seconds
 
 logger = logging.getLogger("calltransfer")
@@ -33,6 +33,10 @@ LONGEST_MESSAGE = 120.0
 
 DELIVERY_TIMEOUT = 5.0
 """Seconds to deliver it: the caller waits in silence for the word that it has been."""
+
+ENDED_TIMEOUT, ENDED_TIMEOUT_ALONE = 1.8, 11.0
+"""Seconds to deliver it once the transfer is ended from outside, and once the caller has gone as well: a little less than
+the runner waits for a strategy, so that the outcome is known, and not given up, when it comes to that."""
 
 _KEYS = frozenset("0123456789*#")
 _SPOKEN_KEYS: Final = {"*": "star", "#": "pound"}
@@ -159,7 +163,8 @@ class TakeMessage:
         begin: Seconds for them to begin to speak.
         silence: Seconds of silence after which they are done.
         longest: Seconds after which they are interrupted.
-        deliver_timeout: Seconds for `deliver`; two at most when the agent's session closes meanwhile.
+        deliver_timeout: Seconds for `deliver`; less than two when the agent's session closes meanwhile, and eleven at most
+            when the caller has hung up.
         sentence_timeout: Seconds to wait for the agent's sentence. All of them at most 240.
 
     Raises:
@@ -206,20 +211,20 @@ class TakeMessage:
         try:
             if not await self._dictated(dictation):
                 return TransferResult(outcome=Outcome.FAILED, detail="the caller has left no message")
-            cut_short = False
+            cut_short = None
         except asyncio.CancelledError:
             if call.ending is Outcome.CALLER_RETURNED:
                 raise
             # Whoever hangs up has left what they have said, as on any voicemail.
+            cut_short = _CutShort.now(call)
             if not await dictation.rest():
                 raise
-            cut_short = True
         if self._wants_agent(dictation.text):
             return TransferResult(
                 outcome=Outcome.CALLER_RETURNED, detail="the caller would rather speak with the agent"
             )
         message = Message(text=dictation.text, route=request.route, reason=request.reason, details=call.details)
-        return await self._delivered(call, dictation, message, cut_short=cut_short)
+        return await self._delivered(call, dictation, message, cut_short)
 
     async def _dictated(self, dictation: Dictation) -> bool:
         for sentence in (self.prompt, self.again):
@@ -235,13 +240,13 @@ class TakeMessage:
         return normalised(text) in {normalised(phrase) for phrase in self.changed_mind}
 
     async def _delivered(
-        self, call: Call, dictation: Dictation, message: Message, *, cut_short: bool
+        self, call: Call, dictation: Dictation, message: Message, cut_short: "_CutShort | None"
     ) -> TransferResult:
         delivering = asyncio.create_task(
             answer_of(self.deliver, message, timeout=self.deliver_timeout), name="delivering a message"
         )
         try:
-            await _although_cancelled(delivering, call, cut_short=cut_short)
+            await _although_cancelled(delivering, call, cut_short)
         except HookFailed as error:
             logger.error("a message was not delivered: deliver= %s", error)  # noqa: TRY400
             told = _listens(call) and await dictation.say(self.not_delivered)
@@ -256,7 +261,21 @@ def _listens(call: Call) -> bool:
     return call.caller is Presence.HERE and call.ending is None
 
 
-async def _although_cancelled(delivering: "asyncio.Task[Any]", call: Call, *, cut_short: bool) -> None:
+@attrs.frozen
+class _CutShort:
+    """Somebody has ended the transfer: the message is still delivered, but not for longer than whoever ended it waits."""
+
+    until: float | None
+
+    @classmethod
+    def now(cls, call: Call) -> "_CutShort":
+        if call.ending is None:
+            return cls(None)  # a plan, that waits for it
+        left = ENDED_TIMEOUT_ALONE if call.caller is Presence.GONE else ENDED_TIMEOUT
+        return cls(asyncio.get_running_loop().time() + left)
+
+
+async def _although_cancelled(delivering: "asyncio.Task[Any]", call: Call, cut_short: _CutShort | None) -> None:
     """Waits for the delivery.
 
     The first cancellation does not end it, unless it is the caller who takes the message back; a second one does.
@@ -266,12 +285,15 @@ async def _although_cancelled(delivering: "asyncio.Task[Any]", call: Call, *, cu
     """
     while True:
         try:
-            await asyncio.shield(delivering)
+            async with asyncio.timeout_at(cut_short.until if cut_short is not None else None):
+                await asyncio.shield(delivering)
+        except TimeoutError:
+            await give_up(delivering)
+            raise HookFailed("did not return before the call was over") from None
         except asyncio.CancelledError:
-            if cut_short or call.ending is Outcome.CALLER_RETURNED:
-                delivering.cancel()
-                await asyncio.gather(delivering, return_exceptions=True)
+            if cut_short is not None or call.ending is Outcome.CALLER_RETURNED:
+                await give_up(delivering)
                 raise
-            cut_short = True
+            cut_short = _CutShort.now(call)
         else:
             return
