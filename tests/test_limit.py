@@ -98,6 +98,19 @@ async def test_several_targets_in_one_use(inside: Any) -> None:
     assert [False, False, True] == [result.outcome is Outcome.REFUSED for result in found]
 
 
+async def test_moved_by_other_means() -> None:
+    """A strategy that moves the caller by other means than ours is counted, too."""
+
+    class Moves:
+        async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
+            async with call.being_moved():
+                return TransferResult(outcome=Outcome.BUSY)
+
+    found = await results(Limit(Moves(), attempts=2))
+
+    assert [Outcome.BUSY, Outcome.BUSY, Outcome.REFUSED] == [result.outcome for result in found]
+
+
 async def test_two_uses_at_once() -> None:
     """Two uses that begin side by side are two: the second is refused where one is allowed."""
 

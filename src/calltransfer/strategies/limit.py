@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import attrs
@@ -36,9 +36,9 @@ class Limit:
 
         Fallback(Limit(WarmTransfer(ON_CALL), attempts=1), TakeMessage(deliver))
 
-    An attempt is one use of the strategy that has begun to dial or to forward, however many targets it tries. A use that
-    was withdrawn before that is none. Each `Limit` counts for itself, and for each call anew; where one and the same
-    object is in two places, it counts for both.
+    An attempt is one use of the strategy that has begun to dial, to forward or to move the caller, however many targets
+    it tries. A use that was withdrawn before that is none. Each `Limit` counts for itself, and for each call anew; where
+    one and the same object is in two places, it counts for both.
 
     Attributes:
         strategy: What is limited.
@@ -127,6 +127,11 @@ class _Use(CallWrapper):
         if result.outcome is Outcome.REFUSED:  # by the policy: nothing was asked for
             self._not_begun(began)
         return result
+
+    @override
+    def being_moved(self) -> AbstractAsyncContextManager[None]:
+        self._begin()
+        return super().being_moved()
 
     @override
     @asynccontextmanager
