@@ -260,6 +260,8 @@ async def test_the_key_ends_it(kind: str) -> None:
         assert now() - since < 1.2
         assert Outcome.MESSAGE_TAKEN is await finished(caller)
         assert [TEXT] == post.texts
+        await caller.hears(THANKS)
+        assert 1 == sum(text == THANKS for _, text in history(caller))
 
 
 @pytest.mark.parametrize("kind", ["cascade", "realtime"])

@@ -278,19 +278,22 @@ async def reply(session: AgentSession, text: str) -> bool:
         before = _times_said(context, text)
         await session.reply(instructions=text, wait_for_playback=False)
         return _times_said(context, text) > before
+    if pipeline.config.realtime_mode is RealtimeMode.LLM_ONLY:
+        # session.reply() does nothing in this mode; this is how the SDK passes on the caller's own words.
+        return await _not_refused(pipeline, pipeline.llm.send_text_message(text))
+    return await _not_refused(pipeline, session.reply(instructions=text, wait_for_playback=False))
+
+
+async def _not_refused(pipeline: Pipeline, sending: Awaitable[object]) -> bool:
+    """Whether a realtime provider takes it: it refuses while it is giving an answer, and the SDK only reports that."""
     refused = asyncio.Event()
 
     def on_error(_data: Any) -> None:
         refused.set()
 
-    # A realtime provider refuses a message while it is giving an answer, and the SDK only reports that it did.
     pipeline.on("error", on_error)
     try:
-        if pipeline.config.realtime_mode is RealtimeMode.LLM_ONLY:
-            # session.reply() does nothing in this mode; this is how the SDK passes on the caller's own words.
-            await pipeline.llm.send_text_message(text)
-        else:
-            await session.reply(instructions=text, wait_for_playback=False)
+        await sending
         async with asyncio.timeout(REFUSAL_TIMEOUT):
             await refused.wait()
     except TimeoutError:
@@ -298,6 +301,16 @@ async def reply(session: AgentSession, text: str) -> bool:
     finally:
         pipeline.off("error", on_error)
     return False
+
+
+async def say_unless_refused(session: AgentSession, text: str) -> bool:
+    """As `say`, of a realtime model that may be giving an answer just now; False when it was not taken."""
+    items = session.agent.chat_context.items
+    before = len(items)
+    taken = await _not_refused(session.pipeline, say(session, text))
+    if not taken:
+        items[before:] = [item for item in items[before:] if not isinstance(item, ChatMessage) or _text(item) != text]
+    return taken
 
 
 async def say(session: AgentSession, text: str) -> bool:

@@ -192,7 +192,7 @@ class VideoSDKDictation(Dictation):
 
         async def speech() -> bool:
             if not _sdk.is_cascade(session):
-                return await _sdk.say(session, text)
+                return await _sdk.say_unless_refused(session, text)
             await _sdk.say_to_the_end(session, text)
             return True
 
@@ -200,7 +200,7 @@ class VideoSDKDictation(Dictation):
         self._echo.begins(text)
         before = conversation.beginnings
         try:
-            said = await conversation.speak(speech, insist=False)
+            said = await conversation.speak(speech, insist=not _sdk.is_cascade(session))
             if said and not _sdk.is_cascade(session):
                 said = await conversation.until(lambda: conversation.beginnings > before, FIRST_ANSWER_TIMEOUT)
             await (conversation.quiet(SENTENCE_TIMEOUT) if self._alone else self._sound_is_over())
