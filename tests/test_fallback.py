@@ -11,10 +11,12 @@ from calltransfer import (
     ConfigurationError,
     DirectTransfer,
     Fallback,
+    Message,
     NotAllowed,
     Outcome,
     Phase,
     StayWithCaller,
+    TakeMessage,
     TransferRequest,
     TransferResult,
     WarmTransfer,
@@ -247,6 +249,25 @@ async def test_a_connection_that_is_being_made_when_the_time_is_over_is_made() -
         caller = await transferred(sandbox, Fallback(WarmTransfer(SUPERVISOR), timeout=timeout))
         assert [Outcome.CONNECTED] == caller.agent.outcomes
         assert SUPERVISOR == await caller.talking_to()
+
+
+async def test_a_message_is_taken_to_its_end_by_a_plan_whose_time_is_over() -> None:
+    """Whoever has begun to leave one is not interrupted because finding nobody took long."""
+    delivered: list[str] = []
+
+    async def deliver(message: Message) -> None:
+        delivered.append(message.text)
+
+    strategy = Fallback(WarmTransfer(SUPERVISOR, ring_timeout=5.0), TakeMessage(deliver), timeout=10.0)
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=None)
+        caller = await call(sandbox, strategy)
+        await caller.say("I want to talk to a human about my refund")
+        await caller.hears("just stop speaking.")
+        await caller.say("this is Anna Miller and I was charged twice for the month of May please call me back")
+        await caller.agent.finished.wait()
+        assert [Outcome.MESSAGE_TAKEN] == caller.agent.outcomes
+        assert ["this is Anna Miller and I was charged twice for the month of May please call me back"] == delivered
 
 
 async def test_the_key_brings_the_caller_back_from_the_middle_of_a_plan() -> None:

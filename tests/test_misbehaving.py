@@ -18,12 +18,13 @@ from calltransfer import (
     LLMSummary,
     Outcome,
     Phase,
+    Policy,
     TransferEvent,
     TransferRequest,
     TransferResult,
 )
 from calltransfer.sandbox import Caller, Sandbox
-from tests.warm import SORRY, SUPERVISOR, call, transferred
+from tests.warm import SORRY, SUPERVISOR, SupervisedAgent, call, transferred
 
 MANAGER = "+14155550188"
 CONNECTED = TransferResult(outcome=Outcome.CONNECTED)
@@ -307,6 +308,20 @@ async def test_a_caller_who_is_moved_by_others_is_with_a_target_or_brought_back(
         assert outcome is finished(caller).outcome
         assert talks_to == await caller.talking_to()
         assert company == (Phase.ROLLED_BACK not in caller.agent.phases)
+
+
+async def test_a_policy_counts_those_whom_others_move() -> None:
+    """Its limit holds for them as for whoever is dialled."""
+
+    async def moves(call: Call, request: TransferRequest) -> Any:
+        async with call.being_moved():
+            pass
+        return DECLINED
+
+    async with Sandbox() as sandbox:
+        caller = await sandbox.call(lambda: SupervisedAgent(Misbehaving(moves), policy=Policy(attempts=1)))
+        assert Outcome.DECLINED is (await caller.agent.transfer("supervisor")).outcome
+        assert Outcome.REFUSED is (await caller.agent.transfer("supervisor")).outcome
 
 
 @pytest.mark.parametrize("how", [{"status": 500}, {"hang": True}, {"body": "[]"}])

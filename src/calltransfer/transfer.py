@@ -89,15 +89,18 @@ class Transfer:
         if self.over:
             raise CallOver("the transfer is over")
 
-    def attempting(self, destination: Destination) -> None:
-        """Something is about to be dialled or forwarded: counts it, once a transfer.
+    def attempting(self, destination: Destination | None) -> None:
+        """Somebody is about to be dialled, or the caller forwarded or moved: counts it, once a transfer.
+
+        Args:
+            destination: Where to; None: that is not known.
 
         Raises:
             NotAllowed: the policy does not allow it.
             CallOver: the transfer has ended.
         """
         self.still_runs()
-        problem = self.policy.problem(destination)
+        problem = self.policy.problem(destination) if destination is not None else None
         if problem is not None:
             raise NotAllowed(f"the destination is not allowed: {problem}")
         if self.tried:

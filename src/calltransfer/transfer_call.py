@@ -112,6 +112,7 @@ class TransferCall(CallWrapper):
 
     @asynccontextmanager
     async def _moved(self) -> AsyncIterator[None]:
+        self._transfer.attempting(None)
         self.report(Phase.CONNECTING, "by other means")
         try:
             async with super().being_moved():

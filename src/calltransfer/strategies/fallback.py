@@ -10,7 +10,7 @@ import attrs
 from typing_extensions import override
 
 from calltransfer.attempt import attempt
-from calltransfer.call import FORWARD_TIMEOUT, Call, Consultation, TransferRequest, TransferStrategy
+from calltransfer.call import FORWARD_TIMEOUT, Call, Consultation, Dictation, TransferRequest, TransferStrategy
 from calltransfer.call_wrapper import CallWrapper
 from calltransfer.destination import Destination
 from calltransfer.errors import ConfigurationError
@@ -85,7 +85,7 @@ class Fallback:
         stop_on: Ends after which the plan stops although it would go on: `{Outcome.DECLINED}`.
         between: What the caller hears when a further attempt begins, in turn, the last one again and again; (): nothing.
         timeout: Seconds for the whole plan; at most 240. What is under way then is given up, and nothing further is
-            tried; a call that is being forwarded or connected comes to its own end first.
+            tried; a call that is being forwarded or connected, and a message that is being left, come to their own end.
 
     Raises:
         ConfigurationError: a value is wrong, at construction.
@@ -206,6 +206,13 @@ class _CallOfPlan(CallWrapper):
         async with super().consult(destination, request, **how) as consultation:
             self._say_that_another_is_tried()
             yield consultation
+
+    @override
+    @asynccontextmanager
+    async def take_down(self, *, done_key: str | None = None) -> AsyncIterator[Dictation]:
+        with self._not_ended_by_the_deadline():
+            async with super().take_down(done_key=done_key) as dictation:
+                yield dictation
 
     async def sentence_is_over(self) -> None:
         """Waits until the caller has heard that somebody else is tried, where they are being told."""
