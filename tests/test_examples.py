@@ -28,6 +28,7 @@ def run(*arguments: str) -> str:
     [
         ("call_transfer.py", ["agent: I am connecting you.", "the caller is talking to the human"]),
         ("call_center_agent.py", ["agent: I am trying once more.", "the caller is talking to the supervisor"]),
+        ("waiting_queue.py", ["caller 3 is talking to the supervisor"]),
         ("sdk_warm_transfer.py", ["the caller is talking to the supervisor"]),
         ("warm_transfer.py", ["the supervisor heard: It is Anna Miller.", "the caller is talking to the supervisor"]),
     ],
@@ -46,6 +47,15 @@ def test_the_rehearsal_of_a_warm_transfer_shows_who_heard_what() -> None:
     assert "I am still trying to reach a supervisor" in caller[2]
     assert "two appointments were missed" in supervisor[1]
     assert "two appointments were missed" not in " ".join(caller)
+
+
+def test_the_rehearsal_of_a_queue_shows_who_heard_what_place() -> None:
+    """Each caller hears their place when they come, and again when it changes; the first hears none."""
+    first, _, second, _, third, _ = run(str(EXAMPLES / "waiting_queue.py"), "--sandbox").splitlines()
+
+    assert "You are number" not in first
+    assert "You are number 1" in second
+    assert third.index("You are number 2") < third.index("You are number 1")
 
 
 @pytest.fixture(scope="module")
