@@ -2,13 +2,14 @@
 
 Two things have to be replaced for the real SDK to run without the cloud: the client of the media servers, and the
 addresses of the platform, which are constants, or made with `https://` in front of whatever one gives. On
-fast-forwarded time, a third: the clocks.
+fast-forwarded time, a third: the clocks. And our own, where a test says what time it is.
 """
 
 import asyncio
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -29,6 +30,7 @@ from videosdk.agents.job import (
     _set_current_job_context,
 )
 
+from calltransfer import schedule
 from calltransfer.sandbox.speech import carries_words
 
 TOKEN = "sandbox-token"  # noqa: S105 # opens nothing
@@ -37,8 +39,10 @@ _HOST = "https://api.videosdk.live"
 
 
 @contextmanager
-def replaced(room_client: Callable[..., Any], base_url: str, *, fast_forward: bool) -> Iterator[None]:
-    """Puts the sandbox under the SDK, for as long as the block lasts."""
+def replaced(
+    room_client: Callable[..., Any], base_url: str, *, fast_forward: bool, now: datetime | None = None
+) -> Iterator[None]:
+    """Puts the sandbox under the SDK, for as long as the block lasts; `now` is what strategies take for the time."""
     with ExitStack() as stack:
         # The SDK writes its token to the environment, where the next session finds it.
         stack.enter_context(patch.dict(os.environ, {"VIDEOSDK_AUTH_TOKEN": TOKEN}))
@@ -54,6 +58,9 @@ def replaced(room_client: Callable[..., Any], base_url: str, *, fast_forward: bo
             stack.enter_context(patch.object(output_stream, "time", _loop_time))
             stack.enter_context(patch.object(background_audio, "_time", SimpleNamespace(monotonic=_loop_time)))
             stack.enter_context(patch.object(aiohttp.connector, "monotonic", _loop_time))
+        if now is not None:
+            began = _loop_time()
+            stack.enter_context(patch.object(schedule, "now", lambda: now + timedelta(seconds=_loop_time() - began)))
         yield
 
 

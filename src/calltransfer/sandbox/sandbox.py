@@ -4,12 +4,14 @@ import asyncio
 import contextvars
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from videosdk.agents import AgentSession, global_event_emitter
 
 from calltransfer.destination import Destination
+from calltransfer.errors import ConfigurationError
 from calltransfer.sandbox import _patches
 from calltransfer.sandbox.caller import Caller
 from calltransfer.sandbox.cloud import Cloud
@@ -46,11 +48,22 @@ class Sandbox:
     Args:
         latency: Seconds that the platform takes to answer a request.
         unknowns: What the platform's documentation leaves open.
+        now: What strategies take for the time when the sandbox is entered, with its time zone; from then on it passes as
+            the loop's does. By default it is this machine's.
+
+    Raises:
+        ConfigurationError: `now` has no time zone.
     """
 
     _active: ClassVar["Sandbox | None"] = None
 
-    def __init__(self, *, latency: float = 0.0, unknowns: Unknowns | None = None) -> None:
+    def __init__(self, *, latency: float = 0.0, unknowns: Unknowns | None = None, now: datetime | None = None) -> None:
+        if now is not None and (not isinstance(now, datetime) or now.utcoffset() is None):
+            raise ConfigurationError(
+                "now= is a moment with its time zone, such as datetime(2026, 12, 24, 3, tzinfo=UTC)"
+            )
+        # In UTC: with a time zone of its own, seconds would be added to the clock on the wall.
+        self._now = now if now is None else now.astimezone(UTC)
         self._latency = latency
         self._unknowns = unknowns or Unknowns()
         self._running: tuple[Cloud, Switchboard] | None = None
@@ -72,6 +85,7 @@ class Sandbox:
             functools.partial(SandboxRoomClient, self._switchboard),
             cloud.base_url,
             fast_forward=self.fast_forward,
+            now=self._now,
         )
         self._replaced.__enter__()
         Sandbox._active = self
