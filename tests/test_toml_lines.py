@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from calltransfer.toml_lines import Path, lines_of
+from calltransfer.routes.toml_lines import Path, lines_of
 
 WRITTEN = '''\
 title = "a # no comment [nor a table]"   # a comment with "quotes" and [brackets]

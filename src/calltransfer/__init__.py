@@ -37,6 +37,7 @@ from calltransfer.errors import (
     PlatformUnreachable,
     RateLimited,
     RequestRefused,
+    RoutesError,
     ServerFault,
 )
 from calltransfer.events import ConsultationIds, Phase, TransferEvent, TransferResult
@@ -44,12 +45,15 @@ from calltransfer.hold import HeldCaller, Hold, HoldMusic, StayWithCaller
 from calltransfer.outcome import Outcome
 from calltransfer.policy import Policy
 from calltransfer.route import Route
+from calltransfer.routes import Routes
+from calltransfer.schedule import Schedule
 from calltransfer.strategies.bridge import direct_or_bridge
 from calltransfer.strategies.choose import Choose
 from calltransfer.strategies.combining import Combining
 from calltransfer.strategies.direct import DirectTransfer
 from calltransfer.strategies.fallback import Fallback
 from calltransfer.strategies.limit import Limit
+from calltransfer.strategies.open_hours import OpenHours
 from calltransfer.strategies.ring_group import RingGroup
 from calltransfer.strategies.take_message import Message, TakeMessage
 from calltransfer.strategies.warm import WarmTransfer
@@ -100,6 +104,7 @@ __all__ = [
     "NotAllowed",
     "NotAuthorised",
     "NotFound",
+    "OpenHours",
     "Outcome",
     "Phase",
     "Platform",
@@ -112,7 +117,10 @@ __all__ = [
     "Response",
     "RingGroup",
     "Route",
+    "Routes",
+    "RoutesError",
     "Sandbox",
+    "Schedule",
     "ServerFault",
     "StayWithCaller",
     "Summary",

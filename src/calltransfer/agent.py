@@ -19,6 +19,7 @@ from calltransfer.masking import masked_text, shown
 from calltransfer.outcome import Outcome
 from calltransfer.policy import Policy
 from calltransfer.route import WITHDRAW, Route
+from calltransfer.routes import Routes
 from calltransfer.strategies.combining import destinations_of, leaves, problems_of
 from calltransfer.timeline import described
 from calltransfer.transfer import Transfer
@@ -77,11 +78,12 @@ class TransferMixin(_Agent):
 
     Args:
         instructions: What the agent is told to be; a section on transferring is added.
-        transfers: The routes, or one bare strategy, which becomes the route "human".
+        transfers: The routes, such as those of `Routes.from_toml()`, or one bare strategy, which becomes the route "human".
         platform: Where the call is; by default a `VideoSDKPlatform` that takes all it needs from the environment and
             the agent's own session.
         wording: The words for the model and the caller, where they should be others.
-        policy: What may be called, and how often; by default ten attempts on a call and four within a minute.
+        policy: What may be called, and how often; by default that of `transfers`, where it is a `Routes` that has one,
+            and otherwise ten attempts on a call and four within a minute. It takes the place of that of `transfers`.
         **arguments: What else `Agent` takes: `tools`, `agent_id`, ...
 
     Raises:
@@ -128,7 +130,7 @@ class TransferMixin(_Agent):
         self.__routes = _checked_routes(transfers)
         self.__platform = VideoSDKPlatform() if platform is None else platform
         self.__wording = Wording() if wording is None else wording
-        self.__policy = Policy() if policy is None else policy
+        self.__policy = policy or (transfers.policy if isinstance(transfers, Routes) else None) or Policy()
         _hold_to_policy(self.__routes, self.__policy)
         _warn_of_problems(self.__routes, self.__platform)
         routes = "\n".join(f"- {route.name}: {route.when}" for route in self.__routes.values())

@@ -5,7 +5,8 @@ found when the agent is built, and for the platform's answers, which a strategy 
 
     CallTransferError
     ├── ConfigurationError (also a ValueError)
-    │   └── DestinationError
+    │   ├── DestinationError
+    │   └── RoutesError
     ├── NoTextModel
     ├── NoConsultation
     ├── NoDictation
@@ -23,6 +24,8 @@ found when the agent is built, and for the platform's answers, which a strategy 
             └── ServerFault
 """
 
+from collections.abc import Iterable
+
 
 class CallTransferError(Exception):
     """Everything that calltransfer raises on purpose."""
@@ -34,6 +37,22 @@ class ConfigurationError(CallTransferError, ValueError):
 
 class DestinationError(ConfigurationError):
     """An address is not one that can be dialled, or not one that may be."""
+
+
+class RoutesError(ConfigurationError):
+    """What is written in a plan is wrong.
+
+    Attributes:
+        mistakes: All of them, a line each: the file and the line in it where they are known, which key, what is wrong with
+            it, and what would be right. Numbers are masked, and nothing from the environment is in them.
+    """
+
+    def __init__(self, mistakes: Iterable[str]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__(self.mistakes)
+
+    def __str__(self) -> str:
+        return "\n".join(self.mistakes)
 
 
 class ConfigurationWarning(UserWarning):
