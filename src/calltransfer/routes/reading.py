@@ -17,7 +17,7 @@ from calltransfer.route import Route
 from calltransfer.routes.document import WRONG, Document
 from calltransfer.routes.importing import REFERENCE, imported
 from calltransfer.routes.kinds import EXAMPLES, KINDS, PLACEHOLDER, PLACEHOLDERS, Kind, kind_of
-from calltransfer.routes.mistakes import right, spelt
+from calltransfer.routes.mistakes import right
 from calltransfer.routes.targets import Targets
 from calltransfer.routes.toml_lines import Path
 from calltransfer.schedule import Schedule, checked_exceptions, checked_time_zone, checked_week
@@ -140,7 +140,7 @@ class Reader:
             return self._made(KINDS[name], rest, path, beside=beside)
         if isinstance(name, str) and REFERENCE.fullmatch(name):
             found = imported(name, self._noting(at))
-            return WRONG if found is None else self._of_your_own(found, rest, path, beside)
+            return WRONG if found is None else self._of_your_own(found, rest, path, beside, at)
         for key in rest:
             self._note((*path, key), "is of no use here: the strategy is one that is named, and has its own keys")
         return self._strategy(name, at)
@@ -148,7 +148,7 @@ class Reader:
     def _of_name(self, name: str, path: Path) -> Any:
         if REFERENCE.fullmatch(name):
             found = imported(name, self._noting(path))
-            return WRONG if found is None else self._of_your_own(found, {}, path, ())
+            return WRONG if found is None else self._of_your_own(found, {}, path, (), path)
         named = self._document.tables.get("strategies", {})
         if not isinstance(named, dict) or name not in named:
             return self._no_strategy(name, path, named)
@@ -177,24 +177,28 @@ class Reader:
         otherwise = f"there are {', '.join(sorted(KINDS))}, and what you name under [strategies]"
         return self._note(path, f"there is no strategy {shown(name)}; {right(name, known, otherwise)}")
 
-    def _of_your_own(self, found: Any, table: dict[str, Any], path: Path, beside: Collection[str]) -> Any:
+    def _of_your_own(
+        self, found: Any, table: dict[str, Any], path: Path, beside: Collection[str], named_at: Path
+    ) -> Any:
         """A strategy of the author's: one that is ready, or a class or function that makes one."""
         if not inspect.isclass(found) and not inspect.isroutine(found):
             for key in table:
                 self._note(
                     (*path, key), "is of no use beside a strategy that is ready; name its class to give it values"
                 )
-            return self._checked(lambda: checked_strategy(found, "it"), path)
+            return self._checked(lambda: checked_strategy(found, "it"), named_at)
         try:
             kind = kind_of(found)
         except ValueError:  # a built-in one may not say what it takes
-            return self._note(path, "is neither a strategy, nor a class or function of yours that makes one")
+            return self._note(named_at, "is neither a strategy, nor a class or function of yours that makes one")
         made = self._made(kind, table, path, beside=beside)
-        return WRONG if made is WRONG else self._checked(lambda: checked_strategy(made, "it"), path)
+        return WRONG if made is WRONG else self._checked(lambda: checked_strategy(made, "it"), named_at)
 
     def _strategies(self, value: Any, path: Path) -> Any:
         if isinstance(value, str | dict):
             value = [value]
+        if value == []:
+            return self._note(path, f"is empty; name what is to be tried, such as {EXAMPLES['try']}")
         if not isinstance(value, list):
             return self._note(path, f"is a list of strategies, each {_A_STRATEGY}, not {shown(value)}")
         found = [self._strategy(each, (*path, position)) for position, each in enumerate(value)]
@@ -275,7 +279,10 @@ class Reader:
                 for day, hours in days.items() if isinstance(days, dict) else ():
                     if hours is not WRONG:
                         self._checked(functools.partial(check, {day: hours}), (*path, name, day))
-        return WRONG if len(self._mistakes) > before else self._made(kind_of(Schedule), table, path)
+        if len(self._mistakes) == before:
+            return self._made(kind_of(Schedule), table, path)
+        self._check_keys(kind_of(Schedule), table, path)
+        return WRONG
 
     def _made(self, kind: Kind, table: Any, path: Path, *, beside: Collection[str] = ()) -> Any:
         """What `kind` makes of a table; `beside`: keys that are somebody else's."""
@@ -287,16 +294,11 @@ class Reader:
             )
         before = len(self._mistakes)
         arguments: dict[str, Any] = {}
-        for key, value in table.items():
-            parameter = kind.keys.get(key)
-            if parameter is None:
-                self._unknown((*path, key), key, [*kind.keys, *beside])
-            elif value is not WRONG:
-                read = self._values.get(parameter)
-                arguments[parameter] = read(value, (*path, key)) if read is not None else value
+        self._check_keys(kind, table, path, beside)
         for key, parameter in kind.keys.items():
-            if parameter in kind.required and key not in table:
-                self._missing(path, key)
+            if table.get(key, WRONG) is not WRONG:
+                read = self._values.get(parameter)
+                arguments[parameter] = read(table[key], (*path, key)) if read is not None else table[key]
         known = {name: value for name, value in arguments.items() if value is not WRONG}
         whole: Exception | None = None
         if kind.required <= known.keys():
@@ -308,6 +310,14 @@ class Reader:
                 return made if len(self._mistakes) == before and len(known) == len(table) else WRONG
         self._each(kind, known, path, whole)
         return WRONG
+
+    def _check_keys(self, kind: Kind, table: Mapping[str, Any], path: Path, beside: Collection[str] = ()) -> None:
+        for key in table:
+            if key not in kind.keys:
+                self._unknown((*path, key), key, [*kind.keys, *beside])
+        for key, parameter in kind.keys.items():
+            if parameter in kind.required and key not in table:
+                self._missing(path, key)
 
     def _each(self, kind: Kind, known: Mapping[str, Any], path: Path, whole: Exception | None) -> None:
         """Tries each value for itself, to learn which is wrong; `whole`: what all of them together have raised."""

@@ -69,18 +69,16 @@ class Targets:
         destination = None
         if address is not None:
             destination = self._made(address, allowing, at, known["to"])
-        for key in options.keys() - allowing.keys():
+        for key in [key for key in options if key not in allowing]:
             # Each for itself, beside an address that is right, so that all that is wrong is said at once.
             self._made("+14155550123", {key: options[key]}, (*path, key), known[key])
-        if destination is None or len(self._mistakes) > before or len(known) < len(fields):
-            return WRONG
-        problem = self._policy.problem(destination) if self._policy is not None else None
+        problem = self._policy.problem(destination) if destination is not None and self._policy is not None else None
         if problem is not None:
             self._mistakes.note(
-                at, f"{destination} is not allowed: {problem}; allow it in [policy], or call somebody else"
+                at, f"'{destination}' is not allowed: {problem}; allow it in [policy], or call somebody else"
             )
-            return WRONG
-        return Destination(address, **options)
+        right_so_far = len(self._mistakes) == before and len(known) == len(fields)
+        return Destination(address, **options) if right_so_far and address is not None else WRONG
 
     def _made(self, address: Any, options: dict[str, Any], path: Path, written: Any) -> Destination | None:
         try:
