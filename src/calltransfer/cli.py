@@ -1,6 +1,8 @@
-"""The command line: `calltransfer demo`."""
+"""The command line: `calltransfer demo` and `calltransfer check`."""
 
 import asyncio
+import pathlib
+import sys
 
 try:
     import click
@@ -34,3 +36,47 @@ def demo(*, fast: bool) -> None:
 
     with asyncio.Runner(loop_factory=FastForwardLoop if fast else None) as runner:
         runner.run(show(Console(highlight=False)))
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=pathlib.Path))
+@click.option("--offline", is_flag=True, help="Do not ask the platform, whatever the environment has.")
+@click.option("--caller-id", metavar="NUMBER", help="The number that targets see; by default VIDEOSDK_CALLER_ID.")
+@click.option("--routing-rule", metavar="ID", help="The rule they are dialled by; by default VIDEOSDK_ROUTING_RULE.")
+@click.option(
+    "--gateway", metavar="ID", help="The gateway they are dialled through instead; by default VIDEOSDK_GATEWAY."
+)
+@click.option("--base-url", metavar="URL", help="Where the platform is.")
+def check(
+    file: pathlib.Path,
+    *,
+    offline: bool,
+    caller_id: str | None,
+    routing_rule: str | None,
+    gateway: str | None,
+    base_url: str | None,
+) -> None:
+    """Check a plan: the routes in FILE, and whether the platform is set up for them.
+
+    Prints every mistake in it, with its line and what would be right; otherwise the plan as a tree. With
+    VIDEOSDK_AUTH_TOKEN, or VIDEOSDK_API_KEY and VIDEOSDK_SECRET_KEY, in the environment it then asks the platform whether
+    token, caller ID and routing rule are good for it; nothing is changed there, and nobody is called. The exit status is
+    1 if anything is wrong.
+    """
+    from calltransfer.checking import checked
+
+    if routing_rule and gateway:
+        raise click.UsageError("--routing-rule and --gateway: a target is dialled by one or the other")
+    # As the interpreter itself has it for a script: what a plan names is looked for where the command is run.
+    sys.path.insert(0, str(pathlib.Path.cwd()))
+    console = Console(highlight=False, soft_wrap=True)
+    good = checked(
+        file,
+        console,
+        offline=offline,
+        caller_id=caller_id,
+        routing_rule=routing_rule,
+        gateway=gateway,
+        base_url=base_url,
+    )
+    sys.exit(0 if good else 1)

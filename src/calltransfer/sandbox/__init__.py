@@ -1,5 +1,6 @@
 """The phone world on this machine: everything but the agent, so that a transfer can be tried without a phone."""
 
+from calltransfer.sandbox.account import Account
 from calltransfer.sandbox.caller import Caller
 from calltransfer.sandbox.clock import FastForwardLoop, NothingToWaitFor
 from calltransfer.sandbox.hearing import Heard
@@ -15,6 +16,7 @@ from calltransfer.sandbox.unknowns import Trouble, Unknowns
 __all__ = [
     "KINDS",
     "LEG_STATES",
+    "Account",
     "Caller",
     "Calls",
     "Ears",

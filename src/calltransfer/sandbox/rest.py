@@ -9,10 +9,9 @@ from typing import Any
 import attrs
 from aiohttp import web
 
+from calltransfer.sandbox.account import PAGE, Account
 from calltransfer.sandbox.leg import Leg
 from calltransfer.sandbox.network import Network, Refused, Room
-
-PAGE = 10
 
 _LOOK_AGAIN = 1.0
 
@@ -78,6 +77,7 @@ class RestServer:
 
     def __init__(self, network: Network) -> None:
         self.network = network
+        self.account = Account()
         self.latency = 0.0
         self.faults: list[Fault] = []
         self.requests: list[Request] = []
@@ -103,6 +103,7 @@ class RestServer:
                 web.post("/v2/recordings/participant/merge", self._merge),
                 web.post("/v2/recordings/participant/{action:(track/)?(start|stop)}", self._record),
                 web.post("/v2/sessions/{id}/agent-analytics", self._analytics),
+                *self.account.pages,
             ]
         )
         self._runner = web.AppRunner(app, keepalive_timeout=self.network.unknowns.keep_alive, shutdown_timeout=0.1)

@@ -13,6 +13,7 @@ from videosdk.agents import AgentSession, global_event_emitter
 from calltransfer.destination import Destination
 from calltransfer.errors import ConfigurationError
 from calltransfer.sandbox import _patches
+from calltransfer.sandbox.account import Account
 from calltransfer.sandbox.caller import Caller
 from calltransfer.sandbox.cloud import Cloud
 from calltransfer.sandbox.models import Ears, Script, Step, rebuilt_models_follow
@@ -130,6 +131,11 @@ class Sandbox:
     def fast_forward(self) -> bool:
         """Whether time passes at once."""
         return self._cloud.fast_forward
+
+    @property
+    def account(self) -> Account:
+        """What is set up at the platform: nothing, until a test says otherwise. Dialling does not ask for it."""
+        return self._cloud.server.account
 
     @property
     def requests(self) -> list[Request]:

@@ -10,7 +10,7 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
 
@@ -108,17 +108,34 @@ class VideoSDKAPI:
         query = {"roomId": room_id}
         if session_id is not None:
             query["sessionId"] = session_id
+        async for document in self.documents("/v2/sip/call", query):
+            leg = parsed_leg(document)
+            if leg is not None:
+                yield leg
+
+    async def documents(self, path: str, query: Mapping[str, str] = MappingProxyType({})) -> AsyncIterator[Any]:
+        """Reads a list of the platform's, on however many pages it is; what is on them is not checked.
+
+        Raises:
+            PlatformError: the platform could not say.
+        """
         for page in range(1, _MOST_PAGES + 1):
-            answer = await self._get("/v2/sip/call", {**query, "page": str(page)}, READ_TIMEOUT)
+            answer = await self._get(path, {**query, "page": str(page)}, READ_TIMEOUT)
             found = answer.get("data")
             documents = found if isinstance(found, list) else []
             for document in documents:
-                leg = parsed_leg(document)
-                if leg is not None:
-                    yield leg
+                yield document
             if not documents or page >= _last_page(answer):
                 return
-        logger.warning("room has more than %d pages of calls; the rest was not read", _MOST_PAGES)
+        logger.warning("%s has more than %d pages; the rest was not read", path, _MOST_PAGES)
+
+    async def document(self, path: str, query: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+        """Reads one document of the platform's; what is in it is not checked.
+
+        Raises:
+            PlatformError: the platform could not say; `NotFound` if there is no such thing.
+        """
+        return await self._get(path, query, READ_TIMEOUT)
 
     async def transfer(self, leg_id: str, destination: Destination, *, play_dialtone: bool = False) -> None:
         """Asks for a leg to be forwarded (SIP REFER). Returning means only that the platform said it will.

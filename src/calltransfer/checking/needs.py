@@ -1,0 +1,235 @@
+"""What a plan needs of the platform, and what it is run with; no I/O but the environment."""
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
+from typing import Any, Final, Self
+
+import attrs
+import jwt
+from typing_extensions import override
+
+from calltransfer.briefing import Gate
+from calltransfer.call import Call, Platform
+from calltransfer.destination import Destination, checked_caller_id
+from calltransfer.errors import DestinationError, NoLiveCall
+from calltransfer.route import Route
+from calltransfer.strategies.combining import leaves, problems_of
+from calltransfer.strategies.warm import WarmTransfer
+from calltransfer.videosdk.api import BASE_URL
+
+_MINTED_FOR: Final = 300
+
+
+class Verdict(StrEnum):
+    """What came of a question."""
+
+    OK = "ok"
+    PROBLEM = "problem"
+    UNKNOWN = "unknown"
+    """It could not be asked, or the platform does not say."""
+
+
+@attrs.frozen
+class Finding:
+    """One answer.
+
+    Attributes:
+        verdict: Whether it is good for the plan.
+        about: What it is about.
+        detail: What was found, and what to do about it; nothing private in it.
+    """
+
+    verdict: Verdict
+    about: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.verdict.value:<8} {self.about}: {self.detail}"
+
+
+@attrs.frozen(kw_only=True)
+class SetUp:
+    """What a plan is run with, from options and the environment.
+
+    Attributes:
+        token: The token; None: there is none, and none can be signed.
+        base_url: Where the platform is.
+        caller_id: The number that targets see.
+        routing_rule: The rule they are dialled by.
+        gateway: The gateway they are dialled through instead.
+    """
+
+    token: str | None = attrs.field(default=None, repr=False)
+    base_url: str = BASE_URL
+    caller_id: str | None = attrs.field(default=None, repr=False)
+    routing_rule: str | None = None
+    gateway: str | None = None
+
+    @classmethod
+    def of(cls, *, caller_id: str | None, routing_rule: str | None, gateway: str | None, base_url: str | None) -> Self:
+        """What was given, and what the environment says where nothing was; a platform object does the same."""
+        environment = {
+            name: os.environ.get(f"VIDEOSDK_{name}") or None for name in ("ROUTING_RULE", "GATEWAY", "CALLER_ID")
+        }
+        if not routing_rule and not gateway:
+            routing_rule = environment["ROUTING_RULE"]
+            gateway = None if routing_rule else environment["GATEWAY"]
+        return cls(
+            token=_token(),
+            base_url=base_url or BASE_URL,
+            caller_id=caller_id or environment["CALLER_ID"],
+            routing_rule=routing_rule,
+            gateway=gateway,
+        )
+
+    @property
+    def says_something(self) -> bool:
+        """Whether anything is known of it: otherwise it may all be in the program's code."""
+        return any((self.token, self.caller_id, self.routing_rule, self.gateway))
+
+    @property
+    def line(self) -> str:
+        """What targets are dialled by, as it is called in a finding."""
+        return f"routing rule {self.routing_rule}" if self.routing_rule else f"gateway {self.gateway}"
+
+
+@attrs.frozen
+class Needs:
+    """What a plan needs of the platform.
+
+    Attributes:
+        dialled: Every target that is dialled: the route, and the destination where it is fixed.
+        by_key: The routes in which a target may answer by key.
+        by_key_alone: Those in which they can answer by key only.
+        return_by_key: Those in which the caller comes back to the agent by key.
+    """
+
+    dialled: tuple[tuple[str, Destination | None], ...]
+    by_key: tuple[str, ...]
+    by_key_alone: tuple[str, ...]
+    return_by_key: tuple[str, ...]
+
+    @classmethod
+    def of(cls, routes: Sequence[Route]) -> Self:
+        """What these routes need."""
+        dialled, gates, returning = [], [], []
+        for route in routes:
+            asked = _Asked()
+            problems_of(route.strategy, asked)
+            dialled += [(route.name, destination) for destination in asked.destinations]
+            for leaf in leaves(route.strategy):
+                if isinstance(leaf, WarmTransfer):
+                    gates.append((route.name, leaf.briefing.gate))
+                    returning += [route.name] if leaf.hold.return_key is not None else []
+        return cls(
+            # Each once, although the same address may be there again with another caller ID.
+            tuple({(name, id(destination)): (name, destination) for name, destination in dialled}.values()),
+            _names(name for name, gate in gates if gate is not Gate.ANNOUNCE_ONLY),
+            _names(name for name, gate in gates if gate is Gate.KEYS_ONLY),
+            _names(returning),
+        )
+
+    @property
+    def routes_that_dial(self) -> str:
+        """Their names, in a sentence."""
+        return listed(name for name, _ in self.dialled)
+
+    def caller_ids(self, own: str | None) -> dict[str, str]:
+        """Every number that targets see, with what it is for."""
+        found = {} if own is None else {own: "caller ID"}
+        for name, destination in self.dialled:
+            if destination is not None and destination.caller_id is not None:
+                found.setdefault(destination.caller_id, f"caller ID of a target of '{name}'")
+        return found
+
+
+def unasked(needs: Needs, set_up: SetUp) -> Iterator[Finding]:
+    """What can be found without asking the platform: what a plan needs and nobody has given."""
+    if not needs.dialled:
+        yield Finding(Verdict.OK, "caller ID and routing rule", "not needed, as nobody is dialled")
+        return
+    without = listed(name for name, to in needs.dialled if to is None or to.caller_id is None)
+    if set_up.caller_id is None and without:
+        yield problem(
+            "caller ID",
+            f"targets are dialled in {without}, and there is none to show them; set VIDEOSDK_CALLER_ID, or give --caller-id, "
+            "or a caller_id with the target: a number of the account",
+        )
+    if not set_up.routing_rule and not set_up.gateway:
+        yield problem(
+            "routing rule",
+            f"targets are dialled in {needs.routes_that_dial}, and there is none to dial them by; set VIDEOSDK_ROUTING_RULE "
+            "or VIDEOSDK_GATEWAY, or give --routing-rule or --gateway",
+        )
+    if set_up.caller_id is not None:
+        try:
+            checked_caller_id(set_up.caller_id)
+        except DestinationError as error:
+            yield problem("caller ID", str(error).removeprefix("caller_id=: "))
+    for name, destination in needs.dialled:
+        if destination is not None and destination.is_sip:
+            yield problem(
+                f"'{name}'",
+                f"'{destination}' cannot be dialled: the platform dials phone numbers; use direct, which forwards",
+            )
+        if destination is not None and destination.extension and set_up.routing_rule:
+            yield problem(
+                f"'{name}'",
+                "the platform does not press an extension when it dials by a routing rule; dial through a gateway instead",
+            )
+
+
+class _Asked(Platform):
+    """Stands in for a platform, to learn whom a strategy would dial."""
+
+    def __init__(self) -> None:
+        self.destinations: list[Destination | None] = []
+
+    @override
+    def call_of(self, session: Any) -> Call:
+        raise NoLiveCall("there is no call")
+
+    @override
+    def dialling_problems(self, destination: Destination | None) -> Sequence[str]:
+        self.destinations.append(destination)
+        return ()
+
+
+def _token() -> str | None:
+    """That of the environment, or one signed with its key and secret."""
+    token = os.environ.get("VIDEOSDK_AUTH_TOKEN")
+    key, secret = os.environ.get("VIDEOSDK_API_KEY"), os.environ.get("VIDEOSDK_SECRET_KEY")
+    if token or not key or not secret:
+        return token or None
+    now = int(time.time())
+    claims = {"apikey": key, "permissions": ["allow_join"], "version": 2, "iat": now, "exp": now + _MINTED_FOR}
+    return jwt.encode(claims, secret, algorithm="HS256")
+
+
+def e164(number: str | None) -> str | None:
+    """A number as the platform has it; None if it is none."""
+    try:
+        return None if number is None else checked_caller_id(number)
+    except DestinationError:
+        return None  # which has been said
+
+
+def _names(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in a sentence, each once."""
+    return ", ".join(f"'{name}'" for name in dict.fromkeys(names))
+
+
+def ok(about: str, detail: str) -> Finding:
+    """Something is good for the plan."""
+    return Finding(Verdict.OK, about, detail)
+
+
+def problem(about: str, detail: str) -> Finding:
+    """Something is not."""
+    return Finding(Verdict.PROBLEM, about, detail)

@@ -1,0 +1,135 @@
+"""A plan as a tree: what each strategy in it does, to whom, and how long it may take. Numbers are masked."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+from rich.text import Text
+from rich.tree import Tree
+
+from calltransfer.briefing import Briefing, Gate
+from calltransfer.call import KnowsDestinations, TransferStrategy
+from calltransfer.destination import Destination
+from calltransfer.hold import Hold, HoldMusic, StayWithCaller
+from calltransfer.policy import Policy
+from calltransfer.routes import Routes
+from calltransfer.routes.kinds import KINDS
+from calltransfer.schedule import Schedule
+from calltransfer.strategies.combining import Combining
+from calltransfer.strategies.direct import DirectTransfer
+from calltransfer.strategies.fallback import Fallback
+from calltransfer.strategies.open_hours import OpenHours
+from calltransfer.strategies.ring_group import RingGroup
+from calltransfer.strategies.warm import WarmTransfer
+
+_NAMES = {kind.make: name for name, kind in KINDS.items()} | {RingGroup: "ring_group"}
+
+
+def tree_of(routes: Routes, title: str) -> Tree:
+    """Returns the plan as a tree to be printed."""
+    tree = Tree(Text(title, style="bold"))
+    tree.add(Text(_policy(routes.policy)))
+    for route in routes:
+        branch = tree.add(Text.assemble((route.name, "bold cyan"), f": when {route.when}"))
+        _add(branch, route.strategy, "")
+    return tree
+
+
+def _add(tree: Tree, strategy: TransferStrategy, label: str) -> None:
+    does = ", ".join(_does(strategy))
+    branch = tree.add(
+        Text.assemble((f"{label}: " if label else "", "dim"), (_name(strategy), "green"), f" {does}".rstrip())
+    )
+    if isinstance(strategy, RingGroup):
+        for target in strategy.targets:
+            branch.add(Text(_target(target)))
+    elif isinstance(strategy, Combining):
+        for part, inside in strategy.parts.items():
+            _add(branch, inside, part)
+
+
+def _name(strategy: TransferStrategy) -> str:
+    return _NAMES.get(type(strategy), type(strategy).__name__)
+
+
+def _does(strategy: TransferStrategy) -> Iterator[str]:
+    """What a strategy does, in a few words each."""
+    match strategy:
+        case DirectTransfer():
+            yield f"to {_target(strategy.to) if strategy.to is not None else 'VIDEOSDK_CALL_TRANSFER_TO'}"
+            yield f"followed for {strategy.timeout:g} s"
+        case WarmTransfer():
+            yield f"to {_target(strategy.to)}"
+            yield from _consultation(strategy)
+        case RingGroup():
+            yield "whoever says yes first"
+            yield from _consultation(strategy.warm)
+        case Fallback():
+            yield f"one after the other, for {strategy.timeout:g} s in all"
+            if strategy.stop_on:
+                yield f"not after {' or '.join(sorted(outcome.value for outcome in strategy.stop_on))}"
+        case OpenHours():
+            yield _hours(strategy.schedule)
+            if strategy.outside is None:
+                yield "refused outside"
+        case _:
+            if isinstance(strategy, KnowsDestinations):
+                yield from (f"to {destination}" for destination in strategy.fixed_destinations())
+            yield from _numbers_of(strategy)
+
+
+def _consultation(warm: WarmTransfer) -> Iterator[str]:
+    yield f"rings {warm.ring_timeout:g} s"
+    yield f"{_answers(warm.briefing)} within {warm.decision_timeout:g} s"
+    yield f"connected within {warm.connect_timeout:g} s"
+    yield _hold(warm.hold)
+
+
+def _answers(briefing: Briefing) -> str:
+    keys = f"{briefing.accept_key} or {briefing.decline_key}"
+    return {
+        Gate.VOICE_OR_KEY: f"answer by voice or key {keys}",
+        Gate.KEYS_ONLY: f"answer by key {keys}",
+        Gate.ANNOUNCE_ONLY: "told and not asked,",
+    }[briefing.gate]
+
+
+def _hold(hold: Hold) -> str:
+    back = "" if hold.return_key is None else f", {hold.return_key} brings the caller back"
+    match hold:
+        case StayWithCaller():
+            return f"the agent stays with the caller until the yes{back}"
+        case HoldMusic():
+            return f"music with a word every {hold.every:g} s{back}"
+    return f"on hold with {type(hold).__name__}{back}"
+
+
+def _target(target: Any) -> str:
+    if not isinstance(target, Destination):
+        return f"whom {getattr(target, '__name__', type(target).__name__)} finds"
+    carries = f" with {', '.join(target.only_dialled)}" if target.only_dialled else ""
+    return f"{target}{carries}"
+
+
+def _hours(schedule: Schedule) -> str:
+    week = "; ".join(f"{days} {hours}" for days, hours in schedule.weekly.items()) or "never"
+    exceptions = f", except {len(schedule.exceptions)} days" if schedule.exceptions else ""
+    return f"{week} in {schedule.time_zone}{exceptions}"
+
+
+def _numbers_of(strategy: TransferStrategy) -> Iterator[str]:
+    """The limits and deadlines of a strategy that is not ours."""
+    kind: Any = type(strategy)
+    if attrs.has(kind):
+        for field in attrs.fields(kind):
+            value = getattr(strategy, field.name)
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                yield f"{field.name} = {value:g}"
+
+
+def _policy(policy: Policy | None) -> str:
+    if policy is None:
+        return "policy: the default, or that of the agent"
+    where = f"numbers of {', '.join(sorted(policy.countries))}" if policy.countries is not None else "any country"
+    hosts = f", SIP hosts {', '.join(sorted(policy.sip_hosts))}" if policy.sip_hosts is not None else ""
+    return f"policy: {where}{hosts}, {policy.attempts} attempts a call, {policy.attempts_per_minute} a minute"

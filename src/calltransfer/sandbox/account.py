@@ -1,0 +1,84 @@
+"""What a customer has set up at the platform: routing rules, gateways and numbers, and the pages that list them."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+from aiohttp import web
+
+PAGE = 10
+
+
+@attrs.define
+class Account:
+    """What is set up at the platform; a test fills it in. Documents are as the platform gives them.
+
+    Attributes:
+        routing_rules: By id.
+        gateways: By id; each says whether it is "inbound" or "outbound".
+        numbers: The phone numbers, in E.164.
+    """
+
+    routing_rules: dict[str, dict[str, Any]] = attrs.field(factory=dict)
+    gateways: dict[str, dict[str, Any]] = attrs.field(factory=dict)
+    numbers: list[str] = attrs.field(factory=list)
+
+    def routing_rule(
+        self,
+        rule_id: str,
+        *,
+        numbers: Iterable[str] = (),
+        type: str = "outbound",  # noqa: A002 # the platform's word
+        dtmf: bool | None = True,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Sets up a routing rule; `dtmf` None: it does not say."""
+        rule = {"id": rule_id, "name": f"rule {rule_id}", "type": type, "phoneNumbers": [*numbers]}
+        self.routing_rules[rule_id] = {
+            **rule,
+            "headers": dict(headers or {}),
+            **({} if dtmf is None else {"dtmf": dtmf}),
+        }
+
+    def gateway(
+        self, gateway_id: str, *, numbers: Iterable[str] = (), direction: str = "outbound", dtmf: bool = True
+    ) -> None:
+        """Sets up a gateway."""
+        gateway = {"id": gateway_id, "name": f"gateway {gateway_id}", "numbers": [*numbers], "enableDtmf": dtmf}
+        self.gateways[gateway_id] = {**gateway, "direction": direction}
+
+    @property
+    def pages(self) -> list[web.RouteDef]:
+        """What serves it."""
+        return [
+            web.get("/v2/sip/routing-rule", self._list_rules),
+            web.get("/v2/sip/routing-rule/{id}", self._rule),
+            web.get("/v2/sip/{direction:inbound|outbound}-gateways/{id}", self._gateway),
+            web.get("/v2/sip/phone-numbers", self._list_numbers),
+        ]
+
+    async def _list_rules(self, request: web.Request) -> web.Response:
+        return _listed([*self.routing_rules.values()], request)
+
+    async def _rule(self, request: web.Request) -> web.Response:
+        return _one(self.routing_rules.get(request.match_info["id"]))
+
+    async def _gateway(self, request: web.Request) -> web.Response:
+        found = self.gateways.get(request.match_info["id"], {})
+        return _one(found if found.get("direction") == request.match_info["direction"] else None)
+
+    async def _list_numbers(self, request: web.Request) -> web.Response:
+        return _listed([{"id": f"pn_{number[1:]}", "phoneNumber": number} for number in self.numbers], request)
+
+
+def _one(document: dict[str, Any] | None) -> web.Response:
+    if document is None:
+        return web.json_response({"message": "not found"}, status=404)
+    return web.json_response(document)
+
+
+def _listed(documents: list[dict[str, Any]], request: web.Request) -> web.Response:
+    page = int(request.query.get("page", 1))
+    last = max(1, -(-len(documents) // PAGE))
+    info = {"currentPage": page, "perPage": PAGE, "lastPage": last, "total": len(documents)}
+    return web.json_response({"pageInfo": info, "data": documents[(page - 1) * PAGE : page * PAGE]})
