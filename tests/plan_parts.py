@@ -4,7 +4,17 @@ from typing import Any
 
 import attrs
 
-from calltransfer import Call, DirectTransfer, ExtractiveSummary, HoldMusic, Outcome, TransferRequest, TransferResult
+from calltransfer import (
+    Call,
+    Destination,
+    DirectTransfer,
+    ExtractiveSummary,
+    HeldCaller,
+    HoldMusic,
+    Outcome,
+    TransferRequest,
+    TransferResult,
+)
 from calltransfer.strategies.target import checked_target
 
 SILENCE_IS_GOLDEN = HoldMusic(reassurance=())
@@ -38,3 +48,28 @@ def find(call: Call, request: TransferRequest) -> str | None:
 
 def takes_nothing() -> None:
     """Is no function that finds a destination."""
+
+
+class Plain:
+    """A strategy that is no attrs class."""
+
+    async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
+        """Refuses."""
+        return TransferResult(outcome=Outcome.REFUSED)
+
+    def fixed_destinations(self) -> list[Destination]:
+        """Where it would transfer to."""
+        return [Destination("+14155550199")]
+
+
+class Whistling:
+    """A hold of an author's own."""
+
+    return_key = "*"
+    at_once = True
+
+    async def entertain(self, caller: HeldCaller) -> None:
+        """Whistles."""
+
+
+WHISTLING = Whistling()

@@ -379,7 +379,10 @@ strategy = "tests.plan_parts:NO_STRATEGY"
     ("table", "message"),
     [
         ("strategy = 3", "2: routes.billing.strategy: is a strategy: a name of [strategies], or a table such as"),
-        ('strategy = "wram"', "2: routes.billing.strategy: there is no strategy 'wram'; did you mean 'warm'?"),
+        (
+            f'strategy = "wram"\nto = "{BILLING}"',
+            "2: routes.billing.strategy: there is no strategy 'wram'; did you mean 'warm'?",
+        ),
         (
             'strategy = "fallback"\ntry = []',
             "3: routes.billing.try: is empty; name what is to be tried, such as try = ",
@@ -702,6 +705,17 @@ def test_only_routes_are_routes(wrong: Any) -> None:
         Routes(wrong)
     with pytest.raises(ConfigurationError, match="policy= takes a Policy"):
         Routes([], policy=wrong)
+
+
+def test_a_misspelt_strategy_is_read_all_the_same(tmp_path: Path) -> None:
+    """What else is wrong with it is said at once, as of the strategy that was probably meant."""
+    text = '[routes.a]\nwhen = "x"\nstrategy = "WarmTransfer"\nto = "+14155550199"\nringTimeout = 3\nmove = "both"'
+
+    assert [
+        "3: routes.a.strategy: there is no strategy 'WarmTransfer'; did you mean 'warm'?",
+        "5: routes.a.ringTimeout: unknown key 'ringTimeout'; did you mean 'ring_timeout'?",
+        "6: routes.a.move: is 'caller' or 'target', not 'both'",
+    ] == mistakes(tmp_path, text)
 
 
 def test_the_error_is_a_value() -> None:

@@ -69,7 +69,7 @@ def check(
         raise click.UsageError("--routing-rule and --gateway: a target is dialled by one or the other")
     # As the interpreter itself has it for a script: what a plan names is looked for where the command is run.
     sys.path.insert(0, str(pathlib.Path.cwd()))
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     good = checked(
         file,
         console,

@@ -6,11 +6,11 @@ import pathlib
 from rich.console import Console
 from rich.text import Text
 
-from calltransfer.errors import RoutesError
-from calltransfer.checking.tree import tree_of
-from calltransfer.routes import Routes
 from calltransfer.checking.needs import Finding, Needs, SetUp, Verdict, unasked
 from calltransfer.checking.preflight import asked
+from calltransfer.checking.tree import tree_of
+from calltransfer.errors import RoutesError
+from calltransfer.routes import Routes
 
 _STYLES = {Verdict.OK: "green", Verdict.PROBLEM: "bold red", Verdict.UNKNOWN: "yellow"}
 
@@ -30,7 +30,7 @@ def checked(
         routes = Routes.from_toml(file)
     except RoutesError as error:
         for mistake in error.mistakes:
-            console.print(Text(mistake))
+            console.print(Text(mistake), soft_wrap=True)
         return False
     console.print(tree_of(routes, str(file)))
     console.print()
@@ -65,4 +65,5 @@ def _why_not_asked(offline: bool) -> str:
 
 def _print(console: Console, finding: Finding) -> None:
     verdict = finding.verdict
-    console.print(Text.assemble((f"{verdict.value:<8}", _STYLES[verdict]), f" {finding.about}: {finding.detail}"))
+    line = Text.assemble((f"{verdict.value:<8}", _STYLES[verdict]), f" {finding.about}: {finding.detail}")
+    console.print(line, soft_wrap=True)

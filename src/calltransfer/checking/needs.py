@@ -154,8 +154,8 @@ def unasked(needs: Needs, set_up: SetUp) -> Iterator[Finding]:
     if set_up.caller_id is None and without:
         yield problem(
             "caller ID",
-            f"targets are dialled in {without}, and there is none to show them; set VIDEOSDK_CALLER_ID, or give --caller-id, "
-            "or a caller_id with the target: a number of the account",
+            f"targets are dialled in {without}, and there is none to show them; set VIDEOSDK_CALLER_ID, or give "
+            "--caller-id, or a caller_id with the target: a number of the account",
         )
     if not set_up.routing_rule and not set_up.gateway:
         yield problem(

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import jwt
 
+from calltransfer.checking.needs import Finding, Needs, SetUp, Verdict, e164, listed, ok, problem
 from calltransfer.errors import NotAuthorised, NotFound, PlatformError
 from calltransfer.masking import masked_number
 from calltransfer.videosdk.account import Line, inbound_rules, outbound_gateway, phone_numbers, routing_rule
 from calltransfer.videosdk.api import VideoSDKAPI
-from calltransfer.checking.needs import Finding, Needs, SetUp, Verdict, e164, listed, ok, problem
 
 SOON: Final = 15 * 60
 """Seconds: a token that is good for less is about to expire; a transfer may begin at the end of a call."""

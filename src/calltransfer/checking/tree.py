@@ -37,9 +37,8 @@ def tree_of(routes: Routes, title: str) -> Tree:
 
 def _add(tree: Tree, strategy: TransferStrategy, label: str) -> None:
     does = ", ".join(_does(strategy))
-    branch = tree.add(
-        Text.assemble((f"{label}: " if label else "", "dim"), (_name(strategy), "green"), f" {does}".rstrip())
-    )
+    label = f"{label}: " if label else ""
+    branch = tree.add(Text.assemble((label, "dim"), (_name(strategy), "green"), f" ({does})" if does else ""))
     if isinstance(strategy, RingGroup):
         for target in strategy.targets:
             branch.add(Text(_target(target)))

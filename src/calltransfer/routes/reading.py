@@ -17,7 +17,7 @@ from calltransfer.route import Route
 from calltransfer.routes.document import WRONG, Document
 from calltransfer.routes.importing import REFERENCE, imported
 from calltransfer.routes.kinds import EXAMPLES, KINDS, PLACEHOLDER, PLACEHOLDERS, Kind, kind_of
-from calltransfer.routes.mistakes import right
+from calltransfer.routes.mistakes import meant, right
 from calltransfer.routes.targets import Targets
 from calltransfer.routes.toml_lines import Path
 from calltransfer.schedule import Schedule, checked_exceptions, checked_time_zone, checked_week
@@ -141,6 +141,12 @@ class Reader:
         if isinstance(name, str) and REFERENCE.fullmatch(name):
             found = imported(name, self._noting(at))
             return WRONG if found is None else self._of_your_own(found, rest, path, beside, at)
+        if isinstance(name, str) and not self._is_named(name):
+            self._no_strategy(name, at)
+            probably = meant(name, [*KINDS])
+            if probably is not None:  # so that what else is wrong with it is said at once
+                self._made(KINDS[probably], rest, path, beside=beside)
+            return WRONG
         for key in rest:
             self._note((*path, key), "is of no use here: the strategy is one that is named, and has its own keys")
         return self._strategy(name, at)
@@ -149,9 +155,8 @@ class Reader:
         if REFERENCE.fullmatch(name):
             found = imported(name, self._noting(path))
             return WRONG if found is None else self._of_your_own(found, {}, path, (), path)
-        named = self._document.tables.get("strategies", {})
-        if not isinstance(named, dict) or name not in named:
-            return self._no_strategy(name, path, named)
+        if not self._is_named(name):
+            return self._no_strategy(name, path)
         if name in self._being_read:
             circle = " -> ".join([*self._being_read[self._being_read.index(name) :], name])
             return self._note(
@@ -162,17 +167,22 @@ class Reader:
             if name in KINDS:
                 self._note(at, f"'{name}' is what a strategy of calltransfer is called; give yours another name")
             self._being_read.append(name)
-            self._named[name] = self._strategy(named[name], at)
+            self._named[name] = self._strategy(self._document.tables["strategies"][name], at)
             self._being_read.pop()
         return self._named[name]
 
-    def _no_strategy(self, name: str, path: Path, named: Any) -> Any:
+    def _is_named(self, name: str) -> bool:
+        named = self._document.tables.get("strategies")
+        return isinstance(named, dict) and name in named
+
+    def _no_strategy(self, name: str, path: Path) -> Any:
         if name in KINDS:
             return self._note(path, f"says no more than its name; write {{ strategy = '{name}', ... }}")
         if re.search(r"\d{3}|@", name):
             return self._note(
                 path, 'is an address, and a strategy stands here; write { strategy = "direct", to = ... }'
             )
+        named = self._document.tables.get("strategies")
         known = [*KINDS, *(named if isinstance(named, dict) else ())]
         otherwise = f"there are {', '.join(sorted(KINDS))}, and what you name under [strategies]"
         return self._note(path, f"there is no strategy {shown(name)}; {right(name, known, otherwise)}")
@@ -350,7 +360,7 @@ class Reader:
         message = re.sub(r"^(?:Route (?:name )?'[^']*':? |[A-Z]\w*: |it: )|\b(?:Briefing|Policy)\.", "", str(error))
         begins = re.match(r"(\w+)(?:=:|=|:)? ", message)
         if begins and begins[1] in path[-2:-1]:  # the hours of one day
-            message = re.sub(rf"^{re.escape(str(path[-1:][0]))!r}:? ", "", message[begins.end() :])
+            message = message[begins.end() :].removeprefix(f"'{path[-1]}': ")
         elif begins and (begins[1] == path[-1] or begins[1] in keys):
             path = path if begins[1] == path[-1] else (*path, begins[1])
             message = message[begins.end() :]

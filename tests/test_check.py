@@ -1,0 +1,634 @@
+"""`calltransfer check`: the mistakes people make, the plan as a tree, and what the platform says of it."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from click.testing import CliRunner
+
+from calltransfer import (
+    Briefing,
+    Destination,
+    DirectTransfer,
+    Fallback,
+    Gate,
+    HoldMusic,
+    OpenHours,
+    Route,
+    Routes,
+    Schedule,
+    StayWithCaller,
+    WarmTransfer,
+)
+from calltransfer.checking.needs import Finding, Needs, SetUp, Verdict, unasked
+from calltransfer.checking.preflight import asked
+from calltransfer.cli import main
+from calltransfer.sandbox import Sandbox
+from tests import plan_parts
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "routes.toml"
+CALLER_ID = "+14155550100"
+SUPERVISOR = "+14155550199"
+RULE = "rr_1"
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    """The exit status and what was printed."""
+    result = CliRunner().invoke(main, ["check", *arguments], env={"COLUMNS": "200"}, catch_exceptions=False)
+    return result.exit_code, result.output
+
+
+def broken(directory: Path, old: str, new: str) -> tuple[str, int]:
+    """A copy of the example in which `old` is written as `new`, and the line on which that is."""
+    before, _, after = EXAMPLE.read_text(encoding="utf-8").partition(old)
+    assert after
+    path = directory / "routes.toml"
+    path.write_text(f"{before}{new}{after}", encoding="utf-8")
+    return str(path), before.count("\n") + 1
+
+
+MISTAKES = {
+    "a misspelt strategy": (
+        'strategy = "ring_group"',
+        'strategy = "ringgroup"',
+        "{line}: strategies.supervisors.strategy: there is no strategy 'ringgroup'; did you mean 'ring_group'?",
+    ),
+    "the name of the class": (
+        'strategy = "fallback"',
+        'strategy = "Fallback"',
+        "{line}: routes.supervisor.strategy: there is no strategy 'Fallback'; did you mean 'fallback'?",
+    ),
+    "a national number without region": (
+        '"+14155550123"',
+        '"(415) 555-0123"',
+        "{line}: routes.billing.to: '***0123' must begin with '+' and the country code; as a number of US it is "
+        "'+1***0123': "
+        'write that, or set region = "US" under [numbers]',
+    ),
+    "a number with a digit too few": (
+        '"+14155550177"',
+        '"+1415555017"',
+        "{line}: routes.supervisor.try.2.to: '***5017' is not a valid number of its country; check the digits",
+    ),
+    "camel case": (
+        "ring_timeout = 20.0",
+        "ringTimeout = 20.0",
+        "{line}: strategies.supervisors.ringTimeout: unknown key 'ringTimeout'; did you mean 'ring_timeout'?",
+    ),
+    "a misspelt key": (
+        "play_dialtone = true",
+        "play_dial_tone = true",
+        "{line}: routes.billing.play_dial_tone: unknown key 'play_dial_tone'; did you mean 'play_dialtone'?",
+    ),
+    "an unknown time zone": (
+        '"America/New_York"',
+        '"America/NewYork"',
+        "{line}: hours.office.time_zone: 'America/NewYork' is no time zone; did you mean 'America/New_York'?",
+    ),
+    "hours as people write them": (
+        'mon-fri = "09:00-17:00"',
+        'mon-fri = "9am-5pm"',
+        "{line}: hours.office.weekly.mon-fri: '9am-5pm' is no span of hours; write '09:00-17:00', "
+        "'09:00-12:00, 13:00-17:00', '22:00-06:00', '00:00-24:00' or 'closed'",
+    ),
+    "a name that is not there": (
+        'inside = "supervisors"',
+        'inside = "supervisor"',
+        "{line}: routes.supervisor.try.1.inside: there is no strategy 'supervisor'; did you mean 'supervisors'?",
+    ),
+    "a variable that is not set": (
+        '"+14155550199"',
+        '"${SUPERVISOR_1}"',
+        "{line}: strategies.supervisors.targets.1: the environment variable SUPERVISOR_1 is not set; set it before this "
+        "is read",
+    ),
+    "text without quotes": (
+        'strategy = "direct"\nto',
+        "strategy = direct\nto",
+        "{line}:12: is not TOML: Invalid value; text stands in quotes, and true, false and numbers without",
+    ),
+    "a country that the policy does not allow": (
+        '"+14155550188"',
+        '"+442079460018"',
+        "{line}: strategies.supervisors.targets.2.to: '***0018' is not allowed: it is a number of GB, and the policy allows "
+        "the countries US only; allow it in [policy], or call somebody else",
+    ),
+    "no time for the model to choose it": (
+        'when = "the caller is upset, or asks for a human"\n',
+        "",
+        '{above}: routes.supervisor: needs when, such as when = "the caller asks about an invoice"',
+    ),
+    "seconds in quotes": (
+        "timeout = 150.0",
+        'timeout = "150"',
+        "{line}: routes.supervisor.timeout: is in seconds, above 0 and at most 240, not '150'",
+    ),
+}
+"""What people get wrong most: how it is right in the example, how they write it, and what they are told."""
+
+
+@pytest.mark.parametrize(("old", "new", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_the_most_likely_mistakes(tmp_path: Path, old: str, new: str, message: str) -> None:
+    """Each gives one line that a person can act on: where it stands, what is wrong, and what would be right."""
+    path, line = broken(tmp_path, old, new)
+    told = message.replace("{line}", str(line)).replace("{above}", str(line - 1))
+
+    assert (1, f"{path}:{told}\n") == run(path)
+
+
+def test_the_example() -> None:
+    """The example is right, and is shown as a tree in which every number is masked."""
+    status, output = run(str(EXAMPLE))
+
+    assert 0 == status
+    assert "fallback (one after the other, for 150 s in all, not after declined)" in output
+    assert (
+        "1: open_hours (mon-fri 09:00-17:00; sat 10:00-14:00 in America/New_York, except 3 days, refused outside)"
+        in output
+    )
+    assert "ring_group (whoever says yes first, rings 20 s, answer by voice or key 1 or 2 within 30 s" in output
+    assert "2: direct (to ***0177, followed for 30 s)" in output
+    assert "unknown  the platform: not asked about token, caller ID and routing rule: set VIDEOSDK_AUTH_TOKEN" in output
+    assert "5550" not in output
+
+
+def test_the_example_does_not_need_the_sdk() -> None:
+    """Without asking the platform the check takes no time: the SDK, which takes seconds, is not imported."""
+    code = (
+        "import sys\nfrom calltransfer.cli import main\n"
+        f"try: main(['check', '--offline', {str(EXAMPLE)!r}])\nexcept SystemExit as end: status = end.code\n"
+        "print(status, 'videosdk' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert "0 False" == result.stdout.splitlines()[-1]
+    assert "as --offline wants it" in result.stdout
+
+
+def test_a_file_that_is_not_there() -> None:
+    """It is one line, like any other mistake."""
+    assert (1, "none.toml: cannot be read: No such file or directory\n") == run("none.toml")
+
+
+def test_one_line_or_the_other() -> None:
+    """A routing rule and a gateway together are refused, as the platform object does."""
+    status, output = run(str(EXAMPLE), "--routing-rule", "rr_1", "--gateway", "gw_1")
+
+    assert 2 == status
+    assert "a target is dialled by one or the other" in output
+
+
+def test_no_caller_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan that dials needs a number to show: found without asking, as soon as anything is said of the set-up."""
+    monkeypatch.setenv("VIDEOSDK_ROUTING_RULE", RULE)
+    status, output = run(str(EXAMPLE), "--offline")
+
+    assert 1 == status
+    assert (
+        "problem  caller ID: targets are dialled in 'supervisor', and there is none to show them; set VIDEOSDK_CALLER_ID, "
+        "or give --caller-id, or a caller_id with the target: a number of the account\n"
+    ) in output
+
+
+def test_every_kind_of_strategy_is_shown(tmp_path: Path) -> None:
+    """A strategy of an author's own is shown by its name and its numbers, a function by what it is called."""
+    path = tmp_path / "routes.toml"
+    path.write_text(
+        f"""
+[policy]
+sip_hosts = ["pbx.example.com"]
+[routes.a]
+when = "x"
+strategy = "tests.plan_parts:Queue"
+to = "{SUPERVISOR}"
+[routes.b]
+when = "x"
+strategy = "ring_group"
+targets = ["tests.plan_parts:find"]
+hold = {{ stay_with_caller = true, return_key = false }}
+briefing = {{ gate = "announce_only" }}
+[routes.c]
+when = "x"
+strategy = "direct"
+[routes.d]
+when = "x"
+strategy = "tests.plan_parts:Plain"
+[routes.e]
+when = "x"
+strategy = "open_hours"
+hours = {{ time_zone = "UTC", weekly = {{}} }}
+[routes.e.inside]
+strategy = "warm"
+to = "{SUPERVISOR}"
+hold = "tests.plan_parts:WHISTLING"
+briefing = {{ gate = "keys_only" }}
+""",
+        encoding="utf-8",
+    )
+    status, output = run(str(path))
+
+    assert 0 == status
+    for shown in (
+        "policy: any country, SIP hosts pbx.example.com, 10 attempts a call, 4 a minute",
+        "Queue (announce_every = 30)",
+        "whom find finds",
+        "told and not asked, within 30 s, connected within 10 s, the agent stays with the caller until the yes)",
+        "direct (to VIDEOSDK_CALL_TRANSFER_TO, followed for 40 s)",
+        "Plain (to ***0199)",
+        "open_hours (never in UTC, refused outside)",
+        "inside: warm (to ***0199, rings 25 s, answer by key 1 or 2 within 30 s, connected within 10 s, on hold with Wh",
+    ):
+        assert shown in output
+
+
+def token(**claims: Any) -> str:
+    return jwt.encode({"apikey": "key", **claims}, "s" * 32, algorithm="HS256")
+
+
+def routes(*strategies: Any) -> Routes:
+    return Routes([Route(f"route-{number}", strategy, when="x") for number, strategy in enumerate(strategies, start=1)])
+
+
+def a_warm(to: Any = SUPERVISOR, **options: Any) -> WarmTransfer:
+    return WarmTransfer(to, **options)
+
+
+async def findings(
+    sandbox: Sandbox, *strategies: Any, caller_id: str | None = CALLER_ID, line: str = "rule", **options: Any
+) -> list[str]:
+    """What is found, a line each, of a plan of these strategies."""
+    needs = Needs.of(routes(*strategies))
+    lines = {"rule": {"routing_rule": RULE}, "gateway": {"gateway": "gw_1"}, "": {}}[line]
+    set_up = SetUp(**{"token": "a-token", "base_url": sandbox.base_url, "caller_id": caller_id, **lines, **options})
+    found = [*unasked(needs, set_up)] + [finding async for finding in asked(needs, set_up)]
+    assert not any("5550" in str(finding) or "a-token" in str(finding) for finding in found)
+    return [str(finding) for finding in found]
+
+
+def set_up_well(sandbox: Sandbox) -> None:
+    sandbox.account.numbers += [CALLER_ID, "14155550101"]
+    sandbox.account.routing_rule(RULE, numbers=[CALLER_ID])
+    sandbox.account.routing_rule("rr_in", type="inbound")
+    sandbox.account.gateway("gw_1", numbers=["1 (415) 555-0100"])
+    for number in range(20):
+        sandbox.account.routing_rule(f"rr_other_{number}")
+
+
+async def test_all_is_well() -> None:
+    """What is good is said to be, by rule and by gateway; lists are read to their last page, and nothing is changed."""
+    async with Sandbox() as sandbox:
+        set_up_well(sandbox)
+        of_rule = await findings(sandbox, a_warm(), DirectTransfer(to=SUPERVISOR))
+        of_gateway = await findings(sandbox, a_warm(), line="gateway")
+
+        assert [
+            "ok       token: the platform accepts it",
+            "ok       caller ID: ***0100 is a number of the account",
+            "ok       routing rule rr_1: it is there, for outbound calls",
+            "ok       routing rule rr_1: ***0100 (caller ID) is one of its numbers",
+            "ok       routing rule rr_1: it passes on keys (DTMF), with which targets answer",
+            "ok       inbound routing rules: they pass on keys (DTMF): callers on hold come back to the agent by key in "
+            "'route-1'",
+        ] == of_rule
+        assert [line.replace("gateway gw_1", "routing rule rr_1") for line in of_gateway] == of_rule
+        assert {"GET"} == {request.method for request in sandbox.requests}
+
+
+async def test_nobody_is_dialled() -> None:
+    """A plan that only forwards needs a token, and nothing else."""
+    async with Sandbox() as sandbox:
+        assert [
+            "ok       caller ID and routing rule: not needed, as nobody is dialled",
+            "ok       token: the platform accepts it",
+        ] == await findings(sandbox, DirectTransfer(to=SUPERVISOR), caller_id=None, line="")
+
+
+def keys_only() -> WarmTransfer:
+    return a_warm(briefing=Briefing(gate=Gate.KEYS_ONLY))
+
+
+def no_return() -> WarmTransfer:
+    return a_warm(hold=StayWithCaller(then=HoldMusic(return_key=None)))
+
+
+def with_headers() -> WarmTransfer:
+    return a_warm(Destination(SUPERVISOR, headers={"X-Ticket": "1", "X-Tenant": "2"}))
+
+
+@pytest.mark.parametrize(
+    ("change", "strategy", "options", "expected"),
+    [
+        (
+            lambda account: account.numbers.clear(),
+            a_warm,
+            {},
+            "unknown  caller ID: the platform lists no numbers for this account",
+        ),
+        (
+            lambda account: account.numbers.remove(CALLER_ID),
+            a_warm,
+            {},
+            "problem  caller ID: ***0100 is no number of the account; use one of its own, or add it there",
+        ),
+        (
+            lambda account: None,
+            lambda: a_warm(Destination(SUPERVISOR, caller_id="+14155550102")),
+            {},
+            "problem  caller ID of a target of 'route-1': ***0102 is no number of the account",
+        ),
+        (
+            lambda account: None,
+            lambda: a_warm(Destination(SUPERVISOR, caller_id="+14155550101")),
+            {"caller_id": None},
+            "problem  routing rule rr_1: ***0101 (caller ID of a target of 'route-1') is none of its numbers; add it there",
+        ),
+        (
+            lambda account: None,
+            a_warm,
+            {"caller_id": "415 555 0100"},
+            "problem  caller ID: '***0100' must begin with '+' and the country code",
+        ),
+        (
+            lambda account: None,
+            a_warm,
+            {"line": ""},
+            "problem  routing rule: targets are dialled in 'route-1', and there is none to dial them by; set",
+        ),
+        (
+            lambda account: account.routing_rules.pop(RULE),
+            a_warm,
+            {},
+            "problem  routing rule rr_1: there is none of that id; copy it from the platform's dashboard",
+        ),
+        (
+            lambda account: account.routing_rule(RULE, type="inbound"),
+            a_warm,
+            {},
+            "problem  routing rule rr_1: it is for inbound calls; targets are dialled by an outbound one",
+        ),
+        (
+            lambda account: account.routing_rules[RULE].pop("phoneNumbers"),
+            a_warm,
+            {},
+            "unknown  routing rule rr_1: the platform does not say which numbers it may show",
+        ),
+        (
+            lambda account: account.routing_rules[RULE].pop("type"),
+            a_warm,
+            {},
+            "ok       routing rule rr_1: it is there",
+        ),
+        (
+            lambda account: account.routing_rule(RULE, numbers=[CALLER_ID], dtmf=False),
+            a_warm,
+            {},
+            "problem  routing rule rr_1: DTMF is off, and in 'route-1' targets are told which keys to press; switch it on",
+        ),
+        (
+            lambda account: account.routing_rule(RULE, numbers=[CALLER_ID], dtmf=False),
+            keys_only,
+            {},
+            "problem  routing rule rr_1: DTMF is off, and in 'route-1' a target can accept by key only; switch it on",
+        ),
+        (
+            lambda account: account.routing_rule(RULE, numbers=[CALLER_ID], dtmf=None),
+            a_warm,
+            {},
+            "unknown  routing rule rr_1: the platform does not say whether it passes on keys (DTMF)",
+        ),
+        (
+            lambda account: account.routing_rule(RULE, numbers=[CALLER_ID], headers={"x-ticket": "1"}),
+            with_headers,
+            {},
+            "problem  routing rule rr_1: the platform sends no headers of a target when it dials by a rule: of 'route-1' it "
+            "leaves out X-Tenant; set them in the rule, or dial through a gateway",
+        ),
+        (
+            lambda account: account.routing_rule(RULE, headers={"x-ticket": "1", "x-tenant": "2"}),
+            with_headers,
+            {},
+            "ok       routing rule rr_1: the headers of 'route-1' are set in it; what it sends are its own values",
+        ),
+        (
+            lambda account: None,
+            lambda: a_warm(Destination(SUPERVISOR, extension="12")),
+            {},
+            "problem  'route-1': the platform does not press an extension when it dials by a routing rule",
+        ),
+        (
+            lambda account: None,
+            lambda: a_warm("sip:desk@pbx.example.com"),
+            {},
+            "problem  'route-1': 'sip:***@pbx.example.com' cannot be dialled: the platform dials phone numbers; use direct",
+        ),
+        (
+            lambda account: account.routing_rule("rr_in", type="inbound", dtmf=False),
+            a_warm,
+            {},
+            "problem  inbound routing rules: DTMF is off, and callers on hold come back to the agent by key in 'route-1'; ",
+        ),
+        (
+            lambda account: account.routing_rule("rr_in2", type="inbound", dtmf=False),
+            a_warm,
+            {},
+            "unknown  inbound routing rules: DTMF is off in rule rr_in2, and callers on hold come back",
+        ),
+        (
+            lambda account: account.routing_rule("rr_in2", type="inbound", dtmf=None),
+            a_warm,
+            {},
+            "unknown  inbound routing rules: DTMF is not said of all rules, and callers on hold",
+        ),
+        (
+            lambda account: account.routing_rules.pop("rr_in"),
+            a_warm,
+            {},
+            "unknown  inbound routing rules: DTMF is not known of any rule, and callers on hold",
+        ),
+        (
+            lambda account: account.gateways.clear(),
+            a_warm,
+            {"line": "gateway"},
+            "problem  gateway gw_1: there is none of that id",
+        ),
+    ],
+)
+async def test_what_the_platform_is_not_set_up_for(
+    change: Callable[[Any], Any], strategy: Callable[[], WarmTransfer], options: dict[str, Any], expected: str
+) -> None:
+    """Each setting that a plan needs is one line, which says what to do about it."""
+    async with Sandbox() as sandbox:
+        set_up_well(sandbox)
+        change(sandbox.account)
+        found = await findings(sandbox, strategy(), **options)
+
+        assert any(line.startswith(expected) for line in found), found
+        verdicts = {line.split()[0] for line in found if line.startswith(expected)}
+        assert {expected.split()[0]} == verdicts
+
+
+async def test_keys_nobody_needs() -> None:
+    """Where nobody presses a key, nothing is said about keys."""
+    async with Sandbox() as sandbox:
+        set_up_well(sandbox)
+        sandbox.account.routing_rule(RULE, numbers=[CALLER_ID], dtmf=False)
+        plan = WarmTransfer(SUPERVISOR, hold=HoldMusic(return_key=None), briefing=Briefing(gate=Gate.ANNOUNCE_ONLY))
+        found = await findings(sandbox, plan)
+
+        assert 4 == len(found)
+        assert not any("DTMF" in line for line in found)
+        assert not any("inbound" in line for line in await findings(sandbox, no_return()))
+
+
+async def test_every_part_of_a_plan_is_looked_at() -> None:
+    """However deep in a plan a target is dialled, the platform has to be set up for it."""
+    deep = Fallback(
+        DirectTransfer(to=SUPERVISOR),
+        OpenHours(
+            Schedule("UTC", {}),
+            inside=DirectTransfer(to=SUPERVISOR),
+            outside=a_warm(Destination(SUPERVISOR, caller_id="+14155550102")),
+        ),
+        a_warm(plan_parts.find),
+    )
+    needs = Needs.of(routes(deep, a_warm()))
+
+    assert ["route-1", "route-1", "route-2"] == [name for name, _ in needs.dialled]
+    assert [SUPERVISOR, None, SUPERVISOR] == [to.address if to else None for _, to in needs.dialled]
+    assert {CALLER_ID: "caller ID", "+14155550102": "caller ID of a target of 'route-1'"} == needs.caller_ids(CALLER_ID)
+    assert ("route-1", "route-2") == needs.by_key == needs.return_by_key
+    assert () == needs.by_key_alone
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [
+        (3 * 86_400, "ok       token: the platform accepts it, for 3 days more"),
+        (3 * 3600, "ok       token: the platform accepts it, for 3 hours more"),
+        (600, "problem  token: the platform accepts it, and it expires in 10 minutes; make a new one, or set"),
+        (60, "problem  token: the platform accepts it, and it expires in 60 seconds; make a new one"),
+        (-7300, "problem  token: it expired 2 hours ago; make a new one"),
+        (None, "ok       token: the platform accepts it"),
+    ],
+)
+async def test_tokens(monkeypatch: pytest.MonkeyPatch, left: float | None, expected: str) -> None:
+    """A token that is about to expire is a problem although it is accepted; one that has expired is not even sent."""
+    claims = {} if left is None else {"exp": time.time() + left + 0.5}
+    async with Sandbox() as sandbox:
+        monkeypatch.setenv("VIDEOSDK_AUTH_TOKEN", token(**claims))
+        found = await findings(sandbox, DirectTransfer(to=SUPERVISOR), token=token(**claims))
+
+        assert found[1].startswith(expected)
+        assert (left is None or left > 0) is bool(sandbox.requests)
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        ({"status": 401}, "problem  token: the platform does not accept it (HTTP 401); make a new one, or set"),
+        ({"status": 403}, "problem  token: the platform does not accept it (HTTP 403)"),
+        ({"status": 503}, "unknown  token: could not be asked: GET /v2/sip/call: HTTP 503"),
+        ({"hang": True}, "unknown  token: could not be asked: "),
+        ({"status": 200, "body": "no json"}, "unknown  token: could not be asked: "),
+    ],
+)
+async def test_a_token_that_is_not_accepted(fault: dict[str, Any], expected: str) -> None:
+    """Without a token that is accepted nothing else is asked, and that is said."""
+    async with Sandbox() as sandbox:
+        set_up_well(sandbox)
+        sandbox.fault("GET", "/v2/sip/call", **fault)
+        found = await findings(sandbox, a_warm())
+
+        assert found[0].startswith(expected)
+        assert "unknown  everything else: not asked, as it takes a token that the platform accepts" == found[1]
+        assert 2 == len(found)
+
+
+async def test_what_cannot_be_asked() -> None:
+    """A question that fails is said to have failed, and the others are asked all the same."""
+    async with Sandbox() as sandbox:
+        set_up_well(sandbox)
+        for path in ("/routing-rule", "/phone-numbers", f"/{RULE}"):
+            sandbox.fault("GET", path, status=500)
+        found = await findings(sandbox, a_warm())
+
+        assert [
+            "ok       token: the platform accepts it",
+            "unknown  caller ID: could not be asked: GET /v2/sip/phone-numbers: HTTP 500, 'as asked for'",
+            "unknown  routing rule rr_1: could not be asked: GET /v2/sip/routing-rule/rr_1: HTTP 500, 'as asked for'",
+            "unknown  inbound routing rules: could not be asked: GET /v2/sip/routing-rule: HTTP 500, 'as asked for'",
+        ] == found
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"data": {"type": "outbound", "phoneNumbers": [{"number": "+14155550100"}, 3, {"numbers": ["x"]}], "dtmf": 1}}',
+        '{"data": {"phoneNumbers": "x", "headers": ["x"], "name": 3, "type": 3}}',
+        '{"data": 3}',
+        "{}",
+    ],
+)
+async def test_odd_answers(body: str) -> None:
+    """What the platform's references leave open is taken as it comes: what is not said is not known."""
+    async with Sandbox() as sandbox:
+        set_up_well(sandbox)
+        sandbox.fault("GET", f"/{RULE}", status=200, body=body)
+        found = await findings(sandbox, a_warm())
+
+        assert not any(line.startswith("problem") for line in found)
+        assert any(line.startswith("unknown  routing rule rr_1: ") for line in found)
+
+
+@pytest.mark.real_time
+async def test_the_command_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a token in the environment the command asks; a problem makes its exit status 1, `--offline` keeps it quiet."""
+    async with Sandbox() as sandbox:
+        sandbox.account.numbers.append(CALLER_ID)
+        sandbox.account.routing_rule(RULE, numbers=[CALLER_ID])
+        sandbox.account.routing_rule("rr_in", type="inbound")
+        options = ["--base-url", sandbox.base_url, "--caller-id", CALLER_ID]
+        good = await asyncio.to_thread(run, str(EXAMPLE), *options, "--routing-rule", RULE)
+        asked_for = len(sandbox.requests)
+        offline = await asyncio.to_thread(run, str(EXAMPLE), *options, "--routing-rule", "rr_2", "--offline")
+        assert asked_for == len(sandbox.requests)
+        monkeypatch.setenv("VIDEOSDK_GATEWAY", "gw_2")
+        wrong = await asyncio.to_thread(run, str(EXAMPLE), *options)
+
+    assert (0, 0, 1) == (good[0], offline[0], wrong[0])
+    assert 6 == good[1].count("ok       ")
+    assert "problem  gateway gw_2: there is none of that id" in wrong[1]
+
+
+async def test_a_token_that_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With key and secret instead of a token, one is signed that is good for a few minutes, which is no problem."""
+    async with Sandbox() as sandbox:
+        monkeypatch.delenv("VIDEOSDK_AUTH_TOKEN")
+        monkeypatch.setenv("VIDEOSDK_API_KEY", "key")
+        monkeypatch.setenv("VIDEOSDK_SECRET_KEY", "s" * 32)
+        monkeypatch.setenv("VIDEOSDK_ROUTING_RULE", RULE)
+        monkeypatch.setenv("VIDEOSDK_GATEWAY", "gw_1")
+        set_up = SetUp.of(caller_id=None, routing_rule=None, gateway=None, base_url=sandbox.base_url)
+        found = [finding async for finding in asked(Needs.of(routes(DirectTransfer())), set_up)]
+
+        assert [Finding(Verdict.OK, "token", "the platform accepts it")] == found
+        assert (RULE, None) == (set_up.routing_rule, set_up.gateway)
+        assert set_up.token is not None
+        assert set_up.token not in repr(set_up)
+        claims = jwt.decode(set_up.token, "s" * 32, algorithms=["HS256"])
+        assert ("key", ["allow_join"], 2) == (claims["apikey"], claims["permissions"], claims["version"])
+        assert [set_up.token] == [request.authorization for request in sandbox.requests]
+
+
+def test_nothing_is_known_of_the_set_up() -> None:
+    """Without anything in the environment it may all be in the program's code, and nothing is said to be missing."""
+    nothing = SetUp.of(caller_id=None, routing_rule=None, gateway=None, base_url=None)
+
+    assert not nothing.says_something
+    assert SetUp() == nothing
