@@ -606,6 +606,19 @@ async def test_the_command_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "problem  gateway gw_2: there is none of that id" in wrong[1]
 
 
+async def test_what_a_strategy_misses_itself() -> None:
+    """What a strategy takes from the environment, and is not there, is a problem too."""
+    async with Sandbox() as sandbox:
+        found = await findings(
+            sandbox, Fallback(DirectTransfer(to=SUPERVISOR), DirectTransfer()), line="", caller_id=None
+        )
+
+    assert (
+        "problem  'route-1': VIDEOSDK_CALL_TRANSFER_TO is not set; set it, or give DirectTransfer a destination"
+        == found[0]
+    )
+
+
 async def test_a_token_that_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
     """With key and secret instead of a token, one is signed that is good for a few minutes, which is no problem."""
     async with Sandbox() as sandbox:

@@ -215,6 +215,15 @@ def test_from_a_mapping(monkeypatch: pytest.MonkeyPatch) -> None:
         Routes.from_mapping([])  # type: ignore[arg-type]
 
 
+def test_a_mapping_without_end() -> None:
+    """A mapping that is inside of itself is refused, as a file would be that is too deep."""
+    endless: dict[str, Any] = {}
+    endless["routes"] = endless
+
+    with pytest.raises(RoutesError, match=r"\Ahas tables too deep inside one another to be read\Z"):
+        Routes.from_mapping(endless)
+
+
 def test_music_is_beside_the_file(tmp_path: Path) -> None:
     """Paths in a file are relative to it, wherever the program runs."""
     (tmp_path / "music").mkdir()
@@ -272,6 +281,19 @@ def test_no_secret_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sec
     assert 6 == len(found)
     assert all("${TOKEN}" in line for line in found)
     assert not [line for line in found if repr(secret) in line or (len(secret) > 1 and secret in line)]
+
+
+def test_a_secret_that_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long value is shown cut, and no part of a secret with it, wherever it stands."""
+    secret = "kx7Qpz".join("abcdefghijklmnop")
+    monkeypatch.setenv("TOKEN", secret)
+    for value in ("${TOKEN}", "Bearer ${TOKEN} and then some more words that make it long", "a" * 60 + "${TOKEN}"):
+        for written_as in (f'"{value}"', f'["x", "{value}"]', f'{{ to = ["{value}"] }}'):
+            table = f'strategy = "warm"\nto = "{BILLING}"\nwhen = "x"\nring_timeout = {written_as}'
+            found = mistakes(tmp_path, f"[routes.billing]\n{table}")
+
+            assert 1 == len(found)
+            assert not [at for at in range(len(secret) - 6) if secret[at : at + 6] in found[0]], found
 
 
 @pytest.mark.parametrize(

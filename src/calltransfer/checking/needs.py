@@ -104,22 +104,25 @@ class Needs:
         by_key: The routes in which a target may answer by key.
         by_key_alone: Those in which they can answer by key only.
         return_by_key: Those in which the caller comes back to the agent by key.
+        problems: What strategies themselves say is missing: the route, and what it is.
     """
 
     dialled: tuple[tuple[str, Destination | None], ...]
     by_key: tuple[str, ...]
     by_key_alone: tuple[str, ...]
     return_by_key: tuple[str, ...]
+    problems: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, routes: Sequence[Route]) -> Self:
         """What these routes need."""
-        dialled, gates, returning = [], [], []
+        dialled, gates, returning, problems = [], [], [], []
         for route in routes:
             asked = _Asked()
             problems_of(route.strategy, asked)
             dialled += [(route.name, destination) for destination in asked.destinations]
             for leaf in leaves(route.strategy):
+                problems += [(route.name, each) for each in problems_of(leaf, _Asked())]
                 if isinstance(leaf, WarmTransfer):
                     gates.append((route.name, leaf.briefing.gate))
                     returning += [route.name] if leaf.hold.return_key is not None else []
@@ -129,6 +132,7 @@ class Needs:
             _names(name for name, gate in gates if gate is not Gate.ANNOUNCE_ONLY),
             _names(name for name, gate in gates if gate is Gate.KEYS_ONLY),
             _names(returning),
+            tuple(problems),
         )
 
     @property
@@ -147,6 +151,7 @@ class Needs:
 
 def unasked(needs: Needs, set_up: SetUp) -> Iterator[Finding]:
     """What can be found without asking the platform: what a plan needs and nobody has given."""
+    yield from (problem(f"'{name}'", each) for name, each in needs.problems)
     if not needs.dialled:
         yield Finding(Verdict.OK, "caller ID and routing rule", "not needed, as nobody is dialled")
         return

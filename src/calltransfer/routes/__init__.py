@@ -11,7 +11,7 @@ from calltransfer.errors import ConfigurationError
 from calltransfer.masking import shown
 from calltransfer.policy import Policy
 from calltransfer.route import Route
-from calltransfer.routes.document import Document, read_mapping, read_toml
+from calltransfer.routes.document import Document, read_mapping, read_toml, too_deep
 from calltransfer.routes.reading import Reader
 
 
@@ -69,7 +69,10 @@ class Routes(Sequence[Route]):
         Raises:
             RoutesError: something in it is wrong; it names every mistake, with its line and what would be right.
         """
-        return cls._read(read_toml(path))
+        try:
+            return cls._read(read_toml(path))
+        except RecursionError:
+            raise too_deep(os.fspath(path)) from None
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any], *, directory: str | os.PathLike[str] = ".") -> Self:
@@ -82,7 +85,10 @@ class Routes(Sequence[Route]):
         Raises:
             RoutesError: something in it is wrong; it names every mistake, and what would be right.
         """
-        return cls._read(read_mapping(mapping, directory))
+        try:
+            return cls._read(read_mapping(mapping, directory))
+        except RecursionError:
+            raise too_deep() from None
 
     @classmethod
     def _read(cls, document: Document) -> Self:

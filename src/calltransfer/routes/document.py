@@ -69,9 +69,12 @@ def read_toml(path: str | os.PathLike[str]) -> Document:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RoutesError([_not_toml(source, text, str(error))]) from None
-    except RecursionError:
-        raise RoutesError([f"{source}: has tables too deep inside one another to be read"]) from None
     return _resolved(tables, Mistakes(source, lines_of(text)), pathlib.Path(path).parent)
+
+
+def too_deep(source: str = "") -> RoutesError:
+    """What is wrong with tables that are inside one another without end, or nearly so."""
+    return RoutesError([f"{f'{source}: ' if source else ''}has tables too deep inside one another to be read"])
 
 
 def read_mapping(mapping: Mapping[str, Any], directory: str | os.PathLike[str]) -> Document:

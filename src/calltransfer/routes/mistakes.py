@@ -15,6 +15,8 @@ _SHORTEST_SECRET: Final = 4
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 """It has as many digits as a phone number."""
 
+_QUOTE: Final = "'"
+
 _ALSO_KNOWN_AS: Final = {
     "blind": "direct",
     "cold": "direct",
@@ -66,9 +68,15 @@ class Mistakes:
         line = next((self._lines[path[:end]] for end in range(len(path), -1, -1) if path[:end] in self._lines), 0)
         place = f"{self._source}:{line}: " if line else f"{self._source}: " if self._source else ""
         where = f"{spelt(path)}: " if path else ""
+        self._found.append((line, f"{place}{where}{self._without_secrets(message)}"))
+
+    def _without_secrets(self, message: str) -> str:
         for secret in sorted(self._secrets, key=len, reverse=True):
             message = message.replace(secret, self._secrets[secret])
-        self._found.append((line, f"{place}{where}{message}"))
+            # What is too long to be shown is cut, wherever in it a secret stands.
+            for end in range(len(secret) - 1, _SHORTEST_SECRET - 1, -1):
+                message = message.replace(f"{secret[:end]}...", f"{self._secrets[secret].rstrip(_QUOTE)}...")
+        return message
 
     def raise_if_any(self) -> None:
         """Raises all of them at once, in the order in which they stand in the file.

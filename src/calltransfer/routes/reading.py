@@ -40,6 +40,8 @@ _IN_TOML: Final = {
     r"\{Outcome\.DECLINED\}": '["declined"]',
     r"\{((?:'[^']*'(?:, )?)+)\}": r"[\1]",
     r"\(\) to say nothing": "[] to say nothing",
+    r"\b(\w+)= or (\w+)=": r"\1 or \2",
+    r"such as [A-Z]\w+\(\.\.\., (\w+)=(\w+)\)": r"such as \1 = \2",
 }
 """How what a constructor says in Python's words is said in those of a plan."""
 
@@ -310,16 +312,15 @@ class Reader:
                 read = self._values.get(parameter)
                 arguments[parameter] = read(table[key], (*path, key)) if read is not None else table[key]
         known = {name: value for name, value in arguments.items() if value is not WRONG}
-        whole: Exception | None = None
-        if kind.required <= known.keys():
-            try:
-                made = kind.made(known)
-            except Exception as error:
-                whole = error
-            else:
-                return made if len(self._mistakes) == before and len(known) == len(table) else WRONG
-        self._each(kind, known, path, whole)
-        return WRONG
+        if not kind.required <= known.keys():
+            self._each(kind, known, path, None)
+            return WRONG
+        try:
+            made = kind.made(known)
+        except Exception as error:
+            self._each(kind, known, path, error)
+            return WRONG
+        return made if len(self._mistakes) == before and len(known) == len(table) else WRONG
 
     def _check_keys(self, kind: Kind, table: Mapping[str, Any], path: Path, beside: Collection[str] = ()) -> None:
         for key in table:
@@ -333,16 +334,16 @@ class Reader:
         """Tries each value for itself, to learn which is wrong; `whole`: what all of them together have raised."""
         before = len(self._mistakes)
         needed = {name: known.get(name, PLACEHOLDERS.get(name)) for name in kind.required}
-        try:
-            kind.made(needed)
-        except Exception as error:
-            if whole is not None:
-                self._told(path, error, kind.keys)
+        without = _raised(kind, needed)
+        if without is not None:
             needed = {name: PLACEHOLDERS.get(name) for name in kind.required}
+        alone = _raised(kind, needed)
         for key, name in kind.keys.items():
-            if name in known.keys() - needed.keys() and kind.required <= PLACEHOLDERS.keys() | known.keys():
-                self._checked(functools.partial(kind.made, {**needed, name: known[name]}), (*path, key))
-        if whole is not None and len(self._mistakes) == before:
+            if name in known.keys() - needed.keys():
+                error = _raised(kind, {**needed, name: known[name]})
+                if error is not None and str(error) != str(alone):  # and not one about what is missing here
+                    self._told((*path, key), error)
+        if whole is not None and (len(self._mistakes) == before or str(whole) == str(without)):
             self._told(path, whole, kind.keys)
 
     def _checked(self, make: Callable[[], Any], path: Path) -> Any:
@@ -358,6 +359,7 @@ class Reader:
             self._note(path, f"raised {type(error).__name__}: {masked_text(str(error))}")
             return
         message = re.sub(r"^(?:Route (?:name )?'[^']*':? |[A-Z]\w*: |it: )|\b(?:Briefing|Policy)\.", "", str(error))
+        message = re.sub(r"^[A-Z]\w* (?=needs )", "", message)
         begins = re.match(r"(\w+)(?:=:|=|:)? ", message)
         if begins and begins[1] in path[-2:-1]:  # the hours of one day
             message = message[begins.end() :].removeprefix(f"'{path[-1]}': ")
@@ -381,3 +383,11 @@ class Reader:
     def _note(self, path: Path, message: str) -> Any:
         self._mistakes.note(path, message)
         return WRONG
+
+
+def _raised(kind: Kind, arguments: Mapping[str, Any]) -> Exception | None:
+    try:
+        kind.made(arguments)
+    except Exception as error:
+        return error
+    return None
