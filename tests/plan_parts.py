@@ -11,6 +11,7 @@ from calltransfer import (
     ExtractiveSummary,
     HeldCaller,
     HoldMusic,
+    Message,
     Outcome,
     TransferRequest,
     TransferResult,
@@ -44,6 +45,14 @@ def queue(number: str = "+14155550123") -> Queue:
 def find(call: Call, request: TransferRequest) -> str | None:
     """Finds a destination."""
     return None
+
+
+def choose(call: Call, request: TransferRequest) -> None:
+    """Chooses no strategy."""
+
+
+async def deliver(message: Message) -> None:
+    """Delivers a message."""
 
 
 def takes_nothing() -> None:

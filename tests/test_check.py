@@ -74,7 +74,7 @@ MISTAKES = {
     "a number with a digit too few": (
         '"+14155550177"',
         '"+1415555017"',
-        "{line}: routes.supervisor.try.2.to: '***5017' is not a valid number of its country; check the digits",
+        "{line}: routes.supervisor.try.2.try.to: '***5017' is not a valid number of its country; check the digits",
     ),
     "camel case": (
         "ring_timeout = 20.0",
@@ -109,8 +109,8 @@ MISTAKES = {
         "is read",
     ),
     "text without quotes": (
-        'strategy = "direct"\nto',
-        "strategy = direct\nto",
+        'strategy = "direct_or_bridge"\nto',
+        "strategy = direct_or_bridge\nto",
         "{line}:12: is not TOML: Invalid value; text stands in quotes, and true, false and numbers without",
     ),
     "a country that the policy does not allow": (
@@ -125,9 +125,9 @@ MISTAKES = {
         '{above}: routes.supervisor: needs when, such as when = "the caller asks about an invoice"',
     ),
     "seconds in quotes": (
-        "timeout = 150.0",
-        'timeout = "150"',
-        "{line}: routes.supervisor.timeout: is in seconds, above 0 and at most 240, not '150'",
+        "timeout = 200.0",
+        'timeout = "200"',
+        "{line}: routes.supervisor.timeout: is in seconds, above 0 and at most 240, not '200'",
     ),
 }
 """What people get wrong most: how it is right in the example, how they write it, and what they are told."""
@@ -147,13 +147,17 @@ def test_the_example() -> None:
     status, output = run(str(EXAMPLE))
 
     assert 0 == status
-    assert "fallback (one after the other, for 150 s in all, not after declined)" in output
+    assert "fallback (one after the other, for 200 s in all, not after declined)" in output
     assert (
         "1: open_hours (mon-fri 09:00-17:00; sat 10:00-14:00 in America/New_York, except 3 days, refused outside)"
         in output
     )
     assert "ring_group (whoever says yes first, rings 20 s, answer by voice or key 1 or 2 within 30 s" in output
-    assert "2: direct (to ***0177, followed for 30 s)" in output
+    assert "2: limit (at most 1 on one call)" in output
+    assert "inside: warm (to ***0177, rings 20 s, " in output
+    assert "3: take_message (at most 120 s, over after 3 s of silence, delivered by deliver within 5 s)" in output
+    assert "direct_or_bridge\n" in output
+    assert "direct: direct (to ***0123, followed for 40 s)" in output
     assert "unknown  the platform: not asked about token, caller ID and routing rule: set VIDEOSDK_AUTH_TOKEN" in output
     assert "5550" not in output
 
@@ -191,8 +195,8 @@ def test_no_caller_id(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert 1 == status
     assert (
-        "problem  caller ID: targets are dialled in 'supervisor', and there is none to show them; set VIDEOSDK_CALLER_ID, "
-        "or give --caller-id, or a caller_id with the target: a number of the account\n"
+        "problem  caller ID: targets are dialled in 'supervisor', 'billing', and there is none to show them; set "
+        "VIDEOSDK_CALLER_ID, or give --caller-id, or a caller_id with the target: a number of the account\n"
     ) in output
 
 
@@ -219,6 +223,21 @@ strategy = "direct"
 [routes.d]
 when = "x"
 strategy = "tests.plan_parts:Plain"
+[routes.f]
+when = "x"
+strategy = "choose"
+chooser = "tests.plan_parts:choose"
+[routes.g]
+when = "x"
+strategy = "fallback"
+[[routes.g.try]]
+strategy = "limit"
+try = {{ strategy = "direct_or_bridge", to = "{SUPERVISOR}" }}
+attempts = 2
+attempts_per_minute = 1
+[[routes.g.try]]
+strategy = "take_message"
+deliver = "tests.plan_parts:deliver"
 [routes.e]
 when = "x"
 strategy = "open_hours"
@@ -241,6 +260,10 @@ briefing = {{ gate = "keys_only" }}
         "told and not asked, within 30 s, connected within 10 s, the agent stays with the caller until the yes)",
         "direct (to VIDEOSDK_CALL_TRANSFER_TO, followed for 40 s)",
         "Plain (to ***0199)",
+        "choose (as choose says within 3 s, refused otherwise)",
+        "1: limit (at most 2 on one call, at most 1 within a minute)",
+        "inside: direct_or_bridge",
+        "2: take_message (at most 120 s, over after 3 s of silence, delivered by deliver within 5 s)",
         "open_hours (never in UTC, refused outside)",
         "inside: warm (to ***0199, rings 25 s, answer by key 1 or 2 within 30 s, connected within 10 s, on hold with Wh",
     ):

@@ -13,6 +13,7 @@ from videosdk.agents import Agent
 
 from calltransfer import (
     Briefing,
+    Choose,
     ConfigurationError,
     Destination,
     DirectTransfer,
@@ -20,6 +21,7 @@ from calltransfer import (
     Fallback,
     Gate,
     HoldMusic,
+    Limit,
     LLMSummary,
     OpenHours,
     Outcome,
@@ -31,9 +33,11 @@ from calltransfer import (
     RoutesError,
     Schedule,
     StayWithCaller,
+    TakeMessage,
     TransferEvent,
     TransferMixin,
     WarmTransfer,
+    direct_or_bridge,
 )
 from calltransfer.hold import music
 from calltransfer.sandbox import Sandbox
@@ -141,6 +145,19 @@ def strategy_of(directory: Path, table: str, *, rest: str = "") -> Any:
             ),
         ),
         (
+            'strategy = "choose"\nchooser = "tests.plan_parts:choose"\ndefault = "desk"\ntimeout = 2',
+            Choose(plan_parts.choose, default=DirectTransfer(to="+14155550177"), timeout=2),
+        ),
+        (
+            'strategy = "take_message"\ndeliver = "tests.plan_parts:deliver"\ndone_key = false\nlongest = 60',
+            TakeMessage(plan_parts.deliver, done_key=None, longest=60),
+        ),
+        (
+            f'strategy = "direct_or_bridge"\nto = {{ to = "{BILLING}", caller_id = "+14155550100" }}\n'
+            "ring_timeout = 20\nhold = { every = 9 }",
+            direct_or_bridge(Destination(BILLING, caller_id="+14155550100"), ring_timeout=20, hold=HoldMusic(every=9)),
+        ),
+        (
             f'strategy = "ring_group"\ntargets = ["{BILLING}", {{ to = "+14155550177" }}, "tests.plan_parts:find"]\n'
             "ring_timeout = 15",
             RingGroup(WarmTransfer(ring_timeout=15), targets=[BILLING, "+14155550177", plan_parts.find]),
@@ -158,6 +175,15 @@ def test_what_is_written_is_what_is_built(tmp_path: Path, table: str, strategy: 
     rest = f'{HOURS}\n[strategies.desk]\nstrategy = "direct"\nto = "+14155550177"'
 
     assert strategy == strategy_of(tmp_path, table, rest=rest)
+
+
+def test_a_limit(tmp_path: Path) -> None:
+    """What is limited stands under the key that everything stands under which is tried."""
+    table = 'strategy = "limit"\ntry = "desk"\nattempts = 2\nattempts_per_minute = 1'
+    limit = strategy_of(tmp_path, table, rest='[strategies.desk]\nstrategy = "direct"')
+
+    assert isinstance(limit, Limit)
+    assert (DirectTransfer(), 2, 1) == (limit.strategy, limit.attempts, limit.attempts_per_minute)
 
 
 def test_everything_a_destination_may_carry(tmp_path: Path) -> None:
@@ -436,7 +462,7 @@ strategy = "tests.plan_parts:NO_STRATEGY"
             'strategy = "ring_group"\ntargets = ["+14155550199"]\nringTimeout = 3',
             "4: routes.billing.ringTimeout: unknown key 'ringTimeout'; did you mean 'ring_timeout'?",
         ),
-        ('strategy = "xyz"', "2: routes.billing.strategy: there is no strategy 'xyz'; there are direct, "),
+        ('strategy = "xyz"', "2: routes.billing.strategy: there is no strategy 'xyz'; there are choose, "),
         ('strategy = "blind"', "2: routes.billing.strategy: there is no strategy 'blind'; did you mean 'direct'?"),
         (
             'strategy = "DirectTransfer"',

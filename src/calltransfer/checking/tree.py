@@ -15,14 +15,21 @@ from calltransfer.policy import Policy
 from calltransfer.routes import Routes
 from calltransfer.routes.kinds import KINDS
 from calltransfer.schedule import Schedule
+from calltransfer.strategies.bridge import direct_or_bridge
+from calltransfer.strategies.choose import Choose
 from calltransfer.strategies.combining import Combining
 from calltransfer.strategies.direct import DirectTransfer
 from calltransfer.strategies.fallback import Fallback
+from calltransfer.strategies.limit import Limit
 from calltransfer.strategies.open_hours import OpenHours
 from calltransfer.strategies.ring_group import RingGroup
+from calltransfer.strategies.take_message import TakeMessage
 from calltransfer.strategies.warm import WarmTransfer
 
-_NAMES = {kind.make: name for name, kind in KINDS.items()} | {RingGroup: "ring_group"}
+_NAMES = {kind.make: name for name, kind in KINDS.items()} | {
+    RingGroup: "ring_group",
+    type(direct_or_bridge("+14155550123")): "direct_or_bridge",
+}
 
 
 def tree_of(routes: Routes, title: str) -> Tree:
@@ -71,6 +78,18 @@ def _does(strategy: TransferStrategy) -> Iterator[str]:
             yield _hours(strategy.schedule)
             if strategy.outside is None:
                 yield "refused outside"
+        case Choose():
+            yield f"as {_called(strategy.chooser)} says within {strategy.timeout:g} s"
+            if strategy.default is None:
+                yield "refused otherwise"
+        case Limit():
+            if strategy.attempts is not None:
+                yield f"at most {strategy.attempts} on one call"
+            if strategy.attempts_per_minute is not None:
+                yield f"at most {strategy.attempts_per_minute} within a minute"
+        case TakeMessage():
+            yield f"at most {strategy.longest:g} s, over after {strategy.silence:g} s of silence"
+            yield f"delivered by {_called(strategy.deliver)} within {strategy.deliver_timeout:g} s"
         case _:
             if isinstance(strategy, KnowsDestinations):
                 yield from (f"to {destination}" for destination in strategy.fixed_destinations())
@@ -105,9 +124,13 @@ def _hold(hold: Hold) -> str:
 
 def _target(target: Any) -> str:
     if not isinstance(target, Destination):
-        return f"whom {getattr(target, '__name__', type(target).__name__)} finds"
+        return f"whom {_called(target)} finds"
     carries = f" with {', '.join(target.only_dialled)}" if target.only_dialled else ""
     return f"{target}{carries}"
+
+
+def _called(function: Any) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
 def _hours(schedule: Schedule) -> str:

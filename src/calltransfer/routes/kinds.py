@@ -9,10 +9,14 @@ import attrs
 from calltransfer.call import TransferStrategy
 from calltransfer.destination import Destination
 from calltransfer.schedule import Schedule
+from calltransfer.strategies.bridge import direct_or_bridge
+from calltransfer.strategies.choose import Choose
 from calltransfer.strategies.direct import DirectTransfer
 from calltransfer.strategies.fallback import Fallback
+from calltransfer.strategies.limit import Limit
 from calltransfer.strategies.open_hours import OpenHours
 from calltransfer.strategies.ring_group import RingGroup
+from calltransfer.strategies.take_message import TakeMessage
 from calltransfer.strategies.warm import WarmTransfer
 
 KEY_OF: Final = {"strategies": "try", "strategy": "try", "schedule": "hours"}
@@ -87,10 +91,14 @@ _GROUP: Final = tuple(name for name in kind_of(RingGroup).parameters if name != 
 _OF_EACH: Final = tuple(name for name in _WARM.parameters if name != "to")
 
 KINDS: Final[Mapping[str, Kind]] = {
+    "choose": kind_of(Choose),
     "direct": kind_of(DirectTransfer),
+    "direct_or_bridge": kind_of(direct_or_bridge),
     "fallback": kind_of(Fallback, required=frozenset({"strategies"})),
+    "limit": kind_of(Limit),
     "open_hours": kind_of(OpenHours),
     "ring_group": Kind(_ring_group, (*_GROUP, *_OF_EACH), frozenset({"targets"})),
+    "take_message": kind_of(TakeMessage),
     "warm": _WARM,
 }
 """The strategies of calltransfer, by the names they have in a plan."""
@@ -98,9 +106,14 @@ KINDS: Final[Mapping[str, Kind]] = {
 PLACEHOLDER: Final[TransferStrategy] = DirectTransfer()
 _A_TARGET: Final = Destination("+14155550199")
 
+
+async def _nobody(_message: Any) -> None:
+    """Delivers nothing."""
+
+
 PLACEHOLDERS: Final[Mapping[str, Any]] = {
     "chooser": lambda _call, _request: None,
-    "deliver": lambda _message: None,
+    "deliver": _nobody,
     "inside": PLACEHOLDER,
     "schedule": Schedule("UTC", {}),
     "strategies": [PLACEHOLDER],

@@ -61,9 +61,11 @@ class Reader:
             "chooser": self._callable,
             "default": self._strategy,
             "deliver": self._callable,
+            "done_key": self._key,
             "hold": self._hold,
             "inside": self._strategy,
             "outside": self._strategy,
+            "return_key": self._key,
             "schedule": self._schedule,
             "strategies": self._strategies,
             "strategy": self._strategy,
@@ -228,6 +230,10 @@ class Reader:
             return WRONG if found is None else found
         return self._note(path, f"is a function of yours, as 'package.module:name', not {shown(value)}")
 
+    def _key(self, value: Any, _path: Path) -> Any:
+        """A key of the phone; false where there is to be none, for which TOML has no other word."""
+        return None if value is False else value
+
     def _hold(self, value: Any, path: Path) -> Any:
         if not isinstance(value, dict):
             return self._object(value, path, "{ every = 15.0 }")
@@ -237,8 +243,6 @@ class Reader:
             self._note((*path, "stay_with_caller"), f"is true or false, not {shown(stay)}")
         if isinstance(fields.get("file"), str):
             fields["file"] = str(self._document.directory / fields["file"])
-        if fields.get("return_key") is False:
-            fields["return_key"] = None
         music = self._made(kind_of(HoldMusic), fields, path, beside=("stay_with_caller",))
         return StayWithCaller(then=music) if stay is True and music is not WRONG else music
 
