@@ -156,7 +156,7 @@ def test_the_example() -> None:
     assert "2: limit (at most 1 on one call)" in output
     assert "inside: warm (to ***0177, rings 20 s, " in output
     assert "3: take_message (at most 120 s, over after 3 s of silence, delivered by deliver within 5 s)" in output
-    assert "direct_or_bridge\n" in output
+    assert "direct_or_bridge (forwarded, or dialled where the carrier refuses that)" in output
     assert "direct: direct (to ***0123, followed for 40 s)" in output
     assert "unknown  the platform: not asked about token, caller ID and routing rule: set VIDEOSDK_AUTH_TOKEN" in output
     assert "5550" not in output

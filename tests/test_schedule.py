@@ -140,6 +140,10 @@ MOMENTS = st.datetimes(datetime(2026, 2, 1), datetime(2026, 11, 30), timezones=s
 
 @given(schedules(), MOMENTS)
 @example(Schedule("America/New_York", {"sun": "00:30-01:15"}), datetime(2026, 11, 1, 5, 20, tzinfo=UTC))
+@example(Schedule("America/St_Johns", {"sat": "23:30-24:00"}), datetime(2010, 11, 7, 0, 0, tzinfo=UTC))
+@example(Schedule("Pacific/Apia", {"mon-sun": "09:00-17:00"}), datetime(2011, 12, 29, 0, 0, tzinfo=UTC))
+@example(Schedule("Pacific/Apia", {"fri": "09:00-17:00"}), datetime(2011, 12, 29, 0, 0, tzinfo=UTC))
+@example(Schedule("Asia/Beirut", {"sun": "00:00-00:30"}), datetime(2026, 3, 28, 12, 0, tzinfo=UTC))
 @example(Schedule("Australia/Lord_Howe", {"sun": "01:30-02:10"}), datetime(2026, 4, 4, 14, 0, tzinfo=UTC))
 def test_it_is_closed_until_it_opens_next(schedule: Schedule, at: datetime) -> None:
     """Whatever the hours and whatever is done to the clock: nothing before the next opening is open, and it is."""

@@ -60,15 +60,17 @@ def check(
 
     Prints every mistake in it, with its line and what would be right; otherwise the plan as a tree. With
     VIDEOSDK_AUTH_TOKEN, or VIDEOSDK_API_KEY and VIDEOSDK_SECRET_KEY, in the environment it then asks the platform whether
-    token, caller ID and routing rule are good for it; nothing is changed there, and nobody is called. The exit status is
-    1 if anything is wrong.
+    token, caller ID and routing rule are good for it; nothing is changed there, and nobody is called. What the plan names as
+    "package.module:name" is imported. The exit status is 1 if anything is wrong.
     """
     from calltransfer.checking import checked
 
     if routing_rule and gateway:
         raise click.UsageError("--routing-rule and --gateway: a target is dialled by one or the other")
     # As the interpreter itself has it for a script: what a plan names is looked for where the command is run.
-    sys.path.insert(0, str(pathlib.Path.cwd()))
+    here = str(pathlib.Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
     console = Console(highlight=False)
     good = checked(
         file,

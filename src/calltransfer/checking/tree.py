@@ -90,6 +90,8 @@ def _does(strategy: TransferStrategy) -> Iterator[str]:
         case TakeMessage():
             yield f"at most {strategy.longest:g} s, over after {strategy.silence:g} s of silence"
             yield f"delivered by {_called(strategy.deliver)} within {strategy.deliver_timeout:g} s"
+        case _ if _name(strategy) == "direct_or_bridge":
+            yield "forwarded, or dialled where the carrier refuses that"
         case _:
             if isinstance(strategy, KnowsDestinations):
                 yield from (f"to {destination}" for destination in strategy.fixed_destinations())
