@@ -250,6 +250,40 @@ def test_a_mapping_without_end() -> None:
         Routes.from_mapping(endless)
 
 
+def test_strategies_of_your_own_in_a_list(tmp_path: Path) -> None:
+    """Wherever a strategy stands, one of an author's own may: one that is ready, or a class that needs no values."""
+    found = strategy_of(tmp_path, 'strategy = "fallback"\ntry = ["tests.plan_parts:READY", "tests.plan_parts:Plain"]')
+
+    assert plan_parts.READY is found.strategies[0]
+    assert isinstance(found.strategies[1], plan_parts.Plain)
+
+
+def test_what_is_missing_is_said_once_wherever_it_stands(tmp_path: Path) -> None:
+    """A value that the environment lacks is one mistake, in a list, a table, or in the place of one."""
+    text = """\
+[routes.a]
+when = "x"
+strategy = "fallback"
+try = ["${NOPE_A}", { strategy = "warm", to = "${NOPE_B}", hold = "${NOPE_C}", briefing = "${NOPE_D}" }]
+[routes.b]
+when = "${NOPE_E}"
+strategy = "take_message"
+deliver = "${NOPE_F}"
+[routes.c]
+when = "x"
+strategy = "${NOPE_G}"
+[routes]
+d = "${NOPE_H}"
+e = { when = "x", strategy = "ring_group", targets = ["${NOPE_I}", "+14155550199"], hold = { every = "${NOPE_J}" } }
+[hours]
+f = "${NOPE_K}"
+g = { time_zone = "${NOPE_L}", weekly = { mon = "${NOPE_M}" } }
+"""
+    found = mistakes(tmp_path, text)
+
+    assert list("ABCDEFGHIJKLM") == sorted(line.partition("NOPE_")[2][0] for line in found)
+
+
 def test_music_is_beside_the_file(tmp_path: Path) -> None:
     """Paths in a file are relative to it, wherever the program runs."""
     (tmp_path / "music").mkdir()

@@ -216,7 +216,7 @@ class Reader:
         if not isinstance(value, list):
             return self._note(path, f"is a list of strategies, each {_A_STRATEGY}, not {shown(value)}")
         found = [self._strategy(each, (*path, position)) for position, each in enumerate(value)]
-        return WRONG if WRONG in found else found
+        return WRONG if any(each is WRONG for each in found) else found
 
     def _several_targets(self, value: Any, path: Path) -> Any:
         if not isinstance(value, list):
