@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from videosdk.agents import Agent
 
@@ -808,6 +808,7 @@ def test_the_error_is_a_value() -> None:
     assert "a: b\nc: d" == str(error)
 
 
+@settings(derandomize=True, deadline=None, max_examples=200)
 @given(
     st.recursive(
         st.one_of(st.text(max_size=8), st.integers(), st.floats(), st.booleans(), st.none(), st.dates()),
@@ -828,6 +829,7 @@ def test_the_error_is_a_value() -> None:
         max_leaves=20,
     )
 )
+@example({"numbers": {"\n": None}})
 def test_nothing_breaks_the_reader(plan: Any) -> None:
     """Whatever is written: routes, or mistakes in words, a line each."""
     try:

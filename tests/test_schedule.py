@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from calltransfer import ConfigurationError
@@ -138,6 +138,7 @@ def schedules(draw: st.DrawFn) -> Schedule:
 MOMENTS = st.datetimes(datetime(2026, 2, 1), datetime(2026, 11, 30), timezones=st.just(UTC))
 
 
+@settings(derandomize=True, deadline=None, max_examples=100)
 @given(schedules(), MOMENTS)
 @example(Schedule("America/New_York", {"sun": "00:30-01:15"}), datetime(2026, 11, 1, 5, 20, tzinfo=UTC))
 @example(Schedule("America/St_Johns", {"sat": "23:30-24:00"}), datetime(2010, 11, 7, 0, 0, tzinfo=UTC))
@@ -160,6 +161,7 @@ def test_it_is_closed_until_it_opens_next(schedule: Schedule, at: datetime) -> N
         assert not schedule.is_open(opens.astimezone(UTC) - timedelta(microseconds=1))
 
 
+@settings(derandomize=True, deadline=None, max_examples=100)
 @given(st.sampled_from(sorted(available_timezones() - {"localtime", "Factory"})), MOMENTS)
 def test_every_zone_is_read_by_its_own_clock(zone: str, at: datetime) -> None:
     """In every zone there is, it is open exactly while the clock on its wall shows nine to five."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from calltransfer.routes.toml_lines import Path, lines_of
@@ -201,6 +201,7 @@ def documents(draw: st.DrawFn) -> str:
     return Writer(draw).table(draw(st.dictionaries(KEYS, VALUES, max_size=4)))
 
 
+@settings(derandomize=True, deadline=None, max_examples=200)
 @given(documents())
 @example('a = """"300001" # """\nb = 300002\n')
 def test_the_same_as_tomllib(text: str) -> None:

@@ -68,7 +68,10 @@ class Mistakes:
         line = next((self._lines[path[:end]] for end in range(len(path), -1, -1) if path[:end] in self._lines), 0)
         place = f"{self._source}:{line}: " if line else f"{self._source}: " if self._source else ""
         where = f"{spelt(path)}: " if path else ""
-        self._found.append((line, f"{place}{where}{self._without_secrets(message)}"))
+        message = self._without_secrets(message)
+        # A line each, whatever is in a key or a value.
+        shown = "".join(character if character.isprintable() else " " for character in message)
+        self._found.append((line, f"{place}{where}{shown}"))
 
     def _without_secrets(self, message: str) -> str:
         for secret in sorted(self._secrets, key=len, reverse=True):

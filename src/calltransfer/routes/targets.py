@@ -58,7 +58,7 @@ class Targets:
         for key in fields:
             if key not in _KEYS:
                 otherwise = f"a destination has {', '.join(_KEYS)}"
-                self._mistakes.note((*path, key), f"unknown key '{key}'; {right(key, _KEYS, otherwise)}")
+                self._mistakes.note((*path, key), f"unknown key {shown(key)}; {right(key, _KEYS, otherwise)}")
         at = path if whole else (*path, "to")
         if "to" not in fields:
             self._mistakes.note(path, 'needs to, such as to = "+14155550199"')
@@ -132,7 +132,7 @@ class Targets:
         for key in numbers:
             if key != "region":
                 self._mistakes.note(
-                    ("numbers", key), f"unknown key '{key}'; {right(key, ['region'], 'there is region')}"
+                    ("numbers", key), f"unknown key {shown(key)}; {right(key, ['region'], 'there is region')}"
                 )
         region = numbers.get("region", WRONG)
         if region is WRONG or (isinstance(region, str) and region in phonenumbers.SUPPORTED_REGIONS):
