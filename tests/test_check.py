@@ -1,6 +1,7 @@
 """`calltransfer check`: the mistakes people make, the plan as a tree, and what the platform says of it."""
 
 import asyncio
+import shutil
 import subprocess
 import sys
 import time
@@ -50,6 +51,7 @@ def broken(directory: Path, old: str, new: str) -> tuple[str, int]:
     assert after
     path = directory / "routes.toml"
     path.write_text(f"{before}{new}{after}", encoding="utf-8")
+    shutil.copy(EXAMPLE.with_name("messages.py"), directory)  # which it names
     return str(path), before.count("\n") + 1
 
 

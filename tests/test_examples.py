@@ -49,6 +49,28 @@ def test_the_rehearsal_of_a_warm_transfer_shows_who_heard_what() -> None:
     assert "two appointments were missed" not in " ".join(caller)
 
 
+def test_a_plan_from_a_file_by_day_and_by_night() -> None:
+    """By day both supervisors are rung; at night nobody is called who is not there, and the message is delivered."""
+    shown = run(str(EXAMPLES / "plan.py"), "--sandbox")
+    day, night = shown.split("Tuesday 03:00")
+
+    assert "finished: connected\n  the caller is talking to the second supervisor" in day
+    assert ["refused", "no_answer", "message_taken"] == re.findall(r"attempted: (\w+)", night)
+    assert "A message by route supervisor: this is Anna Miller please call me back" in night
+
+
+def test_a_plan_is_checked_from_wherever_one_is(tmp_path: Path) -> None:
+    """What it names is found beside it, too."""
+    done = subprocess.run(
+        [sys.executable, "-m", "calltransfer.cli", "check", str(EXAMPLES / "routes.toml"), "--offline"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert (0, "") == (done.returncode, done.stderr)
+
+
 def test_the_rehearsal_of_a_queue_shows_who_heard_what_place() -> None:
     """Each caller hears their place when they come, and again when it changes; the first hears none."""
     first, _, second, _, third, _ = run(str(EXAMPLES / "waiting_queue.py"), "--sandbox").splitlines()

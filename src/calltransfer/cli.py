@@ -67,10 +67,10 @@ def check(
 
     if routing_rule and gateway:
         raise click.UsageError("--routing-rule and --gateway: a target is dialled by one or the other")
-    # As the interpreter itself has it for a script: what a plan names is looked for where the command is run.
-    here = str(pathlib.Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    # As the interpreter has it for a script: what a plan names is looked for where the command is run, and beside the plan.
+    for place in map(str, (pathlib.Path(file).resolve().parent, pathlib.Path.cwd())):
+        if place not in sys.path:
+            sys.path.insert(0, place)
     console = Console(highlight=False)
     good = checked(
         file,
