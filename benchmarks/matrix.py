@@ -26,21 +26,10 @@ from videosdk.agents.warm_transfer import SIPDestination, WarmTransferConfig
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where the matrix is: with the tests
 
 from tests.matrix import AXES, Cell, Row, ours, time_of
-from tests.warm import (
-    ANSWER,
-    ASKS,
-    CALLERS,
-    CONNECTING,
-    PLATFORMS,
-    REASON,
-    SORRY,
-    SUMMARY,
-    SUPERVISOR,
-    TARGETS,
-    breaks,
-)
+from tests.warm import ANSWER, ASKS, CALLERS, CONNECTING, REASON, SORRY, SUMMARY, SUPERVISOR
 
 from calltransfer.sandbox import Caller, Calls, HangsUp, Sandbox, Script
+from calltransfer.testing.scenes import PLATFORMS, TARGETS, breaks
 
 # The SDK's
 

@@ -1,4 +1,7 @@
-"""Runs coroutine tests, on fast-forwarded time unless they are marked `real_time`, and checks what they leave behind."""
+"""Runs coroutine tests that do not use the fixture `sandbox`, and checks what they leave behind.
+
+On fast-forwarded time, unless they are marked `real_time`.
+"""
 
 import asyncio
 import gc
@@ -9,10 +12,14 @@ from typing import Any
 
 import pytest
 
-from calltransfer.sandbox import FastForwardLoop
+from calltransfer.testing import plugin
+from calltransfer.testing.plugin import AFTERWARDS, runner
 
-AFTERWARDS = 30.0
-"""Seconds, of fast-forwarded time, for the SDK's own timers to run out before tasks are counted."""
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Loads the plugin where an environment was made before the package had it."""
+    if not config.pluginmanager.is_registered(plugin):
+        config.pluginmanager.register(plugin, "calltransfer")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -32,9 +39,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         assert left == [], "tasks were left behind"
 
     gc.freeze()  # the SDK collects all garbage on every leave, and keeps more with every session
-    loop_factory = None if real_time else FastForwardLoop
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(test())
+    with runner(real_time=real_time) as loop:
+        loop.run(test())
     return True
 
 

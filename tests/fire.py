@@ -34,23 +34,24 @@ from calltransfer import (
     WarmTransfer,
 )
 from calltransfer.call import Move
-from calltransfer.sandbox import Caller, Calls, Ears, FastForwardLoop, Fault, Sandbox, Script, Target, Trouble, Unknowns
+from calltransfer.sandbox import Caller, Calls, Ears, FastForwardLoop, Sandbox, Says, Script, Target, Unknowns
 from calltransfer.sandbox._patches import TOKEN
-from tests.warm import TARGETS
-from tests.witness import (
-    AGREES,
-    ANSWER,
-    ASKS_FOR_MANAGER,
-    BILLING,
-    CONNECTING,
-    GREETING,
-    MANAGER,
-    SORRY,
-    SOUNDS_RIGHT,
-    SUMMARY,
-    SUPERVISOR,
-    Witness,
-)
+from calltransfer.testing.scenes import TARGETS, heals
+from calltransfer.testing.witness import AGREES, Witness, pressed_yes, said_yes
+
+SUPERVISOR = "+14155550199"
+MANAGER = "+14155550188"
+BILLING = "+14155550123"
+
+GREETING = "Hello, how can I help?"
+CONNECTING = "Putting you through now."
+SORRY = "Unfortunately that did not work."
+SUMMARY = "They want a refund and have waited for three weeks."
+ANSWER = "They paid twice."
+ASKS_FOR_MANAGER = "let me speak to the manager at once"
+
+SOUNDS_RIGHT = "sounds all right to me"
+"""What a target says of which a model understands that they agree."""
 
 CALLER = "+14155550111"
 ASKS = {
@@ -207,6 +208,14 @@ SETTINGS = st.builds(
 )
 
 
+def _agrees(setting: Setting, target: Target) -> bool:
+    """Whether somebody who was dialled has agreed to be connected."""
+    if target.number == SUPERVISOR and setting.gate == "keys_only":
+        return pressed_yes(target)
+    understood = any(did.act == Says(SOUNDS_RIGHT) and "caller for you" in did.heard for did in target.did)
+    return understood or said_yes(target)
+
+
 class AgentUnderFire(TransferMixin, Agent):
     """An agent with every kind of transfer."""
 
@@ -239,7 +248,6 @@ class AgentUnderFire(TransferMixin, Agent):
     async def on_exit(self) -> None: ...
 
     def on_transfer_event(self, event: TransferEvent) -> None:
-        self._call_under_fire.witness.told(event)
         if self._call_under_fire.setting.listener_raises:
             raise RuntimeError("an author's listener breaks")
 
@@ -314,7 +322,6 @@ class PhoneCall(RuleBasedStateMachine):
         gc.freeze()  # the SDK collects all garbage on every leave, and keeps more with every session
         self.program: list[str] = []
         self._runner = asyncio.Runner(loop_factory=FastForwardLoop)
-        self._faults: list[Fault] = []
         self._beside: list[asyncio.Task[Any]] = []
         self._errors: list[str] = []
         self._model: list[Any] = []
@@ -330,7 +337,7 @@ class PhoneCall(RuleBasedStateMachine):
         """What did not hold, the call as a program that has it again, and its timeline."""
         yield from ["", *self.witness.broken, "", f"with under_fire({self.setting}) as call:"]
         yield from (f"    call.{line}" for line in self.program)
-        yield from ["", *self.witness.timeline()]
+        yield from ["", str(self.caller.timeline)]
 
     # The call
 
@@ -369,16 +376,8 @@ class PhoneCall(RuleBasedStateMachine):
             hangs_up_after=2.0 if setting.bills == "answers and hangs up" else None,
         )
         hides = setting.unknowns.get("keeps_log") is False and setting.unknowns.get("status_after_transfer") == "ended"
-        self.witness = Witness(
-            sandbox,
-            self._faults,
-            stays=setting.stay,
-            gate=Gate(setting.gate),
-            hides_transfers=hides,
-            own_time=2 * setting.latency + setting.unknowns.get("switch_after", 0.1),
-        )
         preemptive = setting.preemptive and setting.kind == "cascade"
-        self.caller = self.witness.caller = await sandbox.call(
+        self.caller = await sandbox.call(
             functools.partial(AgentUnderFire, self, greeting=GREETING),
             kind=setting.kind,
             number=CALLER,
@@ -391,6 +390,16 @@ class PhoneCall(RuleBasedStateMachine):
                 **({"wake_up": 10} if setting.wakes_up else {}),
                 **({"dtmf_handler": lambda: DTMFHandler(self._key_pressed)} if setting.keypad else {}),
             },
+        )
+        self.witness = Witness(
+            sandbox,
+            self.caller,
+            agrees=functools.partial(_agrees, setting),
+            stays=setting.stay,
+            hides_transfers=hides,
+            own_time=2 * setting.latency + setting.unknowns.get("switch_after", 0.1),
+            for_targets=(Briefing().opening(SUMMARY), ANSWER),
+            for_caller=(CONNECTING, SORRY, GREETING),
         )
         if setting.wakes_up:
             self.caller.session.on_wake_up = self._wakes_up
@@ -417,7 +426,7 @@ class PhoneCall(RuleBasedStateMachine):
         return None if self._ending else asyncio.ensure_future(self.caller.session.say("Are you still with me?"))
 
     async def _key_pressed(self, digit: Any) -> None:
-        self.witness.note(f"the author's keypad handler gets {digit}")
+        self.caller.note(f"the author's keypad handler gets {digit}")
 
     # What people do
 
@@ -434,7 +443,7 @@ class PhoneCall(RuleBasedStateMachine):
     @step(then=PAUSES)
     def caller_hangs_up(self, then: float) -> None:
         """The caller hangs up."""
-        self._act(self._hang_up(), then)
+        self._act(self.caller.hang_up(), then)
 
     @step(text=st.sampled_from(TARGET_SAYS), then=PAUSES)
     def target_says(self, text: str, then: float) -> None:
@@ -461,10 +470,6 @@ class PhoneCall(RuleBasedStateMachine):
         live = [target for target in self.sandbox.targets if target.leg.answered]
         return live[-1] if live else None
 
-    async def _hang_up(self) -> None:
-        self.witness.hung_up_at = min(self.witness.hung_up_at, asyncio.get_running_loop().time())
-        await self.caller.hang_up()
-
     # What the models and the author's code do
 
     @step(does=st.sampled_from(MODEL_STEPS))
@@ -485,7 +490,7 @@ class PhoneCall(RuleBasedStateMachine):
         async def transfer() -> None:
             if self.caller.session.agent is not None:
                 result = await self.caller.session.agent.transfer(route)
-                self.witness.note(f"transfer() returned {result.outcome}")
+                self.caller.note(f"transfer() returned {result.outcome}")
 
         self._act(transfer(), then)
 
@@ -538,29 +543,22 @@ class PhoneCall(RuleBasedStateMachine):
         """A request goes wrong from now on."""
         method, path = REQUESTS[request]
         self.counts["faults"] += 1
-        self._faults.append(self.sandbox.fault(method, path, times=times, **FAULTS[fault]))
+        self.sandbox.fault(method, path, times=times, **FAULTS[fault])
         self._act(None, then)
 
     @step(trouble=st.sampled_from(sorted(TROUBLES)), then=PAUSES)
     def room_fails(self, trouble: str, then: float) -> None:
         """Something goes wrong in the rooms from now on."""
         self.counts["faults"] += 1
-        self._trouble(TROUBLES[trouble])
+        for name, value in TROUBLES[trouble].items():
+            setattr(self.sandbox.trouble, name, value)
         self._act(None, then)
 
     @step(then=PAUSES)
     def platform_heals(self, then: float) -> None:
         """Everything works again."""
-        self._heal()
+        heals(self.sandbox)
         self._act(None, then)
-
-    def _heal(self) -> None:
-        self.sandbox.no_more_faults()
-        self._trouble(attrs.asdict(Trouble()))
-
-    def _trouble(self, trouble: Mapping[str, Any]) -> None:
-        for name, value in trouble.items():
-            setattr(self.sandbox.trouble, name, value)
 
     # Time
 
@@ -588,7 +586,7 @@ class PhoneCall(RuleBasedStateMachine):
 
     async def noted(self, line: str) -> None:
         """Adds to the timeline."""
-        self.witness.note(line)
+        self.caller.note(line)
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Lets the call go on until `work` is done, and then looks at it."""
@@ -606,7 +604,7 @@ class PhoneCall(RuleBasedStateMachine):
         self.run(go_on())
 
     def _in_background(self, work: Coroutine[Any, Any, Any], *, in_job: bool = False) -> None:
-        context = self.sandbox._hosts[self.caller][1] if in_job else None
+        context = self.caller.context if in_job else None
         self._beside.append(asyncio.get_running_loop().create_task(work, context=context))
 
     def _raised(self, error: BaseException | None) -> None:
@@ -646,15 +644,15 @@ class PhoneCall(RuleBasedStateMachine):
 
     async def _end(self) -> None:
         witness = self.witness
-        self._heal()
+        heals(self.sandbox)
         self._ending = True
         self._model.clear()
         await witness.settled()
         await witness.talks()
         if self.setting.again:
-            await witness.is_transferred_again()
-        witness.note(">>> the caller hangs up in the end")
-        await self._hang_up()
+            await witness.is_transferred_again(ASKS_FOR_MANAGER, MANAGER)
+        self.caller.note(">>> the caller hangs up in the end")
+        await self.caller.hang_up()
         try:
             async with asyncio.timeout(120.0):
                 await self.caller.over.wait()

@@ -5,25 +5,15 @@ import gc
 import logging
 import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
 
 import attrs
 
 from calltransfer import Briefing, Call, Outcome, Phase, TransferRequest, TransferResult, WarmTransfer
-from calltransfer.sandbox import Caller, FastForwardLoop, Says, Target
-from tests.warm import (
-    ANSWER,
-    CALLERS,
-    CONNECTING,
-    PLATFORMS,
-    SORRY,
-    SUMMARY,
-    SUPERVISOR,
-    TARGETS,
-    Seen,
-    seen,
-)
+from calltransfer.sandbox import Caller, FastForwardLoop, Says
+from calltransfer.testing.left import tasks_left
+from calltransfer.testing.scenes import PLATFORMS, TARGETS
+from calltransfer.testing.witness import FADES, longest_music
+from tests.warm import ANSWER, CALLERS, CONNECTING, SORRY, SUMMARY, SUPERVISOR, Seen, seen
 
 STRANDED = 2.5
 """Seconds that a caller may be alone: two, and what looking four times a second and moving a leg once add."""
@@ -33,10 +23,6 @@ SILENCE = 1.0
 
 BOUND = 300.0
 """Seconds within which a transfer has an end."""
-
-FADES = 1.0
-"""Seconds of wordless sound that a target may hear at a time: the SDK fades speech that is cut off for 0.4 s, and it can
-be cut off twice in a row."""
 
 SESSION_ENDS_AFTER = 6.0
 """Seconds after the caller and the transfer have gone within which the agent's session has closed: the SDK waits five."""
@@ -182,19 +168,6 @@ def is_part_of(heard: str, text: str) -> bool:
     return text in heard or (" " in heard and heard in text)
 
 
-def longest_music(target: Target) -> float:
-    """The longest time, in seconds, of sound without words."""
-    longest = music = 0.0
-    for begin, end in target.audible:
-        music = 0.0
-        while begin < end:
-            step = min(0.1, end - begin)
-            music = music + step if target.music_heard(begin, begin + step) >= step - 0.01 else 0.0
-            longest = max(longest, music)
-            begin += step
-    return longest
-
-
 def ours(cell: Cell) -> Row:
     """Our warm transfer in one cell, on fast-forwarded time."""
     gc.freeze()  # the SDK collects all garbage on every leave, and keeps more with every session
@@ -206,7 +179,7 @@ def ours(cell: Cell) -> Row:
         loop.set_exception_handler(lambda _, context: errors.append(str(context.get("exception", context["message"]))))
         what = await seen(cell.target, cell.caller, cell.platform, watched)
         await asyncio.sleep(30.0)
-        return what, [task.get_name() for task in asyncio.all_tasks() if is_of_ours(task)]
+        return what, [task.get_name() for task in tasks_left()]
 
     logging.disable(logging.CRITICAL)
     try:
@@ -229,9 +202,3 @@ def ours(cell: Cell) -> Row:
         took=finished - started,
         broken=[*broken(cell, what, watched.closed_at), *not_clean],
     )
-
-
-def is_of_ours(task: "asyncio.Task[Any]") -> bool:
-    code = getattr(task.get_coro(), "cr_code", None)
-    path = Path(code.co_filename) if code is not None else Path()
-    return "calltransfer" in path.parts and "sandbox" not in path.parts

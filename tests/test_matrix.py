@@ -2,8 +2,9 @@
 
 import pytest
 
+from calltransfer.testing.scenes import PLATFORMS, TARGETS
 from tests.matrix import Cell, ours
-from tests.warm import CALLERS, PLATFORMS, TARGETS
+from tests.warm import CALLERS
 
 PEOPLE = [Cell(target, caller) for target in TARGETS for caller in CALLERS]
 """Every target with every caller, on a healthy platform."""

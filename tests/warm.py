@@ -1,7 +1,7 @@
 """Warm transfers as the tests run them: who does what, what goes wrong, and what was seen of it from outside."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,8 +17,10 @@ from calltransfer import (
     VideoSDKPlatform,
     WarmTransfer,
 )
-from calltransfer.sandbox import Caller, Calls, HangsUp, Sandbox, Says, Script, Target
+from calltransfer.sandbox import Caller, Calls, Sandbox, Script, Target
 from calltransfer.sandbox.leg import Leg
+from calltransfer.testing.scenes import CALLERS as _CALLERS
+from calltransfer.testing.scenes import TARGETS, breaks, target_acts
 
 SUPERVISOR = "+14155550199"
 ASKS = "I want to talk to a human about my refund"
@@ -143,23 +145,6 @@ class Seen:
         return next((event.outcome for event in self.events if event.phase is Phase.FINISHED), None)
 
 
-TARGETS: Mapping[str, dict[str, Any]] = {
-    "accepts": {"says": "yes please"},
-    "declines": {"says": "no thanks"},
-    "busy": {"refuses_after": 0.2},
-    "no answer": {"answers_after": None},
-    "answers at the edge": {"answers_after": 24.9, "says": "yes please"},
-    "voicemail": {"says": [Says("Hi, please leave a message after the tone", after=0.2)]},
-    "IVR": {"says": [Says("For sales, press one. For support, press two.", after=0.2)]},
-    "silent": {},
-    "hangs up while ringing": {"refuses_after": 3.0},
-    "hangs up in the greeting": {"says": [HangsUp(when="Hello", after=0.1)]},
-    "hangs up in the briefing": {"says": [HangsUp(when="refund", after=0.2)]},
-    "hangs up after yes": {"says": ["yes please", HangsUp(after=0.01)]},
-    "hangs up during the switch": {"says": "yes please"},
-    "asks first": {"says": ["who is it", Says("yes please", when="paid twice")]},
-}
-
 CALLERS = (
     "stays",
     "hangs up before dial",
@@ -170,45 +155,7 @@ CALLERS = (
     "speaks over everything",
     "presses the key",
 )
-
-_REQUESTS: Mapping[str, tuple[str, str]] = {
-    "room": ("POST", "/v2/rooms"),
-    "dial": ("POST", "/v2/sip/call"),
-    "readings": ("GET", ""),
-    "switch": ("POST", "/switch-room"),
-    "end": ("POST", "/call/end"),
-}
-
-_FAULTS: Mapping[str, dict[str, Any]] = {
-    "slow": {"delay": 1.5},
-    "hanging": {"hang": True},
-    "refused": {"status": 400},
-    "answered with an error after acting": {"status": 500, "acted": True, "times": 1},
-    "lost after acting": {"reset": True, "acted": True, "times": 1},
-}
-
-PLATFORMS: Mapping[str, dict[str, Any]] = {
-    "healthy": {},
-    **{
-        f"{request} {fault}": {"method": method, "path": path, **how}
-        for request, (method, path) in _REQUESTS.items()
-        for fault, how in _FAULTS.items()
-    },
-    "switch accepted, then fails": {"switch_fails": 1},
-    "moved caller never appears": {"switched_leg_vanishes": 1},
-    "answered target never appears": {"answered_leg_never_appears": True},
-    "room cannot be joined": {"join_fails": True},
-}
-
-
-def breaks(sandbox: Sandbox, platform: str) -> None:
-    """Has the platform fail as the matrix says: a request, or something that it does."""
-    how = dict(PLATFORMS[platform])
-    if "method" in how:
-        sandbox.fault(how.pop("method"), how.pop("path"), **how)
-        return
-    for trouble, times in how.items():
-        setattr(sandbox.trouble, trouble, times)
+"""Those of the table that the matrix has."""
 
 
 async def seen(
@@ -220,7 +167,7 @@ async def seen(
         caller = await call(sandbox, strategy, **how)
         what = Seen(caller, caller.agent.events)
         breaks(sandbox, platform)
-        async with _beside(_watch(what), _caller(caller, caller_does), _target(sandbox, caller, target)):
+        async with _beside(_watch(what), _CALLERS[caller_does](caller), target_acts(sandbox, caller, target)):
             await caller.say(ASKS)
             async with asyncio.timeout(400):
                 await caller.agent.finished.wait()
@@ -257,40 +204,6 @@ async def _watch(what: Seen) -> None:
             since = now() if since is None else since
             what.stranded = max(what.stranded, now() - since)
         await asyncio.sleep(0.25)
-
-
-async def _caller(caller: Caller, does: str) -> None:
-    agent = caller.agent
-    if does == "hangs up before dial":
-        await agent.until(Phase.STARTED)
-        await caller.hang_up()
-    elif does == "hangs up ringing":
-        await agent.until(Phase.RINGING)
-        await caller.hang_up()
-    elif does == "hangs up in the briefing":
-        await agent.until(Phase.BRIEFING)
-        await asyncio.sleep(1.0)
-        await caller.hang_up()
-    elif does == "hangs up after yes":
-        await agent.until(Phase.DECIDED)
-        await caller.hang_up()
-    elif does == "hangs up during the switch":
-        await caller.sees("switch-room-initiated", timeout=300.0)
-        await caller.hang_up()
-    elif does == "speaks over everything":
-        await agent.until(Phase.ON_HOLD)
-        while caller.connected_to == "agent" and not agent.finished.is_set():
-            await caller.say("is anybody there at all")
-    elif does == "presses the key":
-        await agent.until(Phase.ON_HOLD)
-        await asyncio.sleep(3.0)
-        await caller.press("*")
-
-
-async def _target(sandbox: Sandbox, caller: Caller, does: str) -> None:
-    if does == "hangs up during the switch":
-        await caller.sees("switch-room-initiated", timeout=300.0)
-        await sandbox.targets[-1].hang_up()
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ import attrs
 
 from calltransfer.call import SENTENCE_TIMEOUT, Call, Platform, Presence, TransferRequest, TransferStrategy, Turn
 from calltransfer.errors import CallOver, NoLiveCall
-from calltransfer.events import Phase, TransferResult
+from calltransfer.events import Phase, TransferEvent, TransferResult
 from calltransfer.outcome import Outcome
 from calltransfer.policy import Policy
 from calltransfer.strategy_run import StrategyRun
@@ -56,7 +56,11 @@ _ON_SESSION = "_calltransfer_transfers"
 
 
 class Transfers:
-    """The transfers of one call, whichever agents take part in it."""
+    """The transfers of one call, whichever agents take part in it.
+
+    Attributes:
+        listeners: Told of every event of every transfer, before the author's agent is; they must not raise.
+    """
 
     @classmethod
     def of(cls, session: Any) -> "Transfers":
@@ -68,6 +72,7 @@ class Transfers:
         return known
 
     def __init__(self) -> None:
+        self.listeners: list[EventListener] = []
         self._calls: list[tuple[Platform, Call]] = []
         self._started = 0
         self._attempts: list[float] = []
@@ -140,7 +145,7 @@ class Transfers:
             strategy=strategy,
             wording=wording,
             turn=call.turn(after_tool=after_tool),
-            timeline=Timeline(route=route, attempt=self._started, listener=listener),
+            timeline=Timeline(route=route, attempt=self._started, listener=self._telling(listener)),
             tell_model=tell_model,
             policy=policy or Policy(),
             attempts=self._attempts,
@@ -149,6 +154,13 @@ class Transfers:
         call.listener = transfer.progress
         self._own(self._run(transfer, call), transfer)
         return transfer
+
+    def _telling(self, listener: EventListener) -> EventListener:
+        def tell(event: TransferEvent) -> None:
+            for each in [*self.listeners, listener]:
+                each(event)
+
+        return tell
 
     def used_up(self, policy: Policy) -> str | None:
         """Which limit of `policy` another attempt would break; None: it may be made, or one is under way."""

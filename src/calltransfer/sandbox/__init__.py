@@ -3,23 +3,28 @@
 from calltransfer.sandbox.account import Account
 from calltransfer.sandbox.caller import Caller
 from calltransfer.sandbox.clock import FastForwardLoop, NothingToWaitFor
-from calltransfer.sandbox.hearing import Heard
+from calltransfer.sandbox.hearing import AllHeard, Heard
 from calltransfer.sandbox.leg import LEG_STATES
 from calltransfer.sandbox.models import Calls, Ears, Script
 from calltransfer.sandbox.people import HangsUp, Person, Presses, Says
-from calltransfer.sandbox.phone import Phone, Target
+from calltransfer.sandbox.phone import Did, Phone, Target
 from calltransfer.sandbox.pipelines import KINDS
 from calltransfer.sandbox.rest import Fault, Request
 from calltransfer.sandbox.sandbox import Sandbox
+from calltransfer.sandbox.timeline import CallTimeline, Entry
 from calltransfer.sandbox.unknowns import Trouble, Unknowns
 
 __all__ = [
     "KINDS",
     "LEG_STATES",
     "Account",
+    "AllHeard",
+    "CallTimeline",
     "Caller",
     "Calls",
+    "Did",
     "Ears",
+    "Entry",
     "FastForwardLoop",
     "Fault",
     "HangsUp",

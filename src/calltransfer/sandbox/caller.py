@@ -1,13 +1,22 @@
 """The caller: somebody on the phone with the agent."""
 
 import asyncio
+import contextvars
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from calltransfer.events import Phase, TransferEvent
+from calltransfer.masking import masked_address
+from calltransfer.outcome import Outcome
 from calltransfer.sandbox.models import Script
+from calltransfer.sandbox.people import address_of
 from calltransfer.sandbox.phone import Phone
+from calltransfer.sandbox.timeline import CallTimeline, timeline_of
 
 if TYPE_CHECKING:
     from calltransfer.sandbox.switchboard import Switchboard
+
+_NOT_A_PHONE = frozenset({"agent", "nobody", "hung up"})
 
 
 class Caller(Phone):
@@ -17,8 +26,12 @@ class Caller(Phone):
         agent: The agent on the call, as the author's class made it.
         session: The SDK's session.
         job: The SDK's job.
+        context: The job's context: `asyncio.create_task(caller.session.close(), context=caller.context)` is what the
+            author's code does, inside the job.
         script: What the model was asked and answered.
         consultation_script: The same of the models that are made for a consultation, without arguments.
+        events: Everything that the transfers of the call have reported, whichever agent began them.
+        listeners: Called with each of these when it happens.
         started: Set when the agent has started.
         over: Set when the agent's job has ended.
     """
@@ -28,6 +41,7 @@ class Caller(Phone):
     agent: Any
     session: Any
     job: Any
+    context: contextvars.Context
 
     def __init__(
         self, switchboard: "Switchboard", number: str, room_id: str, *, script: Script, consultation_script: Script
@@ -35,10 +49,104 @@ class Caller(Phone):
         super().__init__(switchboard, number, room_id)
         self.script = script
         self.consultation_script = consultation_script
+        self.events: list[TransferEvent] = []
+        self.listeners: list[Callable[[TransferEvent], None]] = []
         self.started = asyncio.Event()
         self.over = asyncio.Event()
+        self._reported_at: list[float] = []
+        self._reported = asyncio.Event()
+        self._notes: list[tuple[float, str]] = []
+        self._began = switchboard.now()
 
     @property
     def said_to_caller(self) -> list[str]:
         """What was said to the caller, as texts."""
         return self.texts_heard
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """How the transfers of the call have ended, in order; one that is under way is not among them."""
+        return [event.outcome for event in self.events if event.phase is Phase.FINISHED and event.outcome is not None]
+
+    @property
+    def timeline(self) -> CallTimeline:
+        """What has happened in the call so far; `print(caller.timeline)` shows it line by line.
+
+        With several calls at once in one sandbox, whoever is dialled for any of them is in it.
+        """
+        others = self._switchboard.dialled_since(self._began)
+        return timeline_of(self, others, zip(self._reported_at, self.events, strict=True), self._notes)
+
+    def note(self, text: str) -> None:
+        """Adds a line to the timeline."""
+        self._notes.append((self._switchboard.now(), text))
+
+    async def reaches(self, *numbers: str, within: float = 60.0) -> str:
+        """Waits until they talk to whoever is at one of `numbers`; without any, to anybody on a phone.
+
+        Args:
+            numbers: Phone numbers, or SIP URIs.
+            within: Seconds that it may take, from now.
+
+        Returns:
+            Whom they reached.
+
+        Raises:
+            AssertionError: they have reached nobody of these; the message says what happened instead.
+        """
+        __tracebackhide__ = True
+        addresses = {address_of(number) for number in numbers}
+
+        def reached() -> bool:
+            where = self.connected_to
+            return where in addresses if addresses else where not in _NOT_A_PHONE
+
+        await self._switchboard.until(reached, within)
+        if not reached():
+            wanted = " or ".join(map(masked_address, sorted(addresses))) or "anybody"
+            raise AssertionError(f"the caller did not reach {wanted} within {within:g} s: {self._instead()}")
+        return self.connected_to
+
+    async def until(self, phase: Phase, *, timeout: float = 60.0) -> TransferEvent:
+        """Waits until a transfer of the call has come to `phase`, if none has yet, at most `timeout` seconds.
+
+        Returns:
+            The first event of that phase.
+
+        Raises:
+            AssertionError: none has come that far; the message says what happened instead.
+        """
+        __tracebackhide__ = True
+
+        def found() -> TransferEvent | None:
+            return next((event for event in self.events if event.phase is phase), None)
+
+        try:
+            async with asyncio.timeout(timeout):
+                while (event := found()) is None:
+                    await self.event_comes()
+        except TimeoutError:
+            raise AssertionError(f"no transfer was {phase} within {timeout:g} s: {self._instead()}") from None
+        return event
+
+    async def event_comes(self) -> None:
+        """Waits until a transfer of the call reports something more."""
+        await self._reported.wait()
+
+    def _instead(self) -> str:
+        where = self.connected_to
+        shown = where if where in _NOT_A_PHONE else masked_address(where)
+        ended = ", ".join(f"{event.route} {event.outcome}" for event in self.events if event.phase is Phase.FINISHED)
+        last = f"the last thing they heard is {self.texts_heard[-1]!r}" if self.heard else "they have heard nothing"
+        return f"they are with {shown!r}, transfers that have ended: {ended or 'none'}, and {last}"
+
+    # Told by the call's transfers
+
+    def told(self, event: TransferEvent) -> None:
+        """A transfer of the call has reported something."""
+        self.events.append(event)
+        self._reported_at.append(self._switchboard.now())
+        reported, self._reported = self._reported, asyncio.Event()
+        reported.set()
+        for listener in self.listeners:
+            listener(event)

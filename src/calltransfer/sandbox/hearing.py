@@ -1,6 +1,7 @@
 """What somebody on the phone hears: words, and whether there was any sound at all."""
 
 import attrs
+from typing_extensions import override
 
 from calltransfer.sandbox.speech import FRAME_SECONDS, Word
 
@@ -26,6 +27,19 @@ class Heard:
     def text(self) -> str:
         """What was heard."""
         return " ".join(self.words)
+
+
+class AllHeard(list[Heard]):
+    """Everything that somebody on the phone heard, in order.
+
+    Asked whether a text is in it, it says whether they heard that, in any case: `assert "refund" in target.heard`.
+    """
+
+    @override
+    def __contains__(self, said: object) -> bool:
+        if isinstance(said, str):
+            return any(said.lower() in heard.text.lower() for heard in self)
+        return super().__contains__(said)
 
 
 class Spans:
@@ -64,7 +78,7 @@ class Spans:
 class Ear:
     """Everything that was audible to somebody on the phone."""
 
-    heard: list[Heard] = attrs.field(factory=list)
+    heard: AllHeard = attrs.field(factory=AllHeard)
     audible: Spans = attrs.field(factory=Spans)
     music: Spans = attrs.field(factory=Spans)
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import attrs
 
+from calltransfer.destination import Destination
+
 
 @attrs.frozen
 class Says:
@@ -80,3 +82,12 @@ class Person:
         """What they do, step by step."""
         steps = [self.says] if isinstance(self.says, str) else self.says
         return [Says(step, when="?") if isinstance(step, str) else step for step in steps if step]
+
+
+def address_of(number: str) -> str:
+    """A number in the form in which the platform dials it.
+
+    Raises:
+        DestinationError: it is none that a call could be forwarded to.
+    """
+    return Destination(number, allow_premium=True, allow_emergency=True).address

@@ -5,9 +5,11 @@ import functools
 import itertools
 from typing import TYPE_CHECKING, ClassVar
 
-from calltransfer.sandbox.hearing import Ear, Heard
+import attrs
+
+from calltransfer.sandbox.hearing import AllHeard, Ear, Heard
 from calltransfer.sandbox.leg import Leg
-from calltransfer.sandbox.people import Act, Person, Presses, Says
+from calltransfer.sandbox.people import Act, HangsUp, Person, Presses, Says
 from calltransfer.sandbox.speech import Word, encoded, words
 
 if TYPE_CHECKING:
@@ -19,6 +21,21 @@ SETTLED = 8.0
 _utterances = itertools.count(1)
 
 
+@attrs.frozen
+class Did:
+    """Something that somebody on the phone did.
+
+    Attributes:
+        began: When, in seconds on the loop's clock.
+        act: What.
+        heard: The words that they had heard until it was done.
+    """
+
+    began: float
+    act: Act
+    heard: str = attrs.field(repr=False)
+
+
 class Phone:
     """Somebody on the phone. They hear, and are heard by, whoever is in the room that their leg is in now.
 
@@ -26,8 +43,9 @@ class Phone:
         number: Their number.
         room_id: The room that they were connected to first.
         leg: The call between them and the platform; None in the browser.
-        heard: Everything that was said to them, in order.
+        heard: Everything that was said to them, in order; see `AllHeard`.
         statuses: Every status of their leg, with the time it came.
+        did: Everything that they have said, pressed and ended, in order; what they are saying now is not among it.
     """
 
     who: ClassVar[str] = "phone"
@@ -37,11 +55,12 @@ class Phone:
         self.room_id = room_id
         self.leg = leg
         self.statuses: list[tuple[str, float]] = []
+        self.did: list[Did] = []
         self._switchboard = switchboard
         self._ear = Ear()
 
     @property
-    def heard(self) -> list[Heard]:
+    def heard(self) -> AllHeard:
         """Everything that was said to them, in order."""
         return self._ear.heard
 
@@ -72,13 +91,14 @@ class Phone:
 
     async def say(self, text: str) -> None:
         """Speaks, and returns when the last word is out."""
-        utterance = next(_utterances)
+        began, utterance = self._switchboard.now(), next(_utterances)
         spoken = words(text, utterance)
         self._switchboard.speak(self, encoded(Word("", utterance, -1, len(spoken)), frames=1))
         for word in spoken:
             await asyncio.sleep(word.seconds)
             self._switchboard.speak(self, encoded(word))
             self._switchboard.said(self, word)
+        self._has_done(Says(text), began)
 
     async def cough(self, seconds: float = 1.0) -> None:
         """Makes a noise that is taken for speech, and in which no words are recognised."""
@@ -89,11 +109,17 @@ class Phone:
 
     async def press(self, digit: str) -> None:
         """Presses a key."""
+        self._has_done(Presses(digit))
         self._switchboard.press(self, digit)
 
     async def hang_up(self) -> None:
         """Hangs up."""
+        self._has_done(HangsUp())
         await self._switchboard.hang_up(self)
+
+    def _has_done(self, act: Act, began: float | None = None) -> None:
+        heard = " ".join(heard.text for heard in self.heard)
+        self.did.append(Did(self._switchboard.now() if began is None else began, act, heard))
 
     async def hears(self, fragment: str, *, timeout: float = 60.0) -> Heard:
         """Waits until they have heard `fragment`, in any case, at most `timeout` seconds.
@@ -101,6 +127,7 @@ class Phone:
         Raises:
             AssertionError: they have not; the message says what they heard instead.
         """
+        __tracebackhide__ = True
 
         def found() -> Heard | None:
             matching = (h for h in self.heard if fragment.lower() in h.text.lower())
@@ -118,6 +145,7 @@ class Phone:
         Raises:
             AssertionError: it has not, within `timeout` seconds; the message says which it had.
         """
+        __tracebackhide__ = True
 
         def when() -> float | None:
             return next((at for name, at in self.statuses if name == status), None)

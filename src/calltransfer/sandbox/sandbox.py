@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Self
 
 from videosdk.agents import AgentSession, global_event_emitter
 
-from calltransfer.destination import Destination
 from calltransfer.errors import ConfigurationError
 from calltransfer.sandbox import _patches
 from calltransfer.sandbox.account import Account
@@ -18,13 +17,14 @@ from calltransfer.sandbox.caller import Caller
 from calltransfer.sandbox.cloud import Cloud
 from calltransfer.sandbox.models import Ears, Script, Step, rebuilt_models_follow
 from calltransfer.sandbox.network import Network
-from calltransfer.sandbox.people import Act, Person
+from calltransfer.sandbox.people import Act, Person, address_of
 from calltransfer.sandbox.phone import Target
 from calltransfer.sandbox.pipelines import make_pipeline
 from calltransfer.sandbox.rest import Fault, Request
 from calltransfer.sandbox.room_client import SandboxRoomClient
 from calltransfer.sandbox.switchboard import Switchboard
 from calltransfer.sandbox.unknowns import Trouble, Unknowns
+from calltransfer.transfers import Transfers
 from calltransfer.videosdk.setup import STAND_IN
 
 START_TIMEOUT = 30.0
@@ -44,6 +44,7 @@ class Sandbox:
 
     Attributes:
         trouble: What goes wrong in the rooms; see `Trouble`.
+        faults: Every fault that was asked for, those that are over included.
         frames_played_at: When each frame of an agent's audio was played, on the wall clock only.
 
     Args:
@@ -70,6 +71,7 @@ class Sandbox:
         self._running: tuple[Cloud, Switchboard] | None = None
         self._hosts: dict[Caller, tuple[asyncio.Task[None], contextvars.Context]] = {}
         self.trouble = Trouble()
+        self.faults: list[Fault] = []
         self.frames_played_at: list[float] = []
 
     async def __aenter__(self) -> Self:
@@ -153,6 +155,11 @@ class Sandbox:
         return [phone for phone in self._switchboard.phones if isinstance(phone, Target)]
 
     @property
+    def callers(self) -> list[Caller]:
+        """Everybody who has been connected with an agent, in order."""
+        return [phone for phone in self._switchboard.phones if isinstance(phone, Caller)]
+
+    @property
     def recordings(self) -> list[tuple[str, str, str]]:
         """Every recording that was started, stopped or merged: what, the room's id, the participant's id."""
         return self._cloud.network.recordings
@@ -174,7 +181,7 @@ class Sandbox:
             DestinationError: `number` is none that a call could be forwarded to.
         """
         person = Person(
-            number=_address(number),
+            number=address_of(number),
             name=name,
             answers_after=answers_after,
             refuses_after=refuses_after,
@@ -191,7 +198,7 @@ class Sandbox:
         Raises:
             AssertionError: nobody is being dialled there, or on the line; the message says who was dialled instead.
         """
-        address = _address(number)
+        address = address_of(number)
 
         def live() -> list[Target]:
             return [target for target in self.targets if target.number == address and not target.leg.over]
@@ -206,6 +213,7 @@ class Sandbox:
         """Has requests fail; see `Fault`. The first fault that fits is applied."""
         fault = Fault(method.upper(), path, **how)
         self._cloud.server.faults.append(fault)
+        self.faults.append(fault)
         return fault
 
     def no_more_faults(self) -> None:
@@ -267,7 +275,7 @@ class Sandbox:
         )
         room = await self._cloud.run(lambda network: network.open_room(room_id))
         caller = Caller(self._switchboard, number, room.id, script=script, consultation_script=consultation_script)
-        context = contextvars.copy_context()
+        context = caller.context = contextvars.copy_context()
         host = asyncio.create_task(
             self._host(
                 caller,
@@ -345,6 +353,7 @@ class Sandbox:
             caller.agent = make_agent()
             options = {name: value() if callable(value) else value for name, value in session_options.items()}
             caller.session = AgentSession(agent=caller.agent, pipeline=pipeline(), **options)
+            Transfers.of(caller.session).listeners.append(caller.told)
             try:
                 await job.run_until_shutdown(session=caller.session, wait_for_participant=True)
             finally:
@@ -353,7 +362,3 @@ class Sandbox:
                         await script.realtime.aclose()
                 caller.over.set()
                 self._switchboard.change()
-
-
-def _address(number: str) -> str:
-    return Destination(number, allow_premium=True, allow_emergency=True).address

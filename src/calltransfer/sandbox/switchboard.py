@@ -84,6 +84,10 @@ class Switchboard:
         """Whether a leg is being dialled, forwarded or moved."""
         return any(phone.leg is not None and phone.leg.status in UNSETTLED for phone in self.phones)
 
+    def dialled_since(self, at: float) -> list[Target]:
+        """Whom the platform has dialled since then."""
+        return [phone for phone in self.phones if isinstance(phone, Target) and phone.leg.started >= at]
+
     # Who is where
 
     def room_of(self, phone: Phone) -> str | None:

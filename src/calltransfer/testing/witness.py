@@ -1,33 +1,44 @@
-"""Looks at the network while a call is under fire, and holds it to the invariants of the design.
+"""Looks at the network during a call, and holds the call to the invariants.
 
-Who is in which room, which legs are open, what was heard: nothing that our own code says of itself is believed. What it
-reports is compared with what the network shows at that moment.
+Who is in which room, which legs are open, what was heard: nothing that calltransfer, a strategy or an agent says of
+itself is believed. What is reported is compared with what the network shows at that moment.
 """
 
 import asyncio
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from typing import Final
 
 import attrs
 
-from calltransfer import Briefing, Gate, Outcome, Phase, TransferEvent
-from calltransfer.sandbox import Caller, Fault, Sandbox, Target
-from tests.matrix import FADES, is_of_ours, longest_music
+from calltransfer.briefing import Briefing
+from calltransfer.events import Phase, TransferEvent
+from calltransfer.masking import masked_address
+from calltransfer.outcome import Outcome
+from calltransfer.sandbox import Caller, HangsUp, Presses, Sandbox, Says, Target
+from calltransfer.testing.left import tasks_left
 
-SUPERVISOR = "+14155550199"
-MANAGER = "+14155550188"
-BILLING = "+14155550123"
+INVARIANTS: Final = (
+    "never stranded",
+    "no orphan leg",
+    "truth",
+    "consent",
+    "leg isolation",
+    "caller first",
+    "bounded",
+    "clean",
+    "never silent on hold",
+    "private",
+)
+"""What must always hold, by name; each is explained in the documentation. "live loop" is not among them: on
+fast-forwarded time it cannot be seen."""
 
-GREETING = "Hello, how can I help?"
-CONNECTING = "Putting you through now."
-SORRY = "Unfortunately that did not work."
-SUMMARY = "They want a refund and have waited for three weeks."
-ANSWER = "They paid twice."
-ASKS_FOR_MANAGER = "let me speak to the manager at once"
+AGREES: Final = ("yes please", "yes", "sure, put them through")
+"""What somebody says who agrees."""
 
-AGREES = ("yes please", "yes", "sure, put them through")
-SOUNDS_RIGHT = "sounds all right to me"
-"""What a target says of which a model understands that they agree."""
+ANNOUNCED: Final = "caller for you"
+"""What somebody has to have been told before they can agree to it: the words of `Briefing`."""
 
 ALONE = 2.5
 """Seconds that a caller may be alone, besides the platform's own time: two, and what looking now and then adds."""
@@ -53,7 +64,12 @@ FAULTS_LINGER = 20.0
 BAD_NEWS = frozenset(Outcome) - {Outcome.CONNECTED, Outcome.MESSAGE_TAKEN, Outcome.CALLER_LEFT, Outcome.CANCELLED}
 """Ends that a caller who is still there is told."""
 
+FADES = 1.0
+"""Seconds of wordless sound that a target may hear at a time: the SDK fades speech that is cut off for 0.4 s, and it can
+be cut off twice in a row."""
+
 _AWAITED = 20.0
+_NOT_A_PHONE = frozenset({"agent", "nobody", "hung up"})
 _ENDS_OF_A_MOVE = frozenset({"switch-room-completed", "switch-room-failed"})
 
 
@@ -67,89 +83,113 @@ class Transferred:
     held: list[tuple[float, float]] = attrs.field(factory=list)
     finished: float | None = None
     outcome: Outcome | None = None
-    withdrawn: bool = False
+    detail: str = ""
     phases: list[Phase] = attrs.field(factory=list)
+
+
+def said_yes(target: Target) -> bool:
+    """Whether a target has said yes, or pressed 1, after they had been told that there is a caller."""
+    return any(ANNOUNCED in did.heard and did.act in _YES for did in target.did)
+
+
+def pressed_yes(target: Target) -> bool:
+    """Whether a target has pressed 1 after they had been told that there is a caller."""
+    return any(ANNOUNCED in did.heard and did.act == Presses("1") for did in target.did)
+
+
+_YES = (*map(Says, AGREES), Presses("1"))
 
 
 class Witness:
     """Notes what does not hold of one call.
 
+        witness = Witness(sandbox, caller)
+        async with witness.watching():
+            ...
+        assert not witness.broken
+
     Args:
         sandbox: Where it is made.
-        faults: What goes wrong with requests; more may come.
+        caller: Who has called.
+        agrees: Whether somebody who was dialled has agreed to be connected; by default `said_yes`.
         stays: Whether the agent stays with caller and target.
-        gate: What it takes for the supervisor to agree.
         hides_transfers: Whether the platform is one that shows a forwarded call as ended, and nothing else.
         own_time: Seconds that the platform takes to answer two requests, and to move a leg.
+        bound: Seconds within which a transfer has an end.
+        for_targets: Sentences of the agent's that no caller may hear, besides those of `Briefing`.
+        for_caller: Sentences of the agent's that no target may hear.
 
     Attributes:
         broken: What did not hold, each with its invariant's name first.
         transfers: Every transfer, by its id.
-        caller: The caller, once they have called.
+        caller: The caller.
         hung_up_at: When the caller hung up.
-        closed_at: When the agent's side ended the call.
+        closed_at: When the agent's side ended the call, as far as the test has said so.
     """
 
     def __init__(
         self,
         sandbox: Sandbox,
-        faults: Sequence[Fault],
+        caller: Caller,
         *,
-        stays: bool,
-        gate: Gate,
-        hides_transfers: bool,
-        own_time: float,
+        agrees: Callable[[Target], bool] = said_yes,
+        stays: bool = True,
+        hides_transfers: bool = False,
+        own_time: float = 0.1,
+        bound: float = BOUND,
+        for_targets: Collection[str] = (),
+        for_caller: Collection[str] = (),
     ) -> None:
         self.broken: list[str] = []
         self.transfers: dict[str, Transferred] = {}
-        self.caller: Caller
-        self.hung_up_at = math.inf
+        self.caller = caller
         self.closed_at = math.inf
         self._sandbox = sandbox
-        self._faults = faults
+        self._agrees = agrees
         self._stays = stays
-        self._gate = gate
         self._hides_transfers = hides_transfers
         self._alone = ALONE + own_time
-        self._lines: list[tuple[float, str]] = []
-        self._agreed: set[str] = set()
+        self._bound = bound
+        self._for_targets = (Briefing().greeting, *for_targets)
+        self._for_caller = for_caller
+        self._targets_before = len(sandbox.targets)
         self._alone_since: float | None = None
         self._was_alone: list[tuple[float, float]] = []
         self._faulty_at = self._faulty_since = -math.inf
         self._moves = 0
         self._awaited = (Phase.STARTED, asyncio.Event())
+        for event in caller.events:
+            self.told(event)
+        caller.listeners.append(self.told)
 
-    def note(self, line: str) -> None:
-        """Adds to the timeline."""
-        self._lines.append((_now(), line))
+    @property
+    def hung_up_at(self) -> float:
+        """When the caller hung up; never: infinity."""
+        return min((did.began for did in self.caller.did if isinstance(did.act, HangsUp)), default=math.inf)
 
-    def timeline(self) -> Iterator[str]:
-        """The call, line by line."""
-        lines = [*self._lines]
-        lines += [(at, f"caller's leg: {status}") for status, at in self.caller.statuses]
-        lines += [(heard.began, f"caller hears {heard.speaker}: {heard.text}") for heard in self.caller.heard]
-        for target in self._sandbox.targets:
-            lines += [(at, f"leg of {target.number}: {status}") for status, at in target.statuses]
-            lines += [(heard.began, f"{target.number} hears {heard.speaker}: {heard.text}") for heard in target.heard]
-        began = min((at for at, _ in lines), default=0.0)
-        for at, line in sorted(lines, key=lambda entry: entry[0]):
-            yield f"{at - began:9.2f}  {line}"
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Looks at the network for as long as the block lasts."""
+        watch = asyncio.create_task(self.watch(), name="witness")
+        try:
+            yield
+        finally:
+            watch.cancel()
+            await asyncio.wait([watch])
 
     def holds(self, invariant: str, condition: bool, why: str) -> None:
         """Notes that an invariant is broken, unless it is not."""
         line = f"{invariant}: {why}"
         if not condition and line not in self.broken:
             self.broken.append(line)
-            self.note(f"*** {line}")
+            self.caller.note(f"BROKEN {line}")
 
     # What our code says happens; it is held to what the network shows
 
     def told(self, event: TransferEvent) -> None:
         """An event of a transfer."""
-        outcome = f" {event.outcome}" if event.outcome is not None else ""
-        self.note(f"{event.route}: {event.phase}{outcome} {event.detail}".rstrip())
-        self._note_who_is_dialled()
         transfer = self.transfers.setdefault(event.transfer_id, Transferred(event.route))
+        self._note_who_is_dialled()
         transfer.phases.append(event.phase)
         if event.phase is Phase.ON_HOLD:
             transfer.on_hold = _now()
@@ -158,8 +198,7 @@ class Witness:
             transfer.on_hold = None
         if event.phase is Phase.FINISHED:
             self.holds("truth", transfer.finished is None, "a transfer was finished twice")
-            transfer.finished, transfer.outcome = _now(), event.outcome
-            transfer.withdrawn = event.detail == "withdrawn"
+            transfer.finished, transfer.outcome, transfer.detail = _now(), event.outcome, event.detail
             self._at_its_end(transfer)
         if event.phase is self._awaited[0]:
             self._awaited[1].set()
@@ -175,57 +214,43 @@ class Witness:
 
     def _at_its_end(self, transfer: Transferred) -> None:
         where, leg = self.caller.connected_to, self.caller.leg
-        assert leg is not None
-        forwarded = any(status == "transferred" for status, _ in leg.log)
-        with_target = where in {SUPERVISOR, MANAGER}
+        assert leg is not None  # noqa: S101 # only who is on a phone can be transferred
+        forwarded = self._forwarded
+        with_target = not forwarded and where not in _NOT_A_PHONE
         if transfer.outcome is not Outcome.CONNECTED:
             self.holds("truth", not with_target, f"{transfer.outcome}, and the caller is with a target")
             unknowable = self._faulty or self._closed or self._hides_transfers
             self.holds("truth", not forwarded or unknowable, f"{transfer.outcome}, and the call was forwarded")
-        elif transfer.route == "billing":
-            self.holds("truth", forwarded, f"connected, and the caller's leg is {leg.status}")
-        else:
-            one_left = leg.over or transfer.dialled[-1].leg.over
-            self.holds("truth", with_target or one_left, f"connected, and the caller is with {where}")
+        elif not forwarded:
+            its_target = any(target.number == where for target in transfer.dialled)
+            one_left = transfer.dialled and (leg.over or any(map(self._left_after_agreeing, transfer.dialled)))
+            self.holds("truth", bool(its_target or one_left), f"connected, and the caller is with {_shown(where)}")
         if transfer.outcome is Outcome.CALLER_LEFT:
-            self.holds("truth", leg.over or where == "nobody", f"caller_left, and they are with {where}")
+            self.holds("truth", leg.over or where == "nobody", f"caller_left, and they are with {_shown(where)}")
         reported = Phase.NOT_RELEASED in transfer.phases
-        self.holds(
-            "no orphan leg", reported or not any(map(self._orphan, transfer.dialled)), "a leg is open at the end"
-        )
+        orphans = [target for target in transfer.dialled if self._orphan(target)]
+        self.holds("no orphan leg", reported or not orphans, "a leg is open at the end of the transfer")
+
+    @property
+    def _forwarded(self) -> bool:
+        return any(status == "transferred" for status, _ in self.caller.leg.log) if self.caller.leg else False
+
+    def _left_after_agreeing(self, target: Target) -> bool:
+        answered = any(status == "answered" for status, _ in target.leg.log)
+        return target.leg.over and answered and self._agrees(target)
 
     def _orphan(self, target: Target) -> bool:
         with_caller = target.connected_to == self.caller.number
         # Who has been connected, and whose caller hangs up in the same moment, is released now.
-        left_by_caller = self.caller.connected_to == "hung up" and target.leg.id in self._agreed
+        left_by_caller = self.caller.connected_to == "hung up" and self._agrees(target)
         return not (target.leg.over or with_caller or left_by_caller)
 
     def _note_who_is_dialled(self) -> None:
         """Whoever has been dialled since the last look is the newest transfer's: there is one at a time."""
-        known = sum(len(transfer.dialled) for transfer in self.transfers.values())
+        known = self._targets_before + sum(len(transfer.dialled) for transfer in self.transfers.values())
         for target in self._sandbox.targets[known:]:
-            list(self.transfers.values())[-1].dialled.append(target)
-            self._listen_to(target)
-
-    def _listen_to(self, target: Target) -> None:
-        """Notes when a target says yes, to somebody who has told them that there is a caller."""
-        say, press = target.say, target.press
-        by_voice = target.number == MANAGER or self._gate is not Gate.KEYS_ONLY
-
-        async def heard_say(text: str) -> None:
-            await say(text)
-            if by_voice and text in {*AGREES, SOUNDS_RIGHT} and greeted():
-                self._agreed.add(target.leg.id)
-
-        async def heard_press(digit: str) -> None:
-            if digit == "1" and greeted():
-                self._agreed.add(target.leg.id)
-            await press(digit)
-
-        def greeted() -> bool:
-            return any("caller for you" in text for text in target.texts_heard)
-
-        target.say, target.press = heard_say, heard_press  # type: ignore[method-assign]
+            if self.transfers:
+                list(self.transfers.values())[-1].dialled.append(target)
 
     # What the network shows
 
@@ -239,7 +264,7 @@ class Witness:
         """Looks at the network now."""
         now, where = _now(), self.caller.connected_to
         self._note_who_is_dialled()
-        applied = max((at for fault in self._faults for at in fault.applied_at), default=-math.inf)
+        applied = max((at for fault in self._sandbox.faults for at in fault.applied_at), default=-math.inf)
         if applied > self._faulty_at:
             self._faulty_since = self._faulty_since if self._faulty else applied
             self._faulty_at = applied
@@ -254,17 +279,19 @@ class Witness:
         elif self._alone_since is not None:
             self._was_alone.append((self._alone_since, now))
             self._alone_since = None
-        for target in self._sandbox.targets:
-            agreed = target.leg.id in self._agreed
-            self.holds(
-                "consent", agreed or target.connected_to != self.caller.number, "connected to who has not agreed"
-            )
+        for target in self._targets:
+            connected = target.connected_to == self.caller.number
+            self.holds("consent", not connected or self._agrees(target), "connected to somebody who has not agreed")
         if now - self.hung_up_at > GONE and not self._faulty:
             self.holds(
                 "caller first",
                 not self._open_legs or self._reported,
                 "a target is on the line for a caller who has left",
             )
+
+    @property
+    def _targets(self) -> list[Target]:
+        return self._sandbox.targets[self._targets_before :]
 
     @property
     def _faulty(self) -> bool:
@@ -283,10 +310,10 @@ class Witness:
     def _on_their_own(self) -> bool:
         """Whether a caller without company is not ours to help: forwarded, gone, or in the room of who was closed."""
         leg = self.caller.leg
-        assert leg is not None
-        forwarded = any(status == "transferred" for status, _ in leg.log)
+        if leg is None:
+            return True
         at_home = leg.room_id == self.caller.room_id
-        return forwarded or leg.over or (self._closed and at_home) or self.unwatched
+        return self._forwarded or leg.over or (self._closed and at_home) or self.unwatched
 
     @property
     def unwatched(self) -> bool:
@@ -296,7 +323,7 @@ class Witness:
 
     @property
     def _open_legs(self) -> list[str]:
-        return [target.leg.id for target in self._sandbox.targets if not (target.leg.over or self.unwatched)]
+        return [target.leg.id for target in self._targets if not (target.leg.over or self.unwatched)]
 
     @property
     def _reported(self) -> bool:
@@ -308,11 +335,13 @@ class Witness:
     async def settled(self) -> None:
         """Waits until every transfer has ended and nothing happens any more."""
         try:
-            async with asyncio.timeout(BOUND):
+            async with asyncio.timeout(self._bound):
                 while await self.caller.talking_to(settled_for=12.0) and self._unfinished:
                     await self.caller.something_happens_within(1.0)
         except TimeoutError:
-            self.holds("bounded", False, f"not over after {BOUND:g} s: {', '.join(self._unfinished) or 'the talk'}")
+            self.holds(
+                "bounded", False, f"not over after {self._bound:g} s: {', '.join(self._unfinished) or 'the talk'}"
+            )
         self.look()
 
     @property
@@ -336,11 +365,11 @@ class Witness:
             self.holds("never stranded", answered, "the agent does not answer the caller any more")
             await self.caller.talking_to(settled_for=3.0)
 
-    async def is_transferred_again(self) -> None:
-        """A caller who is with the agent can be transferred, after all that has happened."""
+    async def is_transferred_again(self, asking: str, to: str) -> None:
+        """A caller who is with the agent can be transferred, after all that has happened: asking for it, they reach it."""
         if self._with_agent:
-            await self.caller.say(ASKS_FOR_MANAGER)
-            connected = await self._soon(lambda: self.caller.connected_to == MANAGER)
+            await self.caller.say(asking)
+            connected = await self._soon(lambda: self.caller.connected_to == to)
             self.holds("clean", connected, "a further transfer does not work")
 
     async def _soon(self, condition: Callable[[], bool]) -> bool:
@@ -352,15 +381,12 @@ class Witness:
 
     def look_back(self) -> None:
         """Looks at what was heard, and at what was told."""
-        briefing = Briefing()
         for heard in self.caller.heard:
-            meant_for_target = (briefing.greeting, briefing.opening(SUMMARY), ANSWER)
-            leaked = heard.speaker == "agent" and any(_is_of(heard.text, text) for text in meant_for_target)
+            leaked = heard.speaker == "agent" and any(is_of(heard.text, text) for text in self._for_targets)
             self.holds("leg isolation", not leaked, f"the caller heard {heard.text!r}")
-        for target in self._sandbox.targets:
+        for target in self._targets:
             for heard in target.heard:
-                meant_for_caller = (CONNECTING, SORRY, GREETING)
-                leaked = heard.speaker == "agent" and any(_is_of(heard.text, text) for text in meant_for_caller)
+                leaked = heard.speaker == "agent" and any(is_of(heard.text, text) for text in self._for_caller)
                 self.holds("leg isolation", not leaked, f"a target heard {heard.text!r}")
             self.holds("leg isolation", longest_music(target) <= FADES, "a target heard music")
         for transfer in self.transfers.values():
@@ -384,7 +410,7 @@ class Witness:
             not told or returned or transfer.outcome is not Outcome.CONNECTED,
             "a connection was told to be none",
         )
-        if transfer.outcome in BAD_NEWS and transfer.finished is not None and not transfer.withdrawn:
+        if transfer.outcome in BAD_NEWS and transfer.finished is not None and transfer.detail != "withdrawn":
             left = min(self.hung_up_at, self.closed_at)
             self.holds(
                 "truth", told > 0 or left < transfer.finished + TOLD_WITHIN, f"{transfer.outcome}, and nobody was told"
@@ -393,15 +419,32 @@ class Witness:
     def look_for_what_is_left(self) -> None:
         """Looks for a leg, a task or a connection that is left when everybody has gone."""
         self.holds("no orphan leg", not self._open_legs or self._reported, "a leg is open when everybody has gone")
-        left = [task.get_name() for task in asyncio.all_tasks() if is_of_ours(task)]
+        left = [task.get_name() for task in tasks_left()]
         self.holds("clean", not left, f"tasks were left behind: {left}")
         self.holds("clean", not self._sandbox.open_connections, "a connection to the platform is open")
 
 
-def _now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-def _is_of(heard: str, text: str) -> bool:
+def is_of(heard: str, text: str) -> bool:
     """Whether what was heard has `text` in it, or is some of it: two words may be those of any sentence."""
     return text in heard or (heard.count(" ") >= 2 and heard in text)
+
+
+def longest_music(target: Target) -> float:
+    """The longest time, in seconds, of sound without words."""
+    longest = music = 0.0
+    for begin, end in target.audible:
+        music = 0.0
+        while begin < end:
+            step = min(0.1, end - begin)
+            music = music + step if target.music_heard(begin, begin + step) >= step - 0.01 else 0.0
+            longest = max(longest, music)
+            begin += step
+    return longest
+
+
+def _shown(where: str) -> str:
+    return where if where in _NOT_A_PHONE else masked_address(where)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,38 @@
+"""What users test their strategies and their agents with; ours are tested with it, too.
+
+Installing the package gives pytest the fixture `sandbox`. For a strategy of one's own there is a suite to subclass:
+
+    from calltransfer.testing import StrategyConformance
+
+    class TestQueue(StrategyConformance):
+        def strategy(self):
+            return Queue(...)
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from calltransfer.testing.conformance import StrategyConformance
+    from calltransfer.testing.witness import INVARIANTS, Witness, pressed_yes, said_yes
+
+__all__ = [
+    "INVARIANTS",
+    "StrategyConformance",
+    "Witness",
+    "pressed_yes",
+    "said_yes",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what needs the SDK only when it is used: pytest loads the plugin in here into every run."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    where = "conformance" if name == "StrategyConformance" else "witness"
+    return getattr(importlib.import_module(f"{__name__}.{where}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

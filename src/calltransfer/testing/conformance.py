@@ -1,0 +1,338 @@
+"""The conformance suite: every invariant, for a strategy of anybody's, on the sandbox, under faults."""
+
+import asyncio
+import functools
+import itertools
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar
+
+import attrs
+import pytest
+from videosdk.agents import Agent
+
+from calltransfer.agent import TransferMixin
+from calltransfer.briefing import Briefing
+from calltransfer.call import KnowsDestinations, Platform, TransferStrategy
+from calltransfer.events import Phase
+from calltransfer.outcome import Outcome
+from calltransfer.policy import Policy
+from calltransfer.route import Route
+from calltransfer.sandbox import Caller, Calls, Sandbox, Script, Target
+from calltransfer.strategies.combining import Combining
+from calltransfer.strategies.warm import WarmTransfer
+from calltransfer.testing.left import Left
+from calltransfer.testing.scenes import (
+    CALLERS,
+    CHANGES_THEIR_MIND,
+    FORWARDS,
+    PLATFORMS,
+    TARGETS,
+    breaks,
+    heals,
+    target_acts,
+)
+from calltransfer.testing.witness import BOUND, Witness, said_yes
+from calltransfer.videosdk.platform import VideoSDKPlatform
+
+CALLER = "+14155550111"
+"""Who calls."""
+
+ANOTHER_TARGET = "+14155550166"
+"""Who the caller is transferred to in the end, to see that this still works. They always accept."""
+
+ASKS = "I want to talk to a human about my refund"
+ASKS_AGAIN = "let me speak to somebody else at once"
+GREETING = "Hello, how can I help?"
+CONNECTING = "I am putting you through now."
+SORRY = "Unfortunately that did not work."
+STILL_HERE = "Yes, I am still here."
+SUMMARY = "They want a refund and have waited for three weeks."
+ANSWER = "They paid twice."
+
+CLOSINGS = (Phase.STARTED, Phase.DIALLED, Phase.ON_HOLD, Phase.BRIEFING, Phase.CONNECTING, Phase.FORWARDING)
+"""When the session closes: once a transfer has come that far."""
+
+LONG_AFTER = 90.0
+"""Seconds after everybody has gone in which what still goes on shows."""
+
+_OVER_WITHIN = 120.0
+
+
+@attrs.frozen(kw_only=True)
+class Case:
+    """What happens in one test.
+
+    Attributes:
+        target: What those who are dialled do; one of `TARGETS`.
+        others: What all but the first of them do; by default the same.
+        caller: What the caller does; one of `CALLERS`.
+        platform: What fails; one of `PLATFORMS` or `FORWARDS`.
+        closes: When the session closes, if it does.
+    """
+
+    target: str = "accepts"
+    others: str | None = None
+    caller: str = "stays"
+    platform: str = "healthy"
+    closes: Phase | None = None
+
+    def __str__(self) -> str:
+        usual = Case()
+        unusual = (
+            f"{field.name} {getattr(self, field.name)}"
+            for field in attrs.fields(Case)
+            if getattr(self, field.name) != getattr(usual, field.name)
+        )
+        return ", ".join(unusual) or "nothing special"
+
+
+class StrategyConformance:
+    """Tests a strategy: subclass it, and pytest has a test for everything that must hold of any.
+
+        class TestQueue(StrategyConformance):
+            def strategy(self):
+                return Queue(to="+14155550123")
+
+    An agent with the strategy is called, and asked for a transfer, while targets, caller, platform and session do what
+    they can. Each call is held to every invariant by a `Witness`, and is followed by a second transfer. A test that fails
+    says which invariants broke, and shows the timeline of the call.
+
+    A strategy that misbehaves fails, although the caller is helped all the same: one that raises, hangs, does not let
+    itself be cancelled, returns what is no result, reports a connection that is none, or leaves a consultation, a hold or
+    a task behind.
+
+    Attributes:
+        stays: Whether the agent stays in the call, to watch over it, once caller and target are connected.
+        consent: Whether those who are dialled have to say yes before they are connected. Not for one who is dialled
+            into the call as a forwarded caller's target would be.
+        bound: Seconds within which a transfer has an end, whatever happens.
+        thorough: Whether every target is combined with every caller and every fault: some hundreds of tests more.
+    """
+
+    stays: ClassVar[bool] = True
+    consent: ClassVar[bool] = True
+    bound: ClassVar[float] = BOUND
+    thorough: ClassVar[bool] = False
+
+    def strategy(self) -> TransferStrategy:
+        """Makes the strategy; called for each test, and once when the tests are collected."""
+        raise NotImplementedError(
+            f"{type(self).__name__} needs 'def strategy(self)', which returns the strategy to test"
+        )
+
+    def targets(self) -> Sequence[str]:
+        """The numbers at which there is somebody: by default the strategy's `fixed_destinations()`, where it has them."""
+        strategy = self.strategy()
+        if not isinstance(strategy, KnowsDestinations):
+            return ()
+        return list(dict.fromkeys(destination.address for destination in strategy.fixed_destinations()))
+
+    def platform(self) -> Platform:
+        """The platform that the agent is set up with."""
+        return VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_1")
+
+    def agrees(self, target: Target) -> bool:
+        """Whether somebody who was dialled has agreed to be connected; looked at again and again."""
+        return said_yes(target) if self.consent else True
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Makes the tests of each kind."""
+        if "case" in metafunc.fixturenames:
+            cases = list(self._cases(metafunc.function.__name__))
+            metafunc.parametrize("case", cases, ids=str)
+
+    def _cases(self, test: str) -> Iterator[Case]:
+        if test == "test_whatever_targets_do":
+            yield from (Case(target=target) for target in TARGETS)
+            if len(self.targets()) > 1:
+                yield from (Case(target=target, others="accepts") for target in TARGETS if target != "accepts")
+                yield from (Case(target="accepts", others=target) for target in TARGETS if target != "accepts")
+        elif test == "test_whatever_the_caller_does":
+            targets = TARGETS if self.thorough else ("accepts", "silent")
+            for target, caller in itertools.product(targets, CALLERS):
+                if caller != "stays":
+                    yield Case(target=target, caller=caller)
+        elif test == "test_whatever_fails_on_the_platform":
+            some = [("accepts", "stays"), ("declines", "speaks over everything")]
+            every = itertools.product(TARGETS, ("stays", "hangs up after yes", "speaks over everything"))
+            for platform in [*PLATFORMS, *FORWARDS]:
+                for target, caller in every if self.thorough else some:
+                    if platform != "healthy":
+                        yield Case(target=target, caller=caller, platform=platform)
+        elif test == "test_whenever_the_session_closes":
+            for target, closes in itertools.product(TARGETS if self.thorough else ("accepts",), CLOSINGS):
+                yield Case(target=target, closes=closes)
+
+    async def test_whatever_targets_do(self, sandbox: Sandbox, case: Case) -> None:
+        """Every invariant holds, whatever those do who are dialled, or forwarded to."""
+        await self._holds(sandbox, case)
+
+    async def test_whatever_the_caller_does(self, sandbox: Sandbox, case: Case) -> None:
+        """Every invariant holds, wherever the caller hangs up, changes their mind, or speaks."""
+        await self._holds(sandbox, case)
+
+    async def test_whatever_fails_on_the_platform(self, sandbox: Sandbox, case: Case) -> None:
+        """Every invariant holds, whatever fails on the platform."""
+        await self._holds(sandbox, case)
+
+    async def test_whenever_the_session_closes(self, sandbox: Sandbox, case: Case) -> None:
+        """Every invariant holds, wherever the strategy is when the agent's session closes."""
+        await self._holds(sandbox, case)
+
+    async def _holds(self, sandbox: Sandbox, case: Case) -> None:
+        strategy = self.strategy()
+        broken = await _Run(self, sandbox, case, strategy).broken()
+        if broken:
+            what = "\n".join(f"  {line}" for line in broken)
+            pytest.fail(f"{type(strategy).__name__}, with {case}, did not hold to:\n{what}", pytrace=False)
+
+
+class _ConformingAgent(TransferMixin, Agent):
+    """An agent with the strategy, and another one that is known to work."""
+
+    def __init__(self, strategy: TransferStrategy, platform: Platform) -> None:
+        super().__init__(
+            instructions="You are the customer-care agent of ConnectTel.",
+            transfers=[
+                Route("strategy", strategy, when="the caller asks for a human"),
+                Route("another", WarmTransfer(ANOTHER_TARGET), when="the caller asks for somebody else"),
+            ],
+            platform=platform,
+            policy=Policy(attempts=50, attempts_per_minute=50),
+        )
+
+    async def on_enter(self) -> None:
+        await self.session.say(GREETING)
+
+    async def on_exit(self) -> None: ...
+
+
+def _answers(last: str) -> Any:
+    """What the agent's model does."""
+    if last.startswith("[Call system"):
+        return SORRY
+    if last.startswith("{"):
+        return CONNECTING
+    destinations = {ASKS: "strategy", ASKS_AGAIN: "another", CHANGES_THEIR_MIND: "none"}
+    asked = next((route for text, route in destinations.items() if len(last) > 10 and last in text), None)
+    return Calls("transfer_call", {"destination": asked, "reason": "as they said"}) if asked else STILL_HERE
+
+
+class _Run:
+    """One case, run to its end."""
+
+    def __init__(self, suite: StrategyConformance, sandbox: Sandbox, case: Case, strategy: TransferStrategy) -> None:
+        self._suite = suite
+        self._sandbox = sandbox
+        self._case = case
+        self._strategy = strategy
+
+    async def broken(self) -> list[str]:
+        """What did not hold."""
+        case, sandbox = self._case, self._sandbox
+        numbers = self._suite.targets()
+        self._people(numbers)
+        private = {number.removeprefix("+") for number in (CALLER, *numbers)} | {SUMMARY}
+        with Left(private) as left:
+            caller = await self._call()
+            witness = Witness(
+                sandbox,
+                caller,
+                agrees=lambda target: (
+                    (target.number == ANOTHER_TARGET and said_yes(target)) or self._suite.agrees(target)
+                ),
+                stays=self._suite.stays,
+                bound=self._suite.bound,
+                for_targets=(Briefing().opening(SUMMARY), ANSWER),
+                for_caller=(GREETING, CONNECTING, SORRY, STILL_HERE),
+            )
+            async with witness.watching():
+                breaks(sandbox, case.platform)
+                async with _beside(CALLERS[case.caller](caller), target_acts(sandbox, caller, case.target)):
+                    await self._transfer(caller, witness)
+                heals(sandbox)
+                await witness.talks()
+                await witness.is_transferred_again(ASKS_AGAIN, ANOTHER_TARGET)
+                await self._everybody_goes(caller, witness)
+            witness.look_back()
+            witness.look_for_what_is_left()
+        names = tuple(f"{name} " for name in _names(self._strategy))
+        blamed = [transfer.detail for transfer in witness.transfers.values() if transfer.outcome is Outcome.FAILED]
+        blamed += left.errors
+        for fault in dict.fromkeys(fault for fault in blamed if fault.startswith(names)):
+            witness.holds("the strategy's part", False, fault)
+        for invariant, what in left.found:
+            witness.holds(invariant, False, what)
+        return witness.broken
+
+    def _people(self, numbers: Collection[str]) -> None:
+        for place, number in enumerate(numbers):
+            does = self._case.target if place == 0 else self._case.others or self._case.target
+            # Each answers a little later than the one before: at the same instant would be a case of its own.
+            self._sandbox.person(number, **{"answers_after": 3.0 + 0.4 * place, **TARGETS[does]})
+        self._sandbox.person(ANOTHER_TARGET, answers_after=1.0, says="yes please")
+
+    async def _call(self) -> Caller:
+        return await self._sandbox.call(
+            functools.partial(_ConformingAgent, self._strategy, self._suite.platform()),
+            number=CALLER,
+            model=Script(itertools.repeat(_answers), summary=SUMMARY),
+            consultation_model=Script(itertools.repeat(ANSWER)),
+        )
+
+    async def _transfer(self, caller: Caller, witness: Witness) -> None:
+        await caller.say(ASKS)
+        try:
+            await caller.until(Phase.STARTED, timeout=30.0)
+        except AssertionError:
+            told = caller.script.answers[-1] if caller.script.answers else "it was not asked"
+            pytest.fail(f"the transfer was not begun; the model was told: {told}", pytrace=False)
+        if self._case.closes is not None:
+            await self._closes(caller, witness, self._case.closes)
+        await witness.settled()
+
+    async def _closes(self, caller: Caller, witness: Witness, phase: Phase) -> None:
+        ended = asyncio.create_task(caller.until(Phase.FINISHED, timeout=self._suite.bound))
+        reached = asyncio.create_task(caller.until(phase, timeout=self._suite.bound))
+        await asyncio.wait([ended, reached], return_when=asyncio.FIRST_COMPLETED)
+        for waiting in (ended, reached):
+            waiting.cancel()
+        await asyncio.gather(ended, reached, return_exceptions=True)
+        witness.closed_at = asyncio.get_running_loop().time()
+        caller.note("the session closes")
+        await asyncio.create_task(caller.session.close(), context=caller.context)
+
+    async def _everybody_goes(self, caller: Caller, witness: Witness) -> None:
+        caller.note("the caller hangs up in the end")
+        await caller.hang_up()
+        try:
+            async with asyncio.timeout(_OVER_WITHIN):
+                await caller.over.wait()
+        except TimeoutError:
+            # Whoever is left of two whom nobody watches over keeps the room open.
+            witness.holds("caller first", witness.unwatched, "the agent's session goes on after everybody has left")
+        await asyncio.sleep(LONG_AFTER)
+        witness.look()
+
+
+
+def _names(strategy: object) -> Iterator[str]:
+    yield type(strategy).__name__
+    if isinstance(strategy, Combining):
+        for part in strategy.parts.values():
+            yield from _names(part)
+
+
+@asynccontextmanager
+async def _beside(*works: Any) -> AsyncIterator[None]:
+    """Goes on with `works` for as long as the block lasts. That they wait for what does not happen is no error."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for error in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(error, Exception) and not isinstance(error, AssertionError):
+                raise error

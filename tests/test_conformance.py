@@ -1,0 +1,44 @@
+"""Our own strategies, in the suite that anybody's are tested with, and with no other privileges."""
+
+from calltransfer import DirectTransfer, StayWithCaller, TransferStrategy, WarmTransfer
+from calltransfer.testing import StrategyConformance
+
+BILLING = "+14155550123"
+SUPERVISOR = "+14155550199"
+
+
+class TestDirectTransfer(StrategyConformance):
+    """The call is forwarded."""
+
+    def strategy(self) -> TransferStrategy:
+        return DirectTransfer(BILLING)
+
+
+class TestWarmTransfer(StrategyConformance):
+    """A human is asked first, and the caller is moved."""
+
+    def strategy(self) -> TransferStrategy:
+        return WarmTransfer(SUPERVISOR)
+
+
+class TestWarmTransferThatMovesTheTarget(StrategyConformance):
+    """The human is moved instead."""
+
+    def strategy(self) -> TransferStrategy:
+        return WarmTransfer(SUPERVISOR, move="target")
+
+
+class TestWarmTransferThatStaysWithTheCaller(StrategyConformance):
+    """The agent keeps talking with the caller."""
+
+    def strategy(self) -> TransferStrategy:
+        return WarmTransfer(SUPERVISOR, hold=StayWithCaller())
+
+
+class TestWarmTransferThatLeaves(StrategyConformance):
+    """The agent leaves as soon as the two are connected."""
+
+    stays = False
+
+    def strategy(self) -> TransferStrategy:
+        return WarmTransfer(SUPERVISOR, stay=False)
