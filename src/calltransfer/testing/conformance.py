@@ -316,7 +316,6 @@ class _Run:
         witness.look()
 
 
-
 def _names(strategy: object) -> Iterator[str]:
     yield type(strategy).__name__
     if isinstance(strategy, Combining):
