@@ -267,10 +267,10 @@ class Transfers:
         self._handed_over = self._handed_over or result.connected
         result = attrs.evolve(result, leg_id=result.leg_id or call.leg_id, room_id=result.room_id or call.room_id)
         if result.connected:
-            if self._closing is not None:
-                transfer.finish(result)
-                return  # closing the call lets go of them
             transfer.settled = result
+            if self._closing is not None:
+                await self._finish(transfer, call, result)
+                return  # closing the call lets go of them
             async with asyncio.TaskGroup() as group:
                 # They talk already; who else was called for it is released beside that.
                 group.create_task(self._finish(transfer, call, result))
