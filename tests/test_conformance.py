@@ -1,10 +1,11 @@
 """Our own strategies, in the suite that anybody's are tested with, and with no other privileges."""
 
-from calltransfer import DirectTransfer, StayWithCaller, TransferStrategy, WarmTransfer
+from calltransfer import DirectTransfer, RingGroup, StayWithCaller, TransferStrategy, WarmTransfer
 from calltransfer.testing import StrategyConformance
 
 BILLING = "+14155550123"
 SUPERVISOR = "+14155550199"
+OTHERS = ("+14155550181", "+14155550182")
 
 
 class TestDirectTransfer(StrategyConformance):
@@ -42,3 +43,10 @@ class TestWarmTransferThatLeaves(StrategyConformance):
 
     def strategy(self) -> TransferStrategy:
         return WarmTransfer(SUPERVISOR, stay=False)
+
+
+class TestRingGroup(StrategyConformance):
+    """Several are asked at once, and the first who says yes is connected."""
+
+    def strategy(self) -> TransferStrategy:
+        return RingGroup(WarmTransfer(), targets=[SUPERVISOR, *OTHERS])

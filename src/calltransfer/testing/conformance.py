@@ -13,13 +13,14 @@ from videosdk.agents import Agent
 
 from calltransfer.agent import TransferMixin
 from calltransfer.briefing import Briefing
-from calltransfer.call import KnowsDestinations, Platform, TransferStrategy
+from calltransfer.call import Platform, TransferStrategy
 from calltransfer.events import Phase
+from calltransfer.masking import masked_address
 from calltransfer.outcome import Outcome
 from calltransfer.policy import Policy
 from calltransfer.route import Route
 from calltransfer.sandbox import Caller, Calls, Sandbox, Script, Target
-from calltransfer.strategies.combining import Combining
+from calltransfer.strategies.combining import Combining, destinations_of
 from calltransfer.strategies.warm import WarmTransfer
 from calltransfer.testing.left import Left
 from calltransfer.testing.scenes import (
@@ -106,12 +107,15 @@ class StrategyConformance:
         stays: Whether the agent stays in the call, to watch over it, once caller and target are connected.
         consent: Whether those who are dialled have to say yes before they are connected. Not for one who is dialled
             into the call as a forwarded caller's target would be.
+        connects: Whether the caller is connected when all is well and everybody accepts. Not for a strategy that takes a
+            message, or transfers nobody.
         bound: Seconds within which a transfer has an end, whatever happens.
         thorough: Whether every target is combined with every caller and every fault: some hundreds of tests more.
     """
 
     stays: ClassVar[bool] = True
     consent: ClassVar[bool] = True
+    connects: ClassVar[bool] = True
     bound: ClassVar[float] = BOUND
     thorough: ClassVar[bool] = False
 
@@ -122,11 +126,12 @@ class StrategyConformance:
         )
 
     def targets(self) -> Sequence[str]:
-        """The numbers at which there is somebody: by default the strategy's `fixed_destinations()`, where it has them."""
-        strategy = self.strategy()
-        if not isinstance(strategy, KnowsDestinations):
-            return ()
-        return list(dict.fromkeys(destination.address for destination in strategy.fixed_destinations()))
+        """Where the strategy may transfer to, and where there is somebody: by default what it says by itself.
+
+        That is its `fixed_destinations()`, and those of the strategies inside it. To be overridden for one that finds
+        them at call time.
+        """
+        return list(dict.fromkeys(destination.address for destination in destinations_of(self.strategy())))
 
     def platform(self) -> Platform:
         """The platform that the agent is set up with."""
@@ -264,7 +269,19 @@ class _Run:
             witness.holds("the strategy's part", False, fault)
         for invariant, what in left.found:
             witness.holds(invariant, False, what)
+        if case == Case() and self._suite.connects:
+            outcome = caller.outcomes[0] if caller.outcomes else None
+            connected = outcome is Outcome.CONNECTED
+            witness.holds("the strategy's part", connected, f"all is well, and the caller is not connected: {outcome}")
+        if strangers := sorted(map(masked_address, self._called() - {*numbers, ANOTHER_TARGET})):
+            unknown = f"it transfers to {', '.join(strangers)}, which targets() does not have: nobody is there"
+            witness.holds("the strategy's part", False, unknown)
         return witness.broken
+
+    def _called(self) -> set[str]:
+        """Every number that the platform was asked to dial, or to forward somebody to."""
+        bodies = [request.body for request in self._sandbox.requests if isinstance(request.body, dict)]
+        return {body[name] for body in bodies for name in ("sipCallTo", "transferTo") if body.get(name)}
 
     def _people(self, numbers: Collection[str]) -> None:
         for place, number in enumerate(numbers):
