@@ -38,10 +38,10 @@ from calltransfer.sandbox import Caller, Calls, Ears, FastForwardLoop, Sandbox, 
 from calltransfer.sandbox._patches import TOKEN
 from calltransfer.testing.scenes import TARGETS, heals
 from calltransfer.testing.witness import AGREES, Witness, pressed_yes, said_yes
+from tests.plans import LINE as BILLING
+from tests.plans import PEOPLE, Plan, built, plans
 
-SUPERVISOR = "+14155550199"
 MANAGER = "+14155550188"
-BILLING = "+14155550123"
 
 GREETING = "Hello, how can I help?"
 CONNECTING = "Putting you through now."
@@ -71,7 +71,7 @@ TARGET_SAYS = (
     SOUNDS_RIGHT,
 )
 STILL_HERE = "Yes, I am still here."
-PRIVATE = (SUPERVISOR[1:], MANAGER[1:], BILLING[1:], CALLER[1:], TOKEN, SUMMARY)
+PRIVATE = (*(number[1:] for number in PEOPLE), MANAGER[1:], BILLING[1:], CALLER[1:], TOKEN, SUMMARY)
 
 REQUESTS: Mapping[str, tuple[str, str]] = {
     "room": ("POST", "/v2/rooms"),
@@ -131,6 +131,9 @@ MODEL_STEPS = (
 )
 
 PHASES = sorted(phase.value for phase in Phase)
+WHICH = st.sampled_from([-1, -1, -2, -3])
+"""Which of those who are on a line, from the last."""
+
 PAUSES = st.sampled_from([0.0, 0.0, 0.02, 0.1, 0.5, 1.0, 3.0, 8.0])
 
 
@@ -140,7 +143,11 @@ class BrokenInvariant(AssertionError):
 
 @attrs.frozen(kw_only=True)
 class Setting:
-    """How a call is set up."""
+    """How a call is set up.
+
+    The plan is how the route "supervisor" transfers; `target` is what the first of those does whom it may consult, and
+    `others` what all others of them do.
+    """
 
     kind: str = "cascade"
     preemptive: bool = False
@@ -152,7 +159,9 @@ class Setting:
     stay: bool = True
     stays_with_caller: bool = False
     gate: str = "voice_or_key"
+    plan: Plan = "warm"
     target: str = "accepts"
+    others: str = "accepts"
     answers_after: float = 4.0
     early_media: bool = False
     bills: str = "answers"
@@ -180,6 +189,8 @@ SETTINGS = st.builds(
     stays_with_caller=st.sampled_from([False, False, False, True]),
     gate=st.sampled_from(["voice_or_key", "voice_or_key", "keys_only"]),
     target=st.sampled_from(["accepts", "accepts", *sorted(TARGETS)]),
+    plan=st.just("warm") | plans(3),
+    others=st.sampled_from(["accepts", "accepts", *sorted(TARGETS)]),
     answers_after=st.sampled_from([0.2, 4.0, 12.0]),
     early_media=st.booleans(),
     bills=st.sampled_from(["answers", "refuses", "does not answer", "answers and hangs up"]),
@@ -210,7 +221,7 @@ SETTINGS = st.builds(
 
 def _agrees(setting: Setting, target: Target) -> bool:
     """Whether somebody who was dialled has agreed to be connected."""
-    if target.number == SUPERVISOR and setting.gate == "keys_only":
+    if target.number in PEOPLE and setting.gate == "keys_only":
         return pressed_yes(target)
     understood = any(did.act == Says(SOUNDS_RIGHT) and "caller for you" in did.heard for did in target.did)
     return understood or said_yes(target)
@@ -223,8 +234,7 @@ class AgentUnderFire(TransferMixin, Agent):
         self._call_under_fire = call
         self._greeting = greeting
         setting = call.setting
-        supervisor = WarmTransfer(
-            SUPERVISOR,
+        warm = WarmTransfer(
             move=setting.move,
             stay=setting.stay,
             hold=StayWithCaller() if setting.stays_with_caller else HoldMusic(),
@@ -233,7 +243,7 @@ class AgentUnderFire(TransferMixin, Agent):
         super().__init__(
             instructions="You are the customer-care agent of ConnectTel.",
             transfers=[
-                Route("supervisor", supervisor, when="the caller asks for a human"),
+                Route("supervisor", built(setting.plan, warm), when="the caller asks for a human"),
                 Route("billing", DirectTransfer(BILLING), when="the caller asks about an invoice"),
                 Route("manager", WarmTransfer(MANAGER), when="the caller asks for the manager"),
             ],
@@ -359,15 +369,16 @@ class PhoneCall(RuleBasedStateMachine):
         asyncio.get_running_loop().set_exception_handler(lambda _, context: self._raised(context.get("exception")))
         self.sandbox = sandbox = Sandbox(latency=setting.latency, unknowns=Unknowns(**setting.unknowns))
         await sandbox.__aenter__()
-        sandbox.person(
-            SUPERVISOR,
-            **{
-                "answers_after": setting.answers_after,
-                "early_media": setting.early_media,
-                "name": setting.name,
-                **TARGETS[setting.target],
-            },
-        )
+        for place, number in enumerate(PEOPLE):
+            sandbox.person(
+                number,
+                **{
+                    "answers_after": setting.answers_after + place * 0.4,
+                    "early_media": setting.early_media,
+                    "name": setting.name,
+                    **TARGETS[setting.others if place else setting.target],
+                },
+            )
         sandbox.person(MANAGER, answers_after=1.0, says="yes please")
         sandbox.person(
             BILLING,
@@ -445,30 +456,30 @@ class PhoneCall(RuleBasedStateMachine):
         """The caller hangs up."""
         self._act(self.caller.hang_up(), then)
 
-    @step(text=st.sampled_from(TARGET_SAYS), then=PAUSES)
-    def target_says(self, text: str, then: float) -> None:
-        """Whoever was dialled last says something."""
-        target = self._target()
+    @step(text=st.sampled_from(TARGET_SAYS), then=PAUSES, which=WHICH)
+    def target_says(self, text: str, then: float, which: int = -1) -> None:
+        """One of those who were dialled says something; the last, if it is not said which."""
+        target = self._target(which)
         if target is not None:
             self._act(target.say(text), then)
 
-    @step(key=st.sampled_from("1279"), then=PAUSES)
-    def target_presses(self, key: str, then: float) -> None:
-        """Whoever was dialled last presses a key."""
-        target = self._target()
+    @step(key=st.sampled_from("1279"), then=PAUSES, which=WHICH)
+    def target_presses(self, key: str, then: float, which: int = -1) -> None:
+        """One of those who were dialled presses a key."""
+        target = self._target(which)
         if target is not None:
             self._act(target.press(key), then)
 
-    @step(then=PAUSES)
-    def target_hangs_up(self, then: float) -> None:
-        """Whoever was dialled last hangs up."""
-        target = self._target()
+    @step(then=PAUSES, which=WHICH)
+    def target_hangs_up(self, then: float, which: int = -1) -> None:
+        """One of those who were dialled hangs up."""
+        target = self._target(which)
         if target is not None:
             self._act(target.hang_up(), then)
 
-    def _target(self) -> Target | None:
+    def _target(self, which: int) -> Target | None:
         live = [target for target in self.sandbox.targets if target.leg.answered]
-        return live[-1] if live else None
+        return live[max(which, -len(live))] if live else None
 
     # What the models and the author's code do
 

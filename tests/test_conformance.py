@@ -1,6 +1,6 @@
 """Our own strategies, in the suite that anybody's are tested with, and with no other privileges."""
 
-from calltransfer import DirectTransfer, RingGroup, StayWithCaller, TransferStrategy, WarmTransfer
+from calltransfer import DirectTransfer, Fallback, RingGroup, StayWithCaller, TransferStrategy, WarmTransfer
 from calltransfer.testing import StrategyConformance
 
 BILLING = "+14155550123"
@@ -50,3 +50,20 @@ class TestRingGroup(StrategyConformance):
 
     def strategy(self) -> TransferStrategy:
         return RingGroup(WarmTransfer(), targets=[SUPERVISOR, *OTHERS])
+
+
+class TestFallback(StrategyConformance):
+    """One after another is asked, and in the end the call is forwarded."""
+
+    def strategy(self) -> TransferStrategy:
+        return Fallback(WarmTransfer(SUPERVISOR), WarmTransfer(OTHERS[0]), DirectTransfer(BILLING))
+
+
+class TestFallbackOfGroups(StrategyConformance):
+    """A group is asked, then another one that has a plan of its own inside it."""
+
+    def strategy(self) -> TransferStrategy:
+        return Fallback(
+            RingGroup(WarmTransfer(), targets=[SUPERVISOR, OTHERS[0]]),
+            Fallback(WarmTransfer(OTHERS[1], move="target"), DirectTransfer(BILLING)),
+        )

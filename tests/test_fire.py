@@ -14,6 +14,7 @@ from videosdk.agents.room.room import VideoSDKHandler
 from calltransfer.call import Move
 from calltransfer.sandbox import Calls
 from tests.fire import PhoneCall, Setting, under_fire
+from tests.plans import PEOPLE
 
 CALLS = 40
 STEPS = 20
@@ -125,3 +126,13 @@ def test_a_state_that_stays_behind_does_not_silence_the_hold(mixes: bool) -> Non
         call.caller_says(text="thank you", then=1.5)
         call.author_interrupts(then=3.0)
         call.author_transfers(route="supervisor", then=40.0)
+
+
+def test_a_plan_under_fire_is_told_as_a_program() -> None:
+    """A call with strategies inside one another is set up from what it prints, and several are dialled in one transfer."""
+    setting = Setting(plan=("fallback", "warm 1", ("fallback", "nobody", "ring")), target="declines", others="busy")
+    assert setting == eval(repr(setting))  # noqa: S307 # how it is had again
+    with under_fire(setting) as call:
+        call.until(phase="finished")
+        call.time_passes(seconds=40.0)
+    assert ["+14155550198", *PEOPLE, "+14155550188"] == [target.number for target in call.sandbox.targets]
