@@ -128,6 +128,13 @@ def test_a_state_that_stays_behind_does_not_silence_the_hold(mixes: bool) -> Non
         call.author_transfers(route="supervisor", then=40.0)
 
 
+def test_who_was_rung_for_nothing_is_released_before_an_agent_that_leaves_reports_the_end() -> None:
+    """Where the agent leaves two who are connected at once, the others of a group are told and released first."""
+    with under_fire(Setting(plan="ring", stay=False, again=False)) as call:
+        call.until(phase="finished")
+        call.time_passes(seconds=15.0)
+
+
 def test_a_plan_under_fire_is_told_as_a_program() -> None:
     """A call with strategies inside one another is set up from what it prints, and several are dialled in one transfer."""
     setting = Setting(plan=("fallback", "warm 1", ("fallback", "nobody", "ring")), target="declines", others="busy")

@@ -203,6 +203,9 @@ class Transfers:
         transfer = self._current
         if transfer is not None and transfer.forwarded:
             await asyncio.wait([transfer.result], timeout=CLOSE_TIMEOUT)
+        connected = [its.result for its in self._tasks.values() if its.settled is not None and its.settled.connected]
+        if connected:  # who else was called for it is still being released
+            await asyncio.wait(connected, timeout=CLOSE_TIMEOUT)
         for _, call in self._calls:
             call.hurry()
         if transfer is not None:
