@@ -1,8 +1,11 @@
 """The kit: its plugin as users have it, and that the suite does catch what is wrong with a strategy."""
 
+import subprocess
+import sys
+
 import pytest
 
-import calltransfer.testing.conformance  # noqa: F401 # here, because what is imported in a test within a test is forgotten
+import calltransfer.testing.conformance  # here, because what is imported in a test within a test is forgotten
 from tests.broken import BROKEN
 
 pytest_plugins = ["pytester"]
@@ -51,3 +54,221 @@ def test_the_suite_passes_the_same_strategy_with_nothing_wrong_with_it(users: py
     users.makepyfile(SUITE.format(bound=330.0, does="consults"))
     result = users.runpytest_inprocess("-k", CASES)
     result.assert_outcomes(passed=16)
+
+
+AGENT = """
+import asyncio
+import pytest
+from videosdk.agents import Agent
+from calltransfer import HoldMusic, Outcome, Phase, Route, TransferMixin, VideoSDKPlatform, WarmTransfer
+from calltransfer.sandbox import Calls, FastForwardLoop, Unknowns
+
+SUPERVISOR = "+14155550199"
+ASKS = "I am angry, give me a human"
+
+class SupportAgent(TransferMixin, Agent):
+    def __init__(self):
+        super().__init__(
+            instructions="You are the customer-care agent of ConnectTel.",
+            transfers=[Route("supervisor", WarmTransfer(SUPERVISOR), when="the caller is angry")],
+            platform=VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_1"),
+        )
+
+    async def on_enter(self):
+        await self.session.say("Hello, how can I help?")
+
+    async def on_exit(self): ...
+
+MODEL = [Calls("transfer_call", {"destination": "supervisor", "reason": "angry"}), "One moment.", "Nobody is free."]
+
+@pytest.fixture
+async def caller(sandbox):
+    caller = await sandbox.call(SupportAgent, model=MODEL)
+    yield caller
+    await caller.hang_up()
+
+"""
+
+
+def test_an_author_tests_a_whole_agent(users: pytest.Pytester) -> None:
+    """An angry caller reaches a human within 40 s, or hears why not; in fast-forwarded time, with fixtures of one's own."""
+    users.makepyfile(
+        AGENT
+        + """
+async def test_an_angry_caller_reaches_a_human(sandbox, caller):
+    sandbox.person(SUPERVISOR, answers_after=4.0, says="yes please")
+    await caller.say(ASKS)
+    assert SUPERVISOR == await caller.reaches(SUPERVISOR, within=40.0)
+    assert SUPERVISOR == await caller.reaches(within=1.0) == await caller.talking_to()
+    assert [Outcome.CONNECTED] == caller.outcomes
+    target = await sandbox.phone(SUPERVISOR)
+    assert "a caller for you" in target.heard
+    assert "a caller for you" not in caller.heard
+    assert caller.heard[0] in caller.heard
+    assert any(entry.what == "connecting (caller)" for entry in caller.timeline)
+    assert [0.0] == [entry.at for entry in caller.timeline[:1]]
+    assert 10.0 < caller.timeline[-1].at < 20.0
+
+async def test_or_hears_why_not(sandbox, caller):
+    sandbox.person(SUPERVISOR, answers_after=None)
+    await caller.say(ASKS)
+    await caller.until(Phase.RINGING)
+    await caller.hears("nobody is free", timeout=40.0)
+    assert [Outcome.NO_ANSWER] == caller.outcomes
+
+class TestFixtures:
+    @pytest.fixture
+    async def patient(self, caller):
+        return caller
+
+    async def test_of_a_class(self, patient, sandbox):
+        assert [patient] == sandbox.callers
+"""
+    )
+    users.runpytest_inprocess().assert_outcomes(passed=3)
+
+
+def test_a_failure_shows_the_timeline_of_every_call(users: pytest.Pytester) -> None:
+    """Who said, heard and pressed what, every status and every event, with the numbers masked; and what was instead."""
+    users.makepyfile(
+        AGENT
+        + """
+async def test_it(sandbox, caller):
+    await sandbox.call(SupportAgent, number="+14155550112", model=MODEL)
+    caller.note("the number is +14155550199")
+    await caller.say(ASKS)
+    await caller.press("5")
+    await caller.reaches(SUPERVISOR, within=20.0)
+
+async def test_phase(sandbox, caller):
+    await caller.until(Phase.CONNECTING, timeout=5.0)
+
+async def test_status(sandbox, caller):
+    await caller.sees("transferred", timeout=1.0)
+
+async def test_nobody(sandbox, caller):
+    await caller.reaches(within=1.0)
+"""
+    )
+    result = users.runpytest_inprocess()
+    result.assert_outcomes(failed=4)
+    result.stdout.fnmatch_lines(
+        [
+            "E*did not reach ***0199 within 20 s: they are with 'agent', transfers that have ended: supervisor failed,*",
+            "*Timeline of call 1*",
+            "    0.00  caller: (incoming)",
+            "    0.40  caller: hears agent say 'Hello, how can I help?'",
+            "*  caller: says 'I am angry, give me a human'",
+            "*  test: the number is +***0199",
+            "*  caller: presses 5",
+            "*  target ***0199: (failed)",
+            "*  transfer to supervisor: finished outcome=failed status=failed*",
+            "*Timeline of call 2*",
+        ]
+    )
+    result.stdout.fnmatch_lines(["E*no transfer was connecting within 5 s: they are with 'agent', transfers that *"])
+    result.stdout.fnmatch_lines(["E*did not reach anybody within 1 s: *"])
+
+
+def test_markers_say_how_the_sandbox_is_made(users: pytest.Pytester) -> None:
+    """Latency and unknowns come from one marker, the wall clock from another; a plain test may have a sandbox too."""
+    users.makepyfile(
+        AGENT
+        + """
+@pytest.mark.sandbox(latency=0.25, unknowns=Unknowns(keeps_log=False))
+async def test_marked(sandbox, caller):
+    assert 0.25 == sandbox._latency
+    assert not sandbox._unknowns.keeps_log
+
+@pytest.mark.real_time
+async def test_on_the_wall_clock(sandbox):
+    assert not sandbox.fast_forward
+    assert not isinstance(asyncio.get_running_loop(), FastForwardLoop)
+
+def test_plain(sandbox):
+    assert sandbox.fast_forward
+"""
+    )
+    users.runpytest_inprocess("--strict-markers", "-W", "error::pytest.PytestWarning").assert_outcomes(passed=3)
+
+
+def test_what_calltransfer_leaves_behind_is_an_error(users: pytest.Pytester) -> None:
+    """A task of ours that is left when everything is over is an error of the test; one of the author's is theirs."""
+    users.makepyfile(
+        AGENT
+        + """
+class Quiet:
+    async def play(self, audio, *, seconds):
+        await asyncio.Event().wait()
+
+async def test_of_ours(sandbox):
+    sandbox.left = asyncio.create_task(HoldMusic().entertain(Quiet()), name="hold music")
+
+async def test_of_theirs(sandbox):
+    sandbox.left = asyncio.create_task(asyncio.sleep(3600.0))
+"""
+    )
+    result = users.runpytest_inprocess()
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["calltransfer left tasks behind: hold music"])
+
+
+def test_every_other_test_is_left_alone(users: pytest.Pytester) -> None:
+    """Without the fixture, an `async def` test or fixture is not ours to run; a fixture that yields twice is wrong."""
+    users.makepyfile(
+        AGENT
+        + """
+async def test_not_ours():
+    pass
+
+@pytest.fixture
+async def twice(sandbox):
+    yield 1
+    yield 2
+
+async def test_yields_twice(twice):
+    assert 1 == twice
+"""
+    )
+    result = users.runpytest_inprocess("-p", "no:anyio")
+    result.assert_outcomes(passed=1, failed=1, errors=1)
+    result.stdout.fnmatch_lines(["*async def functions are not natively supported*"])
+    result.stdout.fnmatch_lines(["the fixture twice yields more than once"])
+
+
+def test_the_plugin_is_light() -> None:
+    """Loaded into every run of pytest there is, it brings neither the SDK nor a network library with it."""
+    heavy = "{'videosdk', 'aiohttp', 'av', 'calltransfer.sandbox', 'calltransfer.agent'}"
+    check = f"import sys, calltransfer.testing.plugin; sys.exit(str({heavy} & {{*sys.modules}} or ''))"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=False)
+    assert "" == done.stderr.strip()
+
+
+def test_a_suite_without_a_strategy_says_so(users: pytest.Pytester) -> None:
+    """Who forgets `strategy` is told; so is who does not name a number that their strategy transfers to."""
+    users.makepyfile(
+        """
+from calltransfer import DirectTransfer
+from calltransfer.testing import StrategyConformance
+
+class TestNothing(StrategyConformance):
+    pass
+
+class TestSomewhereElse(StrategyConformance):
+    def strategy(self):
+        return DirectTransfer(lambda call, request: "+14155550123")
+"""
+    )
+    result = users.runpytest_inprocess("-k", "nothing", "--continue-on-collection-errors")
+    result.stdout.fnmatch_lines(["*TestNothing needs 'def strategy(self)', which returns the strategy to test*"])
+    result.stdout.fnmatch_lines(["  the strategy's part: it transfers to ***0123, which targets() does not have: *"])
+    result.stdout.fnmatch_lines(["  the strategy's part: all is well, and the caller is not connected: failed"])
+
+
+def test_the_names_of_the_kit() -> None:
+    """What is exported is there, and nothing else."""
+    assert set(dir(calltransfer.testing)) == {
+        name for name in dir(calltransfer.testing) if getattr(calltransfer.testing, name)
+    }
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = calltransfer.testing.Nothing

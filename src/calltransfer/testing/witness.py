@@ -395,7 +395,7 @@ class Witness:
             self._was_told(transfer)
 
     def _silence(self, begin: float, end: float) -> float:
-        """The longest silence of a caller on hold, in seconds; once they have gone, or while they are alone, there is none."""
+        """The longest silence of a caller on hold, in seconds; none once they have gone, or while they are alone."""
         forwarded_at = min((at for status, at in self.caller.statuses if status == "transferred"), default=math.inf)
         end = min(end, self.hung_up_at, self.closed_at, forwarded_at)
         if end <= begin or any(alone[0] < end and begin < alone[1] for alone in self._was_alone):
