@@ -9,7 +9,7 @@ import attrs
 
 from calltransfer import Outcome, Phase, RingGroup, TransferEvent, WarmTransfer
 from calltransfer.sandbox import Caller, FastForwardLoop, HangsUp, Presses, Sandbox, Says
-from tests.matrix import is_of_ours
+from calltransfer.testing.left import tasks_left
 from tests.warm import ASKS, call
 
 TARGETS = 10
@@ -135,7 +135,7 @@ async def _rung(ring: Ring) -> Rung:
             found.broken.append(f"no orphan leg: {open_legs} when everybody has gone")
         if sandbox.open_connections:
             found.broken.append("clean: a connection to the platform is open")
-    left = [task.get_name() for task in asyncio.all_tasks() if is_of_ours(task)]
+    left = [task.get_name() for task in tasks_left()]
     if left:
         found.broken.append(f"clean: tasks were left behind: {left}")
     return found
