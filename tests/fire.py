@@ -36,8 +36,9 @@ from calltransfer import (
 from calltransfer.call import Move
 from calltransfer.sandbox import Caller, Calls, Ears, FastForwardLoop, Sandbox, Says, Script, Target, Unknowns
 from calltransfer.sandbox._patches import TOKEN
+from calltransfer.testing.consent import AGREES, ANNOUNCED, pressed_yes, said_yes
 from calltransfer.testing.scenes import TARGETS, heals
-from calltransfer.testing.witness import AGREES, Witness, pressed_yes, said_yes
+from calltransfer.testing.witness import Witness
 from tests.plans import LINE as BILLING
 from tests.plans import PEOPLE, Plan, built, plans
 
@@ -223,7 +224,7 @@ def _agrees(setting: Setting, target: Target) -> bool:
     """Whether somebody who was dialled has agreed to be connected."""
     if target.number in PEOPLE and setting.gate == "keys_only":
         return pressed_yes(target)
-    understood = any(did.act == Says(SOUNDS_RIGHT) and "caller for you" in did.heard for did in target.did)
+    understood = any(did.act == Says(SOUNDS_RIGHT) and ANNOUNCED in did.heard for did in target.did)
     return understood or said_yes(target)
 
 

@@ -11,8 +11,8 @@ import attrs
 from calltransfer import Briefing, Call, Outcome, Phase, TransferRequest, TransferResult, WarmTransfer
 from calltransfer.sandbox import Caller, FastForwardLoop, Says
 from calltransfer.testing.left import tasks_left
+from calltransfer.testing.overheard import FADES, longest_music
 from calltransfer.testing.scenes import PLATFORMS, TARGETS
-from calltransfer.testing.witness import FADES, longest_music
 from tests.warm import ANSWER, CALLERS, CONNECTING, SORRY, SUMMARY, SUPERVISOR, Seen, seen
 
 STRANDED = 2.5

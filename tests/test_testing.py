@@ -265,6 +265,32 @@ class TestSomewhereElse(StrategyConformance):
     result.stdout.fnmatch_lines(["  the strategy's part: all is well, and the caller is not connected: failed"])
 
 
+def test_a_thorough_suite_has_every_combination(users: pytest.Pytester) -> None:
+    """Every target with every caller and every fault, when asked for; and the few that catch the most by default."""
+    users.makepyfile(
+        """
+from calltransfer.testing import StrategyConformance
+from tests.broken import SUPERVISOR, Queue, connects_without_asking
+
+class TestQueue(StrategyConformance):
+    consent = False
+
+    def strategy(self):
+        return Queue(connects_without_asking)
+
+    def targets(self):
+        return [SUPERVISOR]
+
+class TestThoroughly(TestQueue):
+    thorough = True
+"""
+    )
+    result = users.runpytest_inprocess("--collect-only", "-q")
+    assert 122 == sum("::TestQueue::" in line for line in result.outlines)
+    assert 14 + 14 * 17 + 34 * 14 * 3 + 14 * 6 == sum("::TestThoroughly::" in line for line in result.outlines)
+    users.runpytest_inprocess("-k", "TestQueue and targets_do and (special or silent)").assert_outcomes(passed=2)
+
+
 def test_the_names_of_the_kit() -> None:
     """What is exported is there, and nothing else."""
     assert set(dir(calltransfer.testing)) == {

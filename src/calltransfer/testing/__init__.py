@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from calltransfer.testing.conformance import StrategyConformance
-    from calltransfer.testing.witness import INVARIANTS, Witness, pressed_yes, said_yes
+    from calltransfer.testing.consent import pressed_yes, said_yes
+    from calltransfer.testing.witness import INVARIANTS, Witness
 
 __all__ = [
     "INVARIANTS",
@@ -24,14 +25,22 @@ __all__ = [
 ]
 
 
+_WHERE = {
+    "INVARIANTS": "witness",
+    "StrategyConformance": "conformance",
+    "Witness": "witness",
+    "pressed_yes": "consent",
+    "said_yes": "consent",
+}
+
+
 def __getattr__(name: str) -> Any:
     """Imports what needs the SDK only when it is used: pytest loads the plugin in here into every run."""
-    if name not in __all__:
+    if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    where = "conformance" if name == "StrategyConformance" else "witness"
-    return getattr(importlib.import_module(f"{__name__}.{where}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
 
 
 def __dir__() -> list[str]:

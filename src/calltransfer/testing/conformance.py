@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import itertools
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
@@ -22,6 +22,7 @@ from calltransfer.route import Route
 from calltransfer.sandbox import Caller, Calls, Sandbox, Script, Target
 from calltransfer.strategies.combining import Combining, destinations_of
 from calltransfer.strategies.warm import WarmTransfer
+from calltransfer.testing.consent import said_yes
 from calltransfer.testing.left import Left
 from calltransfer.testing.scenes import (
     CALLERS,
@@ -33,7 +34,7 @@ from calltransfer.testing.scenes import (
     heals,
     target_acts,
 )
-from calltransfer.testing.witness import BOUND, Witness, said_yes
+from calltransfer.testing.witness import BOUND, Witness
 from calltransfer.videosdk.platform import VideoSDKPlatform
 
 CALLER = "+14155550111"
@@ -110,7 +111,8 @@ class StrategyConformance:
         connects: Whether the caller is connected when all is well and everybody accepts. Not for a strategy that takes a
             message, or transfers nobody.
         bound: Seconds within which a transfer has an end, whatever happens.
-        thorough: Whether every target is combined with every caller and every fault: some hundreds of tests more.
+        thorough: Whether every target is combined with every caller and every fault: some 1,700 tests more, and
+            minutes.
     """
 
     stays: ClassVar[bool] = True
@@ -143,31 +145,9 @@ class StrategyConformance:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Makes the tests of each kind."""
-        if "case" in metafunc.fixturenames:
-            cases = list(self._cases(metafunc.function.__name__))
-            metafunc.parametrize("case", cases, ids=str)
-
-    def _cases(self, test: str) -> Iterator[Case]:
-        if test == "test_whatever_targets_do":
-            yield from (Case(target=target) for target in TARGETS)
-            if len(self.targets()) > 1:
-                yield from (Case(target=target, others="accepts") for target in TARGETS if target != "accepts")
-                yield from (Case(target="accepts", others=target) for target in TARGETS if target != "accepts")
-        elif test == "test_whatever_the_caller_does":
-            targets = TARGETS if self.thorough else ("accepts", "silent")
-            for target, caller in itertools.product(targets, CALLERS):
-                if caller != "stays":
-                    yield Case(target=target, caller=caller)
-        elif test == "test_whatever_fails_on_the_platform":
-            some = [("accepts", "stays"), ("declines", "speaks over everything")]
-            every = itertools.product(TARGETS, ("stays", "hangs up after yes", "speaks over everything"))
-            for platform in [*PLATFORMS, *FORWARDS]:
-                for target, caller in every if self.thorough else some:
-                    if platform != "healthy":
-                        yield Case(target=target, caller=caller, platform=platform)
-        elif test == "test_whenever_the_session_closes":
-            for target, closes in itertools.product(TARGETS if self.thorough else ("accepts",), CLOSINGS):
-                yield Case(target=target, closes=closes)
+        cases = _CASES.get(metafunc.function.__name__)
+        if cases is not None:
+            metafunc.parametrize("case", list(cases(self)), ids=str)
 
     async def test_whatever_targets_do(self, sandbox: Sandbox, case: Case) -> None:
         """Every invariant holds, whatever those do who are dialled, or forwarded to."""
@@ -191,6 +171,40 @@ class StrategyConformance:
         if broken:
             what = "\n".join(f"  {line}" for line in broken)
             pytest.fail(f"{type(strategy).__name__}, with {case}, did not hold to:\n{what}", pytrace=False)
+
+
+def _of_targets(suite: StrategyConformance) -> Iterator[Case]:
+    yield from (Case(target=target) for target in TARGETS)
+    if len(suite.targets()) > 1:
+        yield from (Case(target=target, others="accepts") for target in TARGETS if target != "accepts")
+        yield from (Case(target="accepts", others=target) for target in TARGETS if target != "accepts")
+
+
+def _of_callers(suite: StrategyConformance) -> Iterator[Case]:
+    for target in TARGETS if suite.thorough else ("accepts", "silent"):
+        yield from (Case(target=target, caller=caller) for caller in CALLERS if caller != "stays")
+
+
+def _of_platforms(suite: StrategyConformance) -> Iterator[Case]:
+    some = [("accepts", "stays"), ("declines", "speaks over everything")]
+    every = list(itertools.product(TARGETS, ("stays", "hangs up after yes", "speaks over everything")))
+    for platform in [*PLATFORMS, *FORWARDS]:
+        if platform != "healthy":
+            for target, caller in every if suite.thorough else some:
+                yield Case(target=target, caller=caller, platform=platform)
+
+
+def _of_closings(suite: StrategyConformance) -> Iterator[Case]:
+    for target, closes in itertools.product(TARGETS if suite.thorough else ("accepts",), CLOSINGS):
+        yield Case(target=target, closes=closes)
+
+
+_CASES: Mapping[str, Callable[[StrategyConformance], Iterator[Case]]] = {
+    "test_whatever_targets_do": _of_targets,
+    "test_whatever_the_caller_does": _of_callers,
+    "test_whatever_fails_on_the_platform": _of_platforms,
+    "test_whenever_the_session_closes": _of_closings,
+}
 
 
 class _ConformingAgent(TransferMixin, Agent):
@@ -232,59 +246,65 @@ class _Run:
         self._sandbox = sandbox
         self._case = case
         self._strategy = strategy
+        self._numbers = suite.targets()
 
     async def broken(self) -> list[str]:
         """What did not hold."""
-        case, sandbox = self._case, self._sandbox
-        numbers = self._suite.targets()
-        self._people(numbers)
-        private = {number.removeprefix("+") for number in (CALLER, *numbers)} | {SUMMARY}
+        self._people()
+        private = {number.removeprefix("+") for number in (CALLER, *self._numbers)} | {SUMMARY}
         with Left(private) as left:
             caller = await self._call()
             witness = Witness(
-                sandbox,
+                self._sandbox,
                 caller,
-                agrees=lambda target: (
-                    (target.number == ANOTHER_TARGET and said_yes(target)) or self._suite.agrees(target)
-                ),
+                agrees=self._agrees,
                 stays=self._suite.stays,
                 bound=self._suite.bound,
                 for_targets=(Briefing().opening(SUMMARY), ANSWER),
                 for_caller=(GREETING, CONNECTING, SORRY, STILL_HERE),
             )
             async with witness.watching():
-                breaks(sandbox, case.platform)
-                async with _beside(CALLERS[case.caller](caller), target_acts(sandbox, caller, case.target)):
-                    await self._transfer(caller, witness)
-                heals(sandbox)
-                await witness.talks()
-                await witness.is_transferred_again(ASKS_AGAIN, ANOTHER_TARGET)
-                await self._everybody_goes(caller, witness)
+                await self._happens(caller, witness)
             witness.look_back()
             witness.look_for_what_is_left()
-        names = tuple(f"{name} " for name in _names(self._strategy))
-        blamed = [transfer.detail for transfer in witness.transfers.values() if transfer.outcome is Outcome.FAILED]
-        blamed += left.errors
-        for fault in dict.fromkeys(fault for fault in blamed if fault.startswith(names)):
-            witness.holds("the strategy's part", False, fault)
         for invariant, what in left.found:
             witness.holds(invariant, False, what)
-        if case == Case() and self._suite.connects:
-            outcome = caller.outcomes[0] if caller.outcomes else None
-            connected = outcome is Outcome.CONNECTED
-            witness.holds("the strategy's part", connected, f"all is well, and the caller is not connected: {outcome}")
-        if strangers := sorted(map(masked_address, self._called() - {*numbers, ANOTHER_TARGET})):
-            unknown = f"it transfers to {', '.join(strangers)}, which targets() does not have: nobody is there"
-            witness.holds("the strategy's part", False, unknown)
+        for fault in self._faults(witness, left.errors):
+            witness.holds("the strategy's part", False, fault)
         return witness.broken
+
+    def _agrees(self, target: Target) -> bool:
+        return said_yes(target) if target.number == ANOTHER_TARGET else self._suite.agrees(target)
+
+    async def _happens(self, caller: Caller, witness: Witness) -> None:
+        case, sandbox = self._case, self._sandbox
+        breaks(sandbox, case.platform)
+        async with _beside(CALLERS[case.caller](caller), target_acts(sandbox, caller, case.target)):
+            await self._transfer(caller, witness)
+        heals(sandbox)
+        await witness.talks()
+        await witness.is_transferred_again(ASKS_AGAIN, ANOTHER_TARGET)
+        await self._everybody_goes(caller, witness)
+
+    def _faults(self, witness: Witness, errors: Sequence[str]) -> Iterator[str]:
+        """What the runner says that the strategy did wrong, although the caller was helped; and what it did not do."""
+        names = tuple(f"{name} " for name in _names(self._strategy))
+        transfers = list(witness.transfers.values())
+        failed = [transfer.detail for transfer in transfers if transfer.outcome is Outcome.FAILED]
+        yield from (fault for fault in (*failed, *errors) if fault.startswith(names))
+        if self._case == Case() and self._suite.connects and transfers[0].outcome is not Outcome.CONNECTED:
+            yield f"all is well, and the caller is not connected: {transfers[0].outcome}"
+        unknown = sorted(map(masked_address, self._called() - {*self._numbers, ANOTHER_TARGET}))
+        if unknown:
+            yield f"it transfers to {', '.join(unknown)}, which targets() does not have: nobody is there"
 
     def _called(self) -> set[str]:
         """Every number that the platform was asked to dial, or to forward somebody to."""
         bodies = [request.body for request in self._sandbox.requests if isinstance(request.body, dict)]
         return {body[name] for body in bodies for name in ("sipCallTo", "transferTo") if body.get(name)}
 
-    def _people(self, numbers: Collection[str]) -> None:
-        for place, number in enumerate(numbers):
+    def _people(self) -> None:
+        for place, number in enumerate(self._numbers):
             does = self._case.target if place == 0 else self._case.others or self._case.target
             # Each answers a little later than the one before: at the same instant would be a case of its own.
             self._sandbox.person(number, **{"answers_after": 3.0 + 0.4 * place, **TARGETS[does]})
