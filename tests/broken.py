@@ -112,6 +112,17 @@ async def leaves_a_task_behind(call: Call, request: TransferRequest) -> Any:
 tasks: list[asyncio.Task[None]] = []
 
 
+async def fails(call: Call) -> None:
+    raise ValueError("no such queue")
+
+
+async def does_not_look_at_an_error(call: Call, request: TransferRequest) -> Any:
+    tasks.append(asyncio.create_task(fails(call)))
+    await asyncio.sleep(0)
+    tasks.clear()
+    return await consults(call, request)
+
+
 async def logs_a_number(call: Call, request: TransferRequest) -> Any:
     logging.getLogger("queue").warning("calling %s", SUPERVISOR)
     return await consults(call, request)
@@ -157,6 +168,10 @@ BROKEN: Mapping[str, tuple[Callable[[Call, TransferRequest], Awaitable[Any]], st
     "forgets the caller on hold": (forgets_the_caller_on_hold, "the strategy's part: Queue left the caller on hold*"),
     "connects without asking": (connects_without_asking, "consent: connected to somebody who has not agreed"),
     "leaves a task behind": (leaves_a_task_behind, "clean: the task 'counts the minutes' was left behind"),
+    "does not look at an error": (
+        does_not_look_at_an_error,
+        "clean: nobody took an error: ValueError at broken.py:* in fails",
+    ),
     "logs a number": (logs_a_number, "private: a line of the log shows what is private: calling +14155550199"),
     "tells the caller what the target is told": (
         tells_the_caller_what_the_target_is_told,
