@@ -1,6 +1,19 @@
 """Our own strategies, in the suite that anybody's are tested with, and with no other privileges."""
 
-from calltransfer import DirectTransfer, Fallback, RingGroup, StayWithCaller, TransferStrategy, WarmTransfer
+from typing import Any
+
+from calltransfer import (
+    Choose,
+    DirectTransfer,
+    Fallback,
+    Limit,
+    RingGroup,
+    StayWithCaller,
+    TakeMessage,
+    TransferStrategy,
+    WarmTransfer,
+    direct_or_bridge,
+)
 from calltransfer.testing import StrategyConformance
 
 BILLING = "+14155550123"
@@ -67,3 +80,42 @@ class TestFallbackOfGroups(StrategyConformance):
             RingGroup(WarmTransfer(), targets=[SUPERVISOR, OTHERS[0]]),
             Fallback(WarmTransfer(OTHERS[1], move="target"), DirectTransfer(BILLING)),
         )
+
+
+async def deliver(message: Any) -> None: ...
+
+
+class TestTakeMessage(StrategyConformance):
+    """Nobody is there, and the caller leaves a message."""
+
+    connects = False
+
+    def strategy(self) -> TransferStrategy:
+        return TakeMessage(deliver)
+
+
+class TestMessageInTheEnd(StrategyConformance):
+    """Somebody is asked, and whom they do not take leaves a message."""
+
+    def strategy(self) -> TransferStrategy:
+        return Fallback(WarmTransfer(SUPERVISOR), TakeMessage(deliver))
+
+
+class TestChosenAndLimited(StrategyConformance):
+    """One is chosen at call time, and used so often and not more."""
+
+    def strategy(self) -> TransferStrategy:
+        asked = Limit(WarmTransfer(SUPERVISOR), attempts=2)
+        return Choose(lambda call, request: asked, default=DirectTransfer(BILLING))
+
+    def targets(self) -> list[str]:
+        return [SUPERVISOR, BILLING]
+
+
+class TestDirectOrBridge(StrategyConformance):
+    """The call is forwarded, and where that is refused, the target is dialled into it."""
+
+    consent = False
+
+    def strategy(self) -> TransferStrategy:
+        return direct_or_bridge(BILLING)

@@ -60,6 +60,9 @@ FAULTS_LINGER = 20.0
 BAD_NEWS = frozenset(Outcome) - {Outcome.CONNECTED, Outcome.MESSAGE_TAKEN, Outcome.CALLER_LEFT, Outcome.CANCELLED}
 """Ends that a caller who is still there is told."""
 
+_NO_HOLD_ANY_MORE = frozenset({Phase.OFF_HOLD, Phase.DICTATING, Phase.CONNECTING, Phase.FINISHED})
+"""From here on the caller hears no hold: who dictates a message is listened to in silence."""
+
 _AWAITED = 20.0
 _NOT_A_PHONE = frozenset({"agent", "nobody", "hung up"})
 _ENDS_OF_A_MOVE = frozenset({"switch-room-completed", "switch-room-failed"})
@@ -172,7 +175,7 @@ class Witness:
         transfer.phases.append(event.phase)
         if event.phase is Phase.ON_HOLD:
             transfer.on_hold = _now()
-        elif event.phase in {Phase.OFF_HOLD, Phase.CONNECTING, Phase.FINISHED} and transfer.on_hold is not None:
+        elif event.phase in _NO_HOLD_ANY_MORE and transfer.on_hold is not None:
             transfer.held.append((transfer.on_hold, _now()))
             transfer.on_hold = None
         if event.phase is Phase.FINISHED:
