@@ -147,3 +147,18 @@ async def test_the_consultation_is_left_although_the_session_closes_as_the_calle
         await asyncio.create_task(caller.job.shutdown())
 
         assert [] == agents_inside(sandbox)
+
+
+def test_a_hold_whose_end_is_cut_short_leaves_nobody_unwatched() -> None:
+    """Whoever is connected is watched over although the transfer is ended while the hold falls silent."""
+    scenario = SCENARIOS["fallback, to who accepts"]
+    falling_silent = next(
+        point
+        for point in run(scenario).points[0]
+        if point.where[-1].startswith("HoldUnderWay.fall_silent") and point.phase == "attempted"
+    )
+    ended = Blow(Way.ENDED, falling_silent)
+    afterwards = run(scenario, [ended]).points[1]
+    assert afterwards
+    broken = [run(scenario, [ended, Blow(Way.HUNG_UP, later)]).broken for later in afterwards]
+    assert [[]] * len(afterwards) == broken

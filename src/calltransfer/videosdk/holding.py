@@ -140,10 +140,12 @@ async def on_hold(
         try:
             yield under_way
         finally:
-            await under_way.fall_silent()
-            keeper = handed_over()
-            if keeper is not None:
-                keeper.push_async_exit(stack.pop_all())
+            try:
+                await under_way.fall_silent()
+            finally:  # also when that is cut short: two who have been connected are watched over
+                keeper = handed_over()
+                if keeper is not None:
+                    keeper.push_async_exit(stack.pop_all())
 
 
 class HoldUnderWay:
