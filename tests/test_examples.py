@@ -49,6 +49,11 @@ def test_the_rehearsal_of_a_warm_transfer_shows_who_heard_what() -> None:
     assert "two appointments were missed" not in " ".join(caller)
 
 
+def test_the_tests_of_an_agent_as_its_author_writes_them() -> None:
+    """They pass on their own, with nothing but what installing the package brings."""
+    assert "7 passed" in run("-m", "pytest", "-q", "-c", "/dev/null", "--rootdir", str(EXAMPLES), str(EXAMPLES))
+
+
 def test_a_plan_from_a_file_by_day_and_by_night() -> None:
     """By day both supervisors are rung; at night nobody is called who is not there, and the message is delivered."""
     shown = run(str(EXAMPLES / "plan.py"), "--sandbox")

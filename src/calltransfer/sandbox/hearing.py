@@ -1,7 +1,9 @@
 """What somebody on the phone hears: words, and whether there was any sound at all."""
 
+from collections.abc import Iterator
+from typing import overload
+
 import attrs
-from typing_extensions import override
 
 from calltransfer.sandbox.speech import FRAME_SECONDS, Word
 
@@ -29,17 +31,48 @@ class Heard:
         return " ".join(self.words)
 
 
-class AllHeard(list[Heard]):
-    """Everything that somebody on the phone heard, in order.
+class AllHeard:
+    """Everything that somebody on the phone heard, in order; to be gone through and counted as a list is.
 
     Asked whether a text is in it, it says whether they heard that, in any case: `assert "refund" in target.heard`.
     """
 
-    @override
+    # No list of `Heard`: a type checker would take a text in it for a mistake.
+
+    def __init__(self) -> None:
+        self._heard: list[Heard] = []
+
     def __contains__(self, said: object) -> bool:
         if isinstance(said, str):
-            return any(said.lower() in heard.text.lower() for heard in self)
-        return super().__contains__(said)
+            return any(said.lower() in heard.text.lower() for heard in self._heard)
+        return said in self._heard
+
+    def __iter__(self) -> Iterator[Heard]:
+        return iter(self._heard)
+
+    def __len__(self) -> int:
+        return len(self._heard)
+
+    @overload
+    def __getitem__(self, place: int) -> Heard: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Heard]: ...
+
+    def __getitem__(self, place: int | slice) -> Heard | list[Heard]:
+        return self._heard[place]
+
+    def __eq__(self, other: object) -> bool:
+        return self._heard == (other._heard if isinstance(other, AllHeard) else other)
+
+    __hash__ = None  # type: ignore[assignment]  # it grows
+
+    def __repr__(self) -> str:
+        return repr([heard.text for heard in self._heard])
+
+    def append(self, heard: Heard) -> None:
+        """They begin to hear something."""
+        self._heard.append(heard)
 
 
 class Spans:
