@@ -9,20 +9,45 @@ from typing import Any, Final
 import attrs
 from hypothesis import strategies as st
 
-from calltransfer import DirectTransfer, Fallback, RingGroup, TransferStrategy, WarmTransfer
+from calltransfer import (
+    Choose,
+    DirectTransfer,
+    Fallback,
+    Limit,
+    Message,
+    OpenHours,
+    RingGroup,
+    Schedule,
+    TakeMessage,
+    TransferStrategy,
+    WarmTransfer,
+    direct_or_bridge,
+)
 
 PEOPLE: Final = ("+14155550199", "+14155550198", "+14155550197")
 """Who is consulted: of "warm" the first, of "warm 1" the second, of "ring" all of them."""
 
 LINE: Final = "+14155550123"
-"""Where "direct" forwards to."""
+"""Where "direct" forwards to, and "bridge" where it can."""
+
+_ALWAYS: Final = Schedule("UTC", {"mon-sun": "00:00-24:00"})
+_NEVER: Final = Schedule("UTC", {"mon-sun": "closed"})
 
 Plan = str | tuple[Any, ...]
 
-COMBINE: Final[Mapping[str, Callable[..., TransferStrategy]]] = {
+COMBINE: Final[Mapping[str, Callable[[TransferStrategy, TransferStrategy], TransferStrategy]]] = {
     "fallback": Fallback,
+    "open": lambda inside, outside: OpenHours(_ALWAYS, inside=inside, outside=outside),
+    "closed": lambda inside, outside: OpenHours(_NEVER, inside=inside, outside=outside),
+    "choose": lambda chosen, default: Choose(lambda call, request: chosen, default=default),
+    "default": lambda chosen, default: Choose(lambda call, request: None, default=default),
+    "limit": lambda limited, then: Fallback(Limit(limited, attempts=1), then),
 }
-"""What combines others, by name."""
+"""What combines two others, by name."""
+
+
+async def deliver(message: Message) -> None:
+    """Takes a message for delivered."""
 
 
 def _leaves(warm: WarmTransfer) -> Mapping[str, TransferStrategy]:
@@ -31,6 +56,8 @@ def _leaves(warm: WarmTransfer) -> Mapping[str, TransferStrategy]:
         "warm 1": attrs.evolve(warm, to=PEOPLE[1]),
         "ring": RingGroup(warm, targets=PEOPLE),
         "direct": DirectTransfer(LINE),
+        "bridge": direct_or_bridge(LINE, hold=warm.hold, stay=warm.stay),
+        "message": TakeMessage(deliver),
         "nobody": attrs.evolve(warm, to=lambda call, request: None),
     }
 
