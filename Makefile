@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 # The site is built with the versions pyproject.toml asks for; what a later one will change is not this build's news.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: demo test lint bench matrix fire rings cancellation mutants soak docs clean
+.PHONY: demo test lint bench matrix fire rings conformance cancellation mutants soak docs clean
 
 demo: $(INSTALLED)
 	$(BIN)/calltransfer demo
@@ -43,6 +43,10 @@ fire: $(INSTALLED)
 # A thousand ring groups of ten targets at random; some ten minutes on two cores.
 rings: $(INSTALLED)
 	$(BIN)/python benchmarks/rings.py
+
+# Every case of the conformance suite, for each of our strategies and for combinations of them; a quarter of an hour.
+conformance: $(INSTALLED)
+	$(BIN)/python -m pytest tests/test_conformance.py --conformance all --numprocesses 2 --dist worksteal
 
 # Ends a transfer at every point at which it waits, and its clean-up too; some ten minutes on two cores.
 cancellation: $(INSTALLED)

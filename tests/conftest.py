@@ -15,6 +15,27 @@ import pytest
 from calltransfer.testing import plugin
 from calltransfer.testing.plugin import AFTERWARDS, runner
 
+SOME = 12
+"""Of how many cases of the conformance suite one is run, unless all are asked for: `make conformance`."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--conformance all` runs every case of the suite."""
+    parser.addoption("--conformance", choices=["some", "all"], default="some")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of each class in the conformance suite, every so many cases, beginning with another one in each."""
+    if config.getoption("--conformance") == "all" or any("::" in argument for argument in config.args):
+        return
+    cases: dict[object, list[pytest.Item]] = {}
+    for item in items:
+        if item.path.name == "test_conformance.py" and isinstance(item, pytest.Function):
+            cases.setdefault(item.cls, []).append(item)
+    some = {id(item) for place, of_one in enumerate(cases.values()) for item in of_one[place % SOME :: SOME]}
+    every = {id(item) for of_one in cases.values() for item in of_one}
+    items[:] = [item for item in items if id(item) in some or id(item) not in every]
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Loads the plugin where an environment was made before the package had it."""

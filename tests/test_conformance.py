@@ -1,20 +1,25 @@
 """Our own strategies, in the suite that anybody's are tested with, and with no other privileges."""
 
-from typing import Any
+import random
+from collections.abc import Iterator
 
 from calltransfer import (
     Choose,
     DirectTransfer,
     Fallback,
     Limit,
+    OpenHours,
     RingGroup,
+    Schedule,
     StayWithCaller,
     TakeMessage,
     TransferStrategy,
     WarmTransfer,
     direct_or_bridge,
 )
+from calltransfer.sandbox import Target
 from calltransfer.testing import StrategyConformance
+from tests.plans import COMBINE, LEAVES, LINE, PEOPLE, Plan, built, deliver
 
 BILLING = "+14155550123"
 SUPERVISOR = "+14155550199"
@@ -82,9 +87,6 @@ class TestFallbackOfGroups(StrategyConformance):
         )
 
 
-async def deliver(message: Any) -> None: ...
-
-
 class TestTakeMessage(StrategyConformance):
     """Nobody is there, and the caller leaves a message."""
 
@@ -119,3 +121,59 @@ class TestDirectOrBridge(StrategyConformance):
 
     def strategy(self) -> TransferStrategy:
         return direct_or_bridge(BILLING)
+
+
+class TestOpenHours(StrategyConformance):
+    """One strategy while it is open, and another one while it is not."""
+
+    def strategy(self) -> TransferStrategy:
+        never = Schedule("UTC", {"mon-sun": "closed"})
+        return OpenHours(never, inside=DirectTransfer(BILLING), outside=WarmTransfer(SUPERVISOR))
+
+    def targets(self) -> list[str]:
+        return [SUPERVISOR]
+
+
+class PlanConformance(StrategyConformance):
+    """A plan that was made at random, three strategies deep."""
+
+    plan: Plan
+
+    @property
+    def connects(self) -> bool:  # type: ignore[override]
+        """Whoever is asked for a message before anybody is called is connected to nobody."""
+        return not {"message", "nobody", "closed", "default"} & set(_names(self.plan))
+
+    def strategy(self) -> TransferStrategy:
+        return built(self.plan, WarmTransfer())
+
+    def targets(self) -> list[str]:
+        return [*PEOPLE, LINE]
+
+    def agrees(self, target: Target) -> bool:
+        return target.number == LINE or super().agrees(target)
+
+
+def _names(plan: Plan) -> Iterator[str]:
+    if isinstance(plan, str):
+        yield plan
+        return
+    yield plan[0]
+    for part in plan[1:]:
+        yield from _names(part)
+
+
+def _made(chance: random.Random, depth: int) -> Plan:
+    if depth == 0:
+        return chance.choice(LEAVES)
+    return (chance.choice(sorted(COMBINE)), _made(chance, depth - 1), _made(chance, chance.randrange(depth)))
+
+
+PLANS = [_made(random.Random(seed), 3) for seed in range(12)]  # noqa: S311  (the same again for the same seed)
+
+globals().update(
+    {
+        f"TestPlan{number}": type(f"TestPlan{number}", (PlanConformance,), {"plan": plan})
+        for number, plan in enumerate(PLANS)
+    }
+)
