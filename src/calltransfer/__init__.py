@@ -2,69 +2,68 @@
 
 from typing import TYPE_CHECKING, Any
 
-from calltransfer.briefing import Answer, Briefing, Gate, Utterance
-from calltransfer.call import (
-    Call,
-    Consultation,
-    Dictation,
-    Platform,
-    Presence,
-    Response,
-    Summary,
-    TransferRequest,
-    TransferStrategy,
-    Turn,
-)
-from calltransfer.call_wrapper import CallWrapper
-from calltransfer.destination import Destination
-from calltransfer.details import CallDetails
-from calltransfer.errors import (
-    AnswerLost,
-    CallOver,
-    CallTransferError,
-    ConfigurationError,
-    ConfigurationWarning,
-    DestinationError,
-    NoConsultation,
-    NoDictation,
-    NoLiveCall,
-    NotAllowed,
-    NotAuthorised,
-    NoTextModel,
-    NotFound,
-    NoToken,
-    PlatformError,
-    PlatformUnreachable,
-    RateLimited,
-    RequestRefused,
-    RoutesError,
-    ServerFault,
-)
-from calltransfer.events import ConsultationIds, Phase, TransferEvent, TransferResult
-from calltransfer.hold import HeldCaller, Hold, HoldMusic, StayWithCaller
-from calltransfer.outcome import Outcome
-from calltransfer.policy import Policy
-from calltransfer.route import Route
-from calltransfer.routes import Routes
-from calltransfer.schedule import Schedule
-from calltransfer.strategies.bridge import direct_or_bridge
-from calltransfer.strategies.choose import Choose
-from calltransfer.strategies.combining import Combining
-from calltransfer.strategies.direct import DirectTransfer
-from calltransfer.strategies.fallback import Fallback
-from calltransfer.strategies.limit import Limit
-from calltransfer.strategies.open_hours import OpenHours
-from calltransfer.strategies.ring_group import RingGroup
-from calltransfer.strategies.take_message import Message, TakeMessage
-from calltransfer.strategies.warm import WarmTransfer
-from calltransfer.summary import ExtractiveSummary, LLMSummary
-from calltransfer.wording import ToolAnswer, Wording
-
 if TYPE_CHECKING:
     from calltransfer.agent import TransferMixin
+    from calltransfer.briefing import Answer, Briefing, Gate, Utterance
+    from calltransfer.call import (
+        Call,
+        Consultation,
+        Dictation,
+        Platform,
+        Presence,
+        Response,
+        Summary,
+        TransferRequest,
+        TransferStrategy,
+        Turn,
+    )
+    from calltransfer.call_wrapper import CallWrapper
+    from calltransfer.destination import Destination
+    from calltransfer.details import CallDetails
+    from calltransfer.errors import (
+        AnswerLost,
+        CallOver,
+        CallTransferError,
+        ConfigurationError,
+        ConfigurationWarning,
+        DestinationError,
+        NoConsultation,
+        NoDictation,
+        NoLiveCall,
+        NotAllowed,
+        NotAuthorised,
+        NoTextModel,
+        NotFound,
+        NoToken,
+        PlatformError,
+        PlatformUnreachable,
+        RateLimited,
+        RequestRefused,
+        RoutesError,
+        ServerFault,
+    )
+    from calltransfer.events import ConsultationIds, Phase, TransferEvent, TransferResult
+    from calltransfer.hold import HeldCaller, Hold, HoldMusic, StayWithCaller
+    from calltransfer.outcome import Outcome
+    from calltransfer.policy import Policy
+    from calltransfer.route import Route
+    from calltransfer.routes import Routes
     from calltransfer.sandbox import Sandbox
+    from calltransfer.schedule import Schedule
+    from calltransfer.strategies.bridge import direct_or_bridge
+    from calltransfer.strategies.choose import Choose
+    from calltransfer.strategies.combining import Combining
+    from calltransfer.strategies.direct import DirectTransfer
+    from calltransfer.strategies.fallback import Fallback
+    from calltransfer.strategies.limit import Limit
+    from calltransfer.strategies.open_hours import OpenHours
+    from calltransfer.strategies.ring_group import RingGroup
+    from calltransfer.strategies.take_message import Message, TakeMessage
+    from calltransfer.strategies.warm import WarmTransfer
+    from calltransfer.summary import ExtractiveSummary, LLMSummary
     from calltransfer.videosdk.platform import VideoSDKPlatform
     from calltransfer.videosdk.sigterm import shut_down_on_sigterm
+    from calltransfer.wording import ToolAnswer, Wording
 
 __version__ = "0.1.0"
 
@@ -141,21 +140,86 @@ __all__ = [
     "shut_down_on_sigterm",
 ]
 
-_NEEDS_THE_SDK = {
-    "TransferMixin": "calltransfer.agent",
-    "Sandbox": "calltransfer.sandbox",
-    "VideoSDKPlatform": "calltransfer.videosdk.platform",
-    "shut_down_on_sigterm": "calltransfer.videosdk.sigterm",
+_WHERE = {
+    "Answer": "briefing",
+    "AnswerLost": "errors",
+    "Briefing": "briefing",
+    "Call": "call",
+    "CallDetails": "details",
+    "CallOver": "errors",
+    "CallTransferError": "errors",
+    "CallWrapper": "call_wrapper",
+    "Choose": "strategies.choose",
+    "Combining": "strategies.combining",
+    "ConfigurationError": "errors",
+    "ConfigurationWarning": "errors",
+    "Consultation": "call",
+    "ConsultationIds": "events",
+    "Destination": "destination",
+    "DestinationError": "errors",
+    "Dictation": "call",
+    "DirectTransfer": "strategies.direct",
+    "ExtractiveSummary": "summary",
+    "Fallback": "strategies.fallback",
+    "Gate": "briefing",
+    "HeldCaller": "hold",
+    "Hold": "hold",
+    "HoldMusic": "hold",
+    "LLMSummary": "summary",
+    "Limit": "strategies.limit",
+    "Message": "strategies.take_message",
+    "NoConsultation": "errors",
+    "NoDictation": "errors",
+    "NoLiveCall": "errors",
+    "NoTextModel": "errors",
+    "NoToken": "errors",
+    "NotAllowed": "errors",
+    "NotAuthorised": "errors",
+    "NotFound": "errors",
+    "OpenHours": "strategies.open_hours",
+    "Outcome": "outcome",
+    "Phase": "events",
+    "Platform": "call",
+    "PlatformError": "errors",
+    "PlatformUnreachable": "errors",
+    "Policy": "policy",
+    "Presence": "call",
+    "RateLimited": "errors",
+    "RequestRefused": "errors",
+    "Response": "call",
+    "RingGroup": "strategies.ring_group",
+    "Route": "route",
+    "Routes": "routes",
+    "RoutesError": "errors",
+    "Sandbox": "sandbox",
+    "Schedule": "schedule",
+    "ServerFault": "errors",
+    "StayWithCaller": "hold",
+    "Summary": "call",
+    "TakeMessage": "strategies.take_message",
+    "ToolAnswer": "wording",
+    "TransferEvent": "events",
+    "TransferMixin": "agent",
+    "TransferRequest": "call",
+    "TransferResult": "events",
+    "TransferStrategy": "call",
+    "Turn": "call",
+    "Utterance": "briefing",
+    "VideoSDKPlatform": "videosdk.platform",
+    "WarmTransfer": "strategies.warm",
+    "Wording": "wording",
+    "direct_or_bridge": "strategies.bridge",
+    "shut_down_on_sigterm": "videosdk.sigterm",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Imports the SDK, which takes about two seconds, only for the names that need it."""
-    if name not in _NEEDS_THE_SDK:
+    """Imports what a name needs when it is used: the SDK takes two seconds, and pytest loads a plugin of ours anywhere."""
+    if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(_NEEDS_THE_SDK[name]), name)
+    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
 
 
 def __dir__() -> list[str]:
