@@ -186,7 +186,11 @@ class _CallOfPlan(CallWrapper):
     async def on_hold(self, hold: Hold, *, at_once: bool = True) -> AsyncIterator[None]:
         if at_once and not self._held:
             self._held = True
-            await self._stack.enter_async_context(super().on_hold(hold))
+            try:
+                await self._stack.enter_async_context(super().on_hold(hold))
+            except BaseException:
+                self._held = False
+                raise
         yield
 
     @override
