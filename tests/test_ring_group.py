@@ -66,6 +66,20 @@ async def test_two_yeses_in_the_same_instant_are_one_connection_and_one_apology(
         assert [Outcome.CANCELLED, Outcome.CONNECTED] == outcomes(caller)
 
 
+@pytest.mark.parametrize("says", ["yes please", "yes put them through now please", "who is it about then"])
+@pytest.mark.parametrize("later", [0.2, 0.3, 0.5])
+async def test_who_speaks_while_the_call_is_taken_hears_that_it_is(later: float, says: str) -> None:
+    """Words that are recognised when the last sentence has begun do not break into it, and decide nothing."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=3.0, says="yes please")
+        sandbox.person(MANAGER, answers_after=3.0 + later, says=says)
+        caller = await transferred(sandbox, group(SUPERVISOR, MANAGER))
+        manager = next(target for target in sandbox.targets if target.number == MANAGER)
+        assert SUPERVISOR == await caller.talking_to()
+        assert "Thank you, somebody else has just taken the call. Goodbye." == manager.texts_heard[-1]
+        assert [Outcome.CANCELLED, Outcome.CONNECTED] == outcomes(caller)
+
+
 async def test_the_next_yes_has_the_caller_when_the_first_cannot_be_connected() -> None:
     """Who hangs up after their yes has not taken the caller from those who would have had them."""
     async with Sandbox() as sandbox:

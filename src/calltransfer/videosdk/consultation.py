@@ -264,6 +264,8 @@ class VideoSDKConsultation(Consultation):
             return
         decided = self._decided.result() if self._decided.done() else None
         last = farewell_for(decided, self.plan.briefing, farewell)
+        # Words that are only recognised now decide nothing any more, and would break into the last sentence.
+        self._end(Response(Outcome.CANCELLED, "ended before they had decided"))
         now = asyncio.get_running_loop().time
         machine = decided is not None and decided.outcome is Outcome.VOICEMAIL and bool(last)
         try:
