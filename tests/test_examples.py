@@ -1,5 +1,7 @@
 """What a user runs first: the examples, the demo and the command line, as they are."""
 
+import asyncio
+import io
 import re
 import subprocess
 import sys
@@ -8,9 +10,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 import calltransfer
 from calltransfer.cli import main
+from calltransfer.demo import show
+from calltransfer.sandbox import FastForwardLoop
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -140,6 +145,58 @@ def test_the_demo_shows_how_warm_transfers_end_otherwise(demo: list[str]) -> Non
     assert "CALLER_LEFT" in agent
     assert supervisor.endswith("☎ (the call is over)")
     assert "picks up" not in supervisor
+
+
+def test_the_demo_shows_two_supervisors_at_once(demo: list[str]) -> None:
+    """Both phones ring and both are told; two yeses are one connection, one apology, and a line for each in the end."""
+    caller, agent, dana, lee = (lane(demo[6], number) for number in (1, 2, 3, 4))
+
+    for supervisor in (dana, lee):
+        assert supervisor.index("☎ rings") < supervisor.index("charged twice for May")
+        assert supervisor.index("charged twice for May") < supervisor.index('says "Yes, put them through"')
+        assert supervisor.endswith("(the call is over)")
+    assert lee.index("put them through") < lee.index("somebody else has just taken the call")
+    assert "taken the call" not in caller + dana
+    assert dana.index('caller: "Hi Dana"') < dana.index("talks to the caller")
+    assert caller.index("♪ hold music") < caller.index('Dana: "Hello, this is Dana"') < caller.index("talks to Dana")
+    assert agent.index("dials from a second room") < agent.index("dials from a third room")
+    assert 1 == agent.count("has a summary") == agent.count("both are in one room") == agent.count("CONNECTED")
+    assert "at most 0.0 s without sound" in demo[6]
+    assert "The plan tried Dana (CONNECTED) and Lee (CANCELLED).\n" in demo[6]
+
+
+def test_the_demo_shows_a_plan_that_ends_with_a_message(demo: list[str]) -> None:
+    """One supervisor says no and the other does not answer; what the caller says is delivered before they are thanked."""
+    caller, agent, dana, lee = (lane(demo[7], number) for number in (1, 2, 3, 4))
+
+    assert "picks up" not in dana
+    assert lee.index("presses 2") < lee.index("All right, thank you. Goodbye.")
+    assert caller.index("♪ hold music") < caller.index("nobody can take your call right now")
+    assert caller.index("just stop speaking.") < caller.index('says "Please call me back"')
+    assert caller.index("presses #") < caller.index('agent: "Thank you, I will pass it on."')
+    assert agent.index("takes a message") < agent.index("MESSAGE_TAKEN: a message was delivered")
+    assert "The plan tried Lee (DECLINED), Dana (NO_ANSWER) and a message (MESSAGE_TAKEN).\n" in demo[7]
+    assert 'Delivered, from ***0111, who was charged twice: "Please call me back"\n' in demo[7]
+
+
+@pytest.mark.parametrize(("width", "encoding"), [(100, "utf-8"), (80, "utf-8"), (80, "ascii")])
+def test_the_demo_fits_the_terminal(width: int, encoding: str) -> None:
+    """No line is longer than the terminal is wide, every lane stays in its column, and all can be shown."""
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    with asyncio.Runner(loop_factory=FastForwardLoop) as runner:
+        runner.run(show(Console(file=file, width=width, force_terminal=True, color_system=None, highlight=False)))
+    file.seek(0)
+    shown = file.read()
+    calls = re.split(r"(?m)^(?=\d\. )", shown)[3:]
+
+    assert max(map(len, shown.splitlines())) <= width
+    assert [3, 3, 3, 4, 4] == [len(borders(call)) for call in calls]
+    assert all(borders(call) == borders(call.split("\n")[1]) for call in calls)
+
+
+def borders(shown: str) -> set[int]:
+    """In which columns a border stands."""
+    return {column for line in shown.splitlines() for column, character in enumerate(line) if character in "│|"}
 
 
 def test_the_command_line() -> None:

@@ -25,9 +25,10 @@ def main() -> None:
 @main.command()
 @click.option("--fast", is_flag=True, help="Do not wait: let time pass at once.")
 def demo(*, fast: bool) -> None:
-    """Show five calls: two direct transfers, and three warm ones.
+    """Show seven calls: two direct transfers, three warm ones, and two of a plan.
 
-    Of the direct ones the carrier refuses one; the warm ones end with a yes, a no, and a caller who hangs up. They run
+    Of the direct ones the carrier refuses one; the warm ones end with a yes, a no, and a caller who hangs up. The plan
+    is two supervisors at once, and then a message: on one call both say yes, and on the other one nobody does. They run
     on this machine, on the real SDK, without an account or a phone.
     """
     # The SDK takes two seconds to import; --help should not.

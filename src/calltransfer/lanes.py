@@ -1,4 +1,4 @@
-"""A picture of a warm transfer while it happens: who says and hears what, in three lanes."""
+"""A picture of a warm transfer while it happens: who says and hears what, in a lane for each."""
 
 import asyncio
 import contextlib
@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from calltransfer.events import Phase, TransferEvent
+from calltransfer.masking import masked_address
+from calltransfer.outcome import Outcome
 from calltransfer.sandbox import Caller, Phone, Sandbox
 
 PAUSE = 0.8
@@ -19,19 +21,18 @@ PAUSE = 0.8
 WIDTH = 100
 """Characters of a row."""
 
-LANES = ("caller", "agent", "supervisor")
-
 _MARGIN = 10
 _BORDER = 2
-_STYLES: Mapping[str, str] = {"caller": "cyan", "agent": "green", "supervisor": "magenta"}
+_NARROWEST = 14
+_COLOURS = ("cyan", "green", "magenta", "yellow")
+_ROOMS = ("second", "third")
 
 _AGENT_DOES: Mapping[Phase, str] = {
     Phase.STARTED: "calls the tool",
-    Phase.DIALLED: "dials from a second room",
-    Phase.SUMMARY_READY: "has a summary",
     Phase.ON_HOLD: "is deaf to the caller",
-    Phase.CONNECTING: "moves the caller into the supervisor's room",
+    Phase.DICTATING: "takes a message",
 }
+_PROOF = "both are in one room, with audio"
 _PHONE_DOES: Mapping[str, str] = {
     "ringing": "{rings} rings",
     "answered": "picks up",
@@ -51,12 +52,15 @@ class Lanes:
 
     Args:
         console: Where to.
-        sandbox: The phones. Whoever is dialled from now on is the supervisor.
+        sandbox: The phones.
+        targets: Who is dialled from now on, one or two of them: the number, and the name of the lane.
     """
 
-    def __init__(self, console: Console, sandbox: Sandbox) -> None:
+    def __init__(self, console: Console, sandbox: Sandbox, targets: Mapping[str, str]) -> None:
+        self._targets = targets
+        self._styles = dict(zip(("caller", "agent", *targets.values()), _COLOURS, strict=False))
         width = min(console.width, WIDTH) if console.is_terminal else WIDTH
-        self._lane_width = max(18, (width - _MARGIN) // len(LANES) - _BORDER)
+        self._lane_width = max(_NARROWEST, (width - _MARGIN) // len(self._styles) - _BORDER)
         self._symbols = {"music": "♪", "rings": "☎", "border": "│ "}
         if not console.encoding.startswith("utf"):
             self._symbols = {"music": "~", "rings": "*", "border": "| "}
@@ -69,24 +73,40 @@ class Lanes:
         self._shown: dict[str, tuple[int, int]] = {}
         self._talking: list[float] = []
         self._hold_began = self._hold_ended = math.inf
+        self._rooms = iter(_ROOMS)
+        self._summarised = False
+        self._attempts: list[str] = []
 
     def event(self, event: TransferEvent) -> None:
         """Notes what the transfer reports."""
         now, phase = self._now(), event.phase
         if phase in _AGENT_DOES:
             self.note("agent", _AGENT_DOES[phase])
-        if phase is Phase.ON_HOLD:
+        if phase is Phase.SUMMARY_READY and not self._summarised:
+            self._summarised = True  # the same one for everybody
+            self.note("agent", "has a summary")
+        elif phase is Phase.DIALLED:
+            self.note("agent", f"dials from a {next(self._rooms)} room")
+        elif phase is Phase.ON_HOLD:
             self._hold_began = now
             self.note("caller", f"{self._symbols['music']} hold music")
         elif phase is Phase.DECIDED:
             self.note("agent", f"understands: {event.detail}")
+        elif phase is Phase.CONNECTING:
+            where = "into the supervisor's room" if len(self._targets) == 1 else "to who said yes first"
+            self.note("agent", f"moves the caller {where}")
+        elif phase is Phase.DICTATING:
+            self._hold_ended = now
+        elif phase is Phase.ATTEMPTED:
+            self._attempted(event)
         elif phase is Phase.OFF_HOLD:
             self._hold_ended = min(now, self._hold_ended)
             if self._caller.connected_to == "agent":
                 self.note("caller", "is with the agent again")
         elif phase is Phase.FINISHED:
             self._hold_ended = min(now, self._hold_ended)
-            self.note("agent", f"{str(event.outcome).upper()}: {event.detail or 'both are in one room, with audio'}")
+            proof = "nobody else is on a line" if self._attempts else _PROOF
+            self.note("agent", f"{str(event.outcome).upper()}: {event.detail or proof}")
 
     def note(self, lane: str, text: str) -> None:
         """Adds what somebody does now."""
@@ -106,7 +126,7 @@ class Lanes:
         self._caller = caller
         self._began = caller.statuses[0][1]
         self._entries.append(_Entry(self._began, "caller", "calls"))
-        self._line("", dict.fromkeys(LANES, "bold "), {lane: lane for lane in LANES})
+        self._line("", dict.fromkeys(self._styles, "bold "), {lane: lane for lane in self._styles})
         following = asyncio.create_task(self._follow())
         try:
             yield
@@ -116,19 +136,31 @@ class Lanes:
             self._collect(pause=0.0)
             self._draw(self._now())
 
-    def summing_up(self) -> str:
-        """What the caller's time on hold was like, as they heard it."""
+    def summing_up(self) -> list[str]:
+        """What the caller's time on hold was like, as they heard it, and what a plan has tried."""
         seconds = self._hold_ended - self._hold_began
         silence = self._caller.longest_silence(self._hold_began, self._hold_ended)
-        return f"On hold for {seconds:.1f} s, the caller had at most {silence:.1f} s without sound."
+        lines = [f"On hold for {seconds:.1f} s, the caller had at most {silence:.1f} s without sound."]
+        if self._attempts:
+            lines.append(f"The plan tried {', '.join(self._attempts[:-1])} and {self._attempts[-1]}.")
+        return lines
+
+    def _attempted(self, event: TransferEvent) -> None:
+        """Notes how one of the things ended that a plan tries."""
+        names = (name for number, name in self._targets.items() if event.detail.startswith(masked_address(number)))
+        self._attempts.append(f"{next(names, 'a message')} ({str(event.outcome).upper()})")
+        if event.outcome is Outcome.CONNECTED:
+            # The result of the plan comes when everybody else has been released.
+            self._hold_ended = self._now()
+            self.note("agent", _PROOF)
 
     @property
     def _phones(self) -> list[tuple[str, Phone]]:
         targets = self._sandbox.targets[self._targets_before :]
-        return [("caller", self._caller), *(("supervisor", target) for target in targets)]
+        return [("caller", self._caller), *((self._targets[target.number], target) for target in targets)]
 
     def _lane_of(self, phone: Phone) -> str:
-        return "caller" if phone is self._caller else "supervisor"
+        return "caller" if phone is self._caller else self._targets[phone.number]
 
     async def _follow(self) -> None:
         while True:
@@ -148,14 +180,14 @@ class Lanes:
                 heard += 1
                 self._entries.append(_Entry(sentence.began, lane, self._heard(sentence.speaker, sentence.text)))
             for status, at in phone.statuses[statuses:]:
-                if lane == "supervisor" and status in _PHONE_DOES:
+                if lane != "caller" and status in _PHONE_DOES:
                     self._entries.append(_Entry(at, lane, _PHONE_DOES[status].format(**self._symbols)))
             self._shown[phone.number] = heard, len(phone.statuses)
         return min(unfinished)
 
     def _heard(self, speaker: str, text: str) -> str:
         cut_off = " ..." if speaker == "agent" and text[-1] not in ".!?" else ""
-        who = {"agent": "agent", self._caller.number: "caller"}.get(speaker, "supervisor")
+        who = {**self._targets, "agent": "agent", self._caller.number: "caller"}[speaker]
         return f'{who}: "{text}{cut_off}"'
 
     def _draw(self, until: float) -> None:
@@ -178,11 +210,11 @@ class Lanes:
         at = next(iter(row.values())).at
         cells = [
             textwrap.wrap(row[lane].text if lane in row else self._meanwhile(lane, at), self._lane_width - 1) or [""]
-            for lane in LANES
+            for lane in self._styles
         ]
         for number in range(max(map(len, cells))):
             texts, styles = {}, {}
-            for lane, cell in zip(LANES, cells, strict=True):
+            for lane, cell in zip(self._styles, cells, strict=True):
                 going_on = lane not in row or number >= len(cell)
                 texts[lane] = self._meanwhile(lane, at) if number >= len(cell) else cell[number]
                 styles[lane] = "dim " if going_on else ""
@@ -190,9 +222,9 @@ class Lanes:
 
     def _line(self, clock: str, styles: Mapping[str, str], texts: Mapping[str, str]) -> None:
         line = Text(f"{clock:<{_MARGIN}}")
-        for lane in LANES:
+        for lane, colour in self._styles.items():
             line.append(self._symbols["border"], "dim")
-            line.append(f"{texts[lane]:<{self._lane_width}}", styles[lane] + _STYLES[lane])
+            line.append(f"{texts[lane]:<{self._lane_width}}", styles[lane] + colour)
         line.rstrip()
         self._console.print(line, soft_wrap=True)
 
@@ -201,7 +233,6 @@ class Lanes:
         if lane == "caller":
             on_hold = self._hold_began <= at < self._hold_ended
             return self._symbols["music"] if on_hold and self._caller.music_heard(at, at + 0.1) else ""
-        if lane == "supervisor" and len(self._phones) > 1:
-            before = [status for status, when in self._phones[-1][1].statuses if when <= at]
-            return self._symbols["rings"] if before[-1:] == ["ringing"] else ""
-        return ""
+        phone = next((phone for whose, phone in reversed(self._phones) if whose == lane), None)
+        before = [status for status, when in phone.statuses if when <= at] if phone is not None else []
+        return self._symbols["rings"] if before[-1:] == ["ringing"] else ""
