@@ -350,6 +350,25 @@ async def test_a_target_hears_that_the_caller_has_hung_up() -> None:
         assert [Outcome.CALLER_LEFT] == caller.agent.outcomes
 
 
+@pytest.mark.parametrize("says", ["yes please", "who is it about then"])
+async def test_a_target_who_speaks_as_the_caller_hangs_up_hears_that_they_have(says: str) -> None:
+    """What they were saying is recognised only after the last sentence has begun, and does not break into it."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR)
+        caller = await call(sandbox)
+        await caller.say(ASKS)
+        target = await sandbox.phone(SUPERVISOR)
+        await target.hears("?")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(target.say(says))
+            await asyncio.sleep(0.3)
+            group.create_task(caller.hang_up())
+        await caller.agent.finished.wait()
+
+        assert "I am sorry, the caller has hung up. Goodbye." == target.texts_heard[-1]
+        assert [Outcome.CALLER_LEFT] == caller.agent.outcomes
+
+
 # Hold
 
 
