@@ -425,7 +425,7 @@ async def test_the_caller_comes_back_with_a_key(key: str, keypad: bool) -> None:
 
         assert [Outcome.CALLER_RETURNED] == caller.agent.outcomes
         assert ["hung up"] == [target.connected_to for target in sandbox.targets]
-        assert "pressed a key" in caller.script.asked[-1]
+        assert "wanted to come back to you" in caller.script.asked[-1]
 
 
 async def test_an_authors_keys_are_theirs_again_after_the_hold() -> None:
