@@ -135,6 +135,16 @@ def test_who_was_rung_for_nothing_is_released_before_an_agent_that_leaves_report
         call.time_passes(seconds=15.0)
 
 
+@pytest.mark.parametrize("closes", [False, True])
+def test_a_last_sentence_that_takes_long_is_over_before_the_end_is_reported(closes: bool) -> None:
+    """A target who says yes over it does not leave a leg open at the end, whether the agent leaves or is closed."""
+    with under_fire(Setting(kind="realtime", plan="ring", stay=closes, answers_after=0.2, again=False)) as call:
+        call.until(phase="attempted")
+        if closes:
+            call.author_ends(how="shuts the worker down", then=20.0)
+        call.time_passes(seconds=20.0)
+
+
 def test_a_plan_under_fire_is_told_as_a_program() -> None:
     """A call with strategies inside one another is set up from what it prints, and several are dialled in one transfer."""
     setting = Setting(plan=("fallback", "warm 1", ("fallback", "nobody", "ring")), target="declines", others="busy")

@@ -217,5 +217,5 @@ def test_never_more_than_allowed(at: list[float], per_call: int | None, per_minu
 
     assert per_call is None or len(made) <= per_call
     for now in made:
-        within = sum(now - 60.0 < other <= now for other in made)
+        within = sum(now - other < 60.0 and other <= now for other in made)
         assert per_minute is None or within <= per_minute

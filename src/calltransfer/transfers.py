@@ -203,11 +203,11 @@ class Transfers:
         transfer = self._current
         if transfer is not None and transfer.forwarded:
             await asyncio.wait([transfer.result], timeout=CLOSE_TIMEOUT)
-        connected = [its.result for its in self._tasks.values() if its.settled is not None and its.settled.connected]
-        if connected:  # who else was called for it is still being released
-            await asyncio.wait(connected, timeout=CLOSE_TIMEOUT)
         for _, call in self._calls:
             call.hurry()
+        connected = [its.result for its in self._tasks.values() if its.settled is not None and its.settled.connected]
+        if connected:  # who else was called for it is still being released
+            await asyncio.wait(connected, timeout=give_up_at - _LET_GO - now())
         if transfer is not None:
             transfer.end(Outcome.CANCELLED, _CLOSED)
         known = [*self._tasks.values(), *([transfer] if transfer is not None else [])]

@@ -470,6 +470,7 @@ class VideoSDKCall(Call):
             token=self._setup.token,
             report=consultation.report,
             own=self._own,
+            released=self.released,
         )
         self._connecting = handover
         response = await handover.connect(move, timeout, stay)

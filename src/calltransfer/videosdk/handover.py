@@ -66,6 +66,7 @@ class Handover:
         token: Makes a token for one participant of one room.
         report: Told what happens.
         own: Makes a task that the call ends and awaits.
+        released: Returns when whoever else was called for it has been released.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Handover:
         token: Callable[[str, str], str | None],
         report: Report,
         own: Callable[[Coroutine[Any, Any, None], str], None],
+        released: Callable[[], Coroutine[Any, Any, None]],
     ) -> None:
         self.keeper = AsyncExitStack()
         self.done = False
@@ -92,6 +94,7 @@ class Handover:
         self._token = token
         self._report = report
         self._own = own
+        self._released = released
         self._unmute: Callable[[], None] | None = None
         self._remember: Callable[[], None] = lambda: None
         self._leg_id = caller.leg_id or ""
@@ -167,6 +170,7 @@ class Handover:
             return False
         if not self._stay:
             await _beside(self._introduce, "introducing caller and target")
+            await self._released()  # leaving closes the session, which would cut that short
             await self.close()
             await _sdk.end_session(self._room, "handed over")
             return False
