@@ -15,7 +15,7 @@ import pytest
 from calltransfer.testing import plugin
 from calltransfer.testing.plugin import AFTERWARDS, runner
 
-SOME = 12
+SOME = 20
 """Of how many cases of the conformance suite one is run, unless all are asked for: `make conformance`."""
 
 
