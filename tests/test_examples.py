@@ -1,8 +1,8 @@
 """What a user runs first: the examples, the demo and the command line, as they are."""
 
 import asyncio
-import io
 import functools
+import io
 import re
 import subprocess
 import sys
