@@ -50,6 +50,7 @@ FIRE = ("tests/test_fire.py",)
 MATRIX = ("tests/test_matrix.py",)
 WARM = ("tests/test_warm_transfer.py",)
 MISBEHAVING = ("tests/test_misbehaving.py",)
+PLANS = ("tests/test_fallback.py", "tests/test_ring_group.py")
 
 MUTANTS = (
     # The runner
@@ -132,6 +133,63 @@ MUTANTS = (
         "        self._handed_over = self._handed_over or result.connected\n",
         "",
         ("tests/test_tool.py",),
+    ),
+    # Plans
+    Mutant(
+        "connects a caller twice in a group",
+        "strategies/ring_group.py",
+        "            if result.connected:\n                self._connected = yes\n                return result\n",
+        "            if result.connected:\n                self._connected = yes\n",
+        PLANS,
+    ),
+    Mutant(
+        "releases the winner of a group with the others",
+        "videosdk/call.py",
+        "if self._handover is None or not self._handover.has_connected(consultation):",
+        "if True:",
+        PLANS,
+    ),
+    Mutant(
+        "leaves the others of a group on the line",
+        "videosdk/call.py",
+        "if self._handover is None or not self._handover.has_connected(consultation):",
+        "if self._keeper() is None:",
+        PLANS,
+    ),
+    Mutant(
+        "says to nobody that somebody else has taken the call",
+        "strategies/ring_group.py",
+        "                consultation.part_with(self._warm.briefing.taken)\n",
+        "                pass\n",
+        PLANS,
+    ),
+    Mutant(
+        "takes the caller off hold between two attempts",
+        "strategies/fallback.py",
+        "await self._stack.enter_async_context(super().on_hold(hold))",
+        "pass",
+        PLANS,
+    ),
+    Mutant(
+        "goes on after a caller who is back with the agent",
+        "strategies/fallback.py",
+        "        Outcome.FAILED,\n    }\n)",
+        "        Outcome.FAILED,\n        Outcome.CALLER_RETURNED,\n    }\n)",
+        PLANS,
+    ),
+    Mutant(
+        "thanks for a message that was not delivered",
+        "strategies/take_message.py",
+        "told = _listens(call) and await dictation.say(self.not_delivered)",
+        "told = _listens(call) and await dictation.say(self.thanks)",
+        ("tests/test_take_message.py",),
+    ),
+    Mutant(
+        "asks the model for a summary for each target",
+        "transfer_call.py",
+        "        making = self._made_of.get(said)\n",
+        "        making = None\n",
+        PLANS,
     ),
     # The strategies
     Mutant(
@@ -276,8 +334,8 @@ MUTANTS = (
     Mutant(
         "forgets to let the agent hear the caller again",
         "videosdk/holding.py",
-        "stack.callback(_sdk.deafen(room))",
-        "_sdk.deafen(room)",
+        "        stack.callback(under_way.hear)\n",
+        "",
     ),
     Mutant(
         "leaves the author's wake-up call off",
