@@ -79,6 +79,12 @@ async def leaks_a_consultation(call: Call, request: TransferRequest) -> Any:
     return DECLINED
 
 
+async def leaks_a_dictation_from_a_hold(call: Call, request: TransferRequest) -> Any:
+    async with call.on_hold(HoldMusic()):
+        await call.take_down().__aenter__()
+    return DECLINED
+
+
 async def leaks_both_and_raises(call: Call, request: TransferRequest) -> Any:
     await consulting(call, request).__aenter__()
     await call.on_hold(HoldMusic()).__aenter__()
@@ -109,6 +115,7 @@ def finished(caller: Caller) -> TransferEvent:
         (lies, "Misbehaving returned CONNECTED, and nothing shows that the caller is connected to anybody"),
         (forgets_the_caller_on_hold, "Misbehaving left the caller on hold behind"),
         (leaks_a_consultation, "Misbehaving left a consultation behind"),
+        (leaks_a_dictation_from_a_hold, "Misbehaving left a caller who is listened to behind"),
         (leaks_both_and_raises, "Misbehaving left the caller on hold and a consultation behind"),
         (leaks_from_a_task_of_its_own, "Misbehaving left a consultation behind"),
     ],

@@ -141,7 +141,7 @@ async def on_hold(
             yield under_way
         finally:
             try:
-                await under_way.fall_silent()
+                await under_way.end()
             finally:  # also when that is cut short: two who have been connected are watched over
                 keeper = handed_over()
                 if keeper is not None:
@@ -158,6 +158,7 @@ class HoldUnderWay:
         self._room = room
         self._hear: Callable[[], None] = lambda: None
         self._entertaining: asyncio.Task[None] | None = None
+        self._over = False
 
     def deafen(self) -> None:
         """The agent does not hear the caller."""
@@ -173,8 +174,13 @@ class HoldUnderWay:
             _entertain(self._hold, self._line, after), name="what the caller hears on hold"
         )
 
+    async def end(self) -> None:
+        """Ends it for good: whoever has interrupted it, and is late, does not begin it again."""
+        self._over = True
+        await self.fall_silent()
+
     async def fall_silent(self) -> None:
-        """Ends it."""
+        """Ends what the caller hears."""
         if self._entertaining is not None:
             self._entertaining.cancel()
             await asyncio.gather(self._entertaining, return_exceptions=True)
@@ -187,8 +193,9 @@ class HoldUnderWay:
             self.hear()
             yield
         finally:
-            self.deafen()
-            self.entertain(after=_RESUMED_AFTER)
+            if not self._over:
+                self.deafen()
+                self.entertain(after=_RESUMED_AFTER)
 
 
 async def _entertain(hold: Hold, line: HeldCaller, after: float) -> None:
