@@ -286,6 +286,22 @@ async def test_the_key_brings_the_caller_back_from_the_middle_of_a_plan() -> Non
         assert "agent" == await caller.talking_to()
 
 
+async def test_the_key_counts_that_is_pressed_while_they_are_being_connected_in_vain() -> None:
+    """It cannot be called back then; but nobody else is called for a caller who wants to be with the agent."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        sandbox.person(MANAGER)
+        sandbox.trouble.switch_fails = 1
+        caller = await call(sandbox, plan())
+        await caller.say("I want to talk to a human about my refund")
+        await caller.agent.until(Phase.CONNECTING)
+        await caller.press("*")
+        await caller.agent.finished.wait()
+        assert [Outcome.CALLER_RETURNED] == caller.agent.outcomes
+        assert [SUPERVISOR] == [target.number for target in sandbox.targets]
+        await caller.hears(SORRY)
+
+
 @pytest.mark.parametrize("between", [(), "Somebody else is called now."])
 async def test_what_the_caller_hears_between_is_the_authors(between: Any) -> None:
     """One sentence, several in turn, or none."""

@@ -1,6 +1,7 @@
 """A strategy is an author's code: whatever is wrong with it, nobody is stranded, and the end says whose fault it was."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -205,6 +206,28 @@ async def test_a_strategy_that_does_not_end_does_not_hold_the_session_up() -> No
         assert now() - began < 15
         assert Outcome.CANCELLED is finished(caller).outcome
         clings.let_go.set()
+
+
+async def test_a_caller_comes_back_after_a_forward_that_a_strategy_follows_no_longer() -> None:
+    """Whoever gives up a forward before its end, and consults somebody, has a transfer that the key ends as any other."""
+
+    async def gives_up(call: Call, request: TransferRequest) -> Any:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(3.0):
+                await call.forward(Destination(MANAGER))
+        async with consulting(call, request) as consultation, call.on_hold(HoldMusic()):
+            return consultation.result(await consultation.answered())
+
+    async with Sandbox() as sandbox:
+        for number in (SUPERVISOR, MANAGER):
+            sandbox.person(number, answers_after=None)
+        caller = await call(sandbox, Misbehaving(gives_up))
+        await caller.say("I want to talk to a human about my refund")
+        await caller.agent.until(Phase.ON_HOLD)
+        await caller.press("*")
+        await caller.agent.until(Phase.OFF_HOLD)
+        await caller.agent.finished.wait()
+        assert Outcome.CALLER_RETURNED is finished(caller).outcome
 
 
 async def test_after_its_transfer_a_strategy_can_do_nothing_any_more() -> None:

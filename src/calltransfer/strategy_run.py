@@ -128,13 +128,14 @@ class StrategyRun:
     async def _watch_for_hang_up(self) -> None:
         await self._call.caller_left()
         # A call that has been forwarded is followed to its end by who forwarded it: leaving may be its success.
-        if not self._transfer.forwarded:
-            self._transfer.end(Outcome.CALLER_LEFT, "the caller hung up")
+        await self._transfer.until_it_can_be_taken_back()
+        self._transfer.end(Outcome.CALLER_LEFT, "the caller hung up")
 
     async def _watch_for_return(self) -> None:
         await self._call.caller_returned()
-        if not self._transfer.forwarded:
-            self._transfer.end(Outcome.CALLER_RETURNED, "the caller pressed the key that brings them back")
+        # Who pressed it while they were being connected, in vain, is not to wait for the next attempt.
+        await self._transfer.until_it_can_be_taken_back()
+        self._transfer.end(Outcome.CALLER_RETURNED, "the caller pressed the key that brings them back")
 
     async def _watch_for_hang(self) -> None:
         try:

@@ -44,6 +44,7 @@ class Transfer:
     deadline: asyncio.Timeout | None = None
     waited_for_sentence: bool = False
     forwarded: bool = False
+    revocable: asyncio.Event = attrs.field(factory=asyncio.Event)
     telling: asyncio.Task[None] | None = None
     parting: asyncio.Task[None] | None = None
     doubts: set[asyncio.Task[None]] = attrs.field(factory=set)
@@ -76,9 +77,18 @@ class Transfer:
     def can_be_taken_back(self, possible: bool) -> None:
         """Whether it still can be. While it cannot, the strategy has the deadlines of what it waits for."""
         self.forwarded = not possible
+        if possible:
+            self.revocable.set()
+        else:
+            self.revocable.clear()
         if self.deadline is not None and not self.deadline.expired():
             now = asyncio.get_running_loop().time()
             self.deadline.reschedule(now + STRATEGY_TIMEOUT if possible else None)
+
+    async def until_it_can_be_taken_back(self) -> None:
+        """Waits for the end of a forward or a connection that is under way."""
+        while self.forwarded:
+            await self.revocable.wait()
 
     def still_runs(self) -> None:
         """Whether a strategy may do anything yet.

@@ -86,6 +86,10 @@ class TransferCall(CallWrapper):
         transfer.being_connected = True
         try:
             result = await super().forward(destination, timeout=timeout, play_dialtone=play_dialtone)
+        except BaseException:
+            if transfer.ended_from_outside is None:  # a strategy that follows it no longer, and goes on
+                transfer.can_be_taken_back(True)
+            raise
         finally:
             transfer.being_connected = False
         transfer.proved(result)
