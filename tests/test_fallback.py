@@ -1,6 +1,7 @@
 """One strategy after another: the caller waits on hold, is told once, and nobody is called after the plan's time."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import attrs
@@ -15,6 +16,7 @@ from calltransfer import (
     NotAllowed,
     Outcome,
     Phase,
+    RingGroup,
     StayWithCaller,
     TakeMessage,
     TransferRequest,
@@ -214,6 +216,67 @@ async def test_a_plan_has_an_end() -> None:
         assert "nobody had been reached after 32 s" in finished.detail
         assert all(target.leg.over for target in sandbox.targets)
         await caller.hears(SORRY)
+
+
+async def test_a_plan_has_an_end_although_a_strategy_takes_no_notice_of_it() -> None:
+    """Who goes on after they were cancelled, and ends in vain, is the last one that is tried."""
+
+    @attrs.frozen
+    class GoesOn:
+        async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(30.0)
+            return TransferResult(outcome=Outcome.DECLINED)
+
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR)
+        caller = await transferred(sandbox, Fallback(GoesOn(), WarmTransfer(SUPERVISOR), timeout=5.0))
+        assert [Outcome.DECLINED] == tried(caller) == caller.agent.outcomes
+        assert [] == sandbox.targets
+
+
+async def test_nobody_is_called_any_more_when_the_session_closes_in_the_middle_of_a_message() -> None:
+    """What is tried after one that could not be delivered is not tried for a call that is being ended."""
+
+    async def fails(_message: Message) -> None:
+        await asyncio.sleep(1.0)
+        raise LookupError
+
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=0.1)
+        caller = await call(sandbox, Fallback(TakeMessage(fails), WarmTransfer(SUPERVISOR)))
+        await caller.say("I want to talk to a human about my refund")
+        await caller.hears("just stop speaking.")
+        await caller.say("this is Anna Miller and I was charged twice for the month of May")
+        await caller.session.close()
+        assert [Outcome.CANCELLED] == caller.agent.outcomes
+        assert [] == sandbox.targets
+
+
+async def test_the_end_of_a_plan_is_told_although_one_of_its_attempts_has_told_its_own() -> None:
+    """A caller who has heard that their message was not delivered hears, too, that nobody was reached after that."""
+
+    async def fails(_message: Message) -> None:
+        raise LookupError
+
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=None)
+        caller = await call(sandbox, Fallback(TakeMessage(fails), WarmTransfer(SUPERVISOR), timeout=40.0))
+        await caller.say("I want to talk to a human about my refund")
+        await caller.hears("just stop speaking.")
+        await caller.say("this is Anna Miller and I was charged twice for the month of May")
+        await caller.hears("could not be passed on")
+        await caller.hears(SORRY, timeout=60.0)
+
+
+async def test_a_plan_ends_as_the_strategy_does_that_was_tried_last() -> None:
+    """Of a ring group that is who came closest, and not who was the last to end."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="no thanks")
+        sandbox.person(MANAGER, answers_after=None)
+        caller = await transferred(sandbox, Fallback(RingGroup(WarmTransfer(), targets=[SUPERVISOR, MANAGER])))
+        assert [Outcome.DECLINED, Outcome.NO_ANSWER] == tried(caller)
+        assert [Outcome.DECLINED] == caller.agent.outcomes
 
 
 async def test_a_plan_whose_first_one_takes_all_its_time_has_not_reached_anybody() -> None:

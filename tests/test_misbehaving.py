@@ -230,6 +230,34 @@ async def test_a_caller_comes_back_after_a_forward_that_a_strategy_follows_no_lo
         assert Outcome.CALLER_RETURNED is finished(caller).outcome
 
 
+async def test_nobody_is_dialled_by_a_strategy_that_goes_on_although_it_is_cancelled() -> None:
+    """Once a transfer is being ended no phone begins to ring, nor is the caller forwarded."""
+    refused: list[str] = []
+
+    async def goes_on(call: Call, request: TransferRequest) -> Any:
+        async with call.on_hold(HoldMusic()):
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            for dials in (lambda: consulting(call, request).__aenter__(), lambda: call.forward(Destination(SUPERVISOR))):
+                try:
+                    await dials()
+                except CallOver as error:
+                    refused.append(str(error))
+        return DECLINED
+
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR)
+        caller = await call(sandbox, Misbehaving(goes_on))
+        await caller.say("I want to talk to a human about my refund")
+        await caller.agent.until(Phase.ON_HOLD)
+        await caller.press("*")
+        await caller.agent.finished.wait()
+        assert Outcome.CALLER_RETURNED is finished(caller).outcome
+        assert ["the transfer is being ended"] * 2 == refused
+        assert [] == sandbox.targets
+        assert "agent" == await caller.talking_to()
+
+
 async def test_after_its_transfer_a_strategy_can_do_nothing_any_more() -> None:
     """A task that it has left behind can neither dial, nor forward, nor put the caller on hold, nor connect anybody."""
     over, refused = asyncio.Event(), []

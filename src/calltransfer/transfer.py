@@ -107,9 +107,11 @@ class Transfer:
 
         Raises:
             NotAllowed: the policy does not allow it.
-            CallOver: the transfer has ended.
+            CallOver: the transfer has ended, or has been told to.
         """
         self.still_runs()
+        if self.ended_from_outside is not None:
+            raise CallOver("the transfer is being ended")
         problem = self.policy.problem(destination) if destination is not None else None
         if problem is not None:
             raise NotAllowed(f"the destination is not allowed: {problem}")

@@ -41,6 +41,8 @@ _GOES_ON = frozenset(
 )
 """Ends after which somebody else may still have the caller; after every other one nobody is needed any more."""
 
+_NOBODY = TransferResult(outcome=Outcome.NO_ANSWER)
+
 
 def _outcomes(value: Any) -> Any:
     if isinstance(value, str) or not isinstance(value, Iterable):
@@ -121,25 +123,31 @@ class Fallback:
     async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
         """Tries one strategy after another; see the class."""
         tried: list[TransferResult] = []
+        last: TransferResult | None = None
+        under_way = False
         deadline = asyncio.timeout(self.timeout)
         try:
             async with deadline, _CallOfPlan.of(call, self.between, deadline) as seen:
                 for strategy in self.strategies:
-                    result = await attempt(strategy, seen, request)
+                    under_way = True
+                    last = await attempt(strategy, seen, request)
+                    under_way = False
                     seen.has_tried = seen.is_trying
-                    tried += result.attempts or (result,)
-                    if not result.attempts:
-                        call.attempted(result)
-                    if result.outcome not in _GOES_ON - self.stop_on:
-                        return attrs.evolve(result, attempts=tuple(tried))
-                await seen.sentence_is_over()
+                    tried += last.attempts or (last,)
+                    if not last.attempts:
+                        call.attempted(last)
+                    # A strategy may have gone on after it was cancelled: the plan does not.
+                    if last.outcome not in _GOES_ON - self.stop_on or call.ending is not None or seen.time_is_over:
+                        break
+                else:
+                    await seen.sentence_is_over()
         except TimeoutError:
             if not deadline.expired():
                 raise
-            last = tried[-1] if tried else TransferResult(outcome=Outcome.NO_ANSWER)
+        if last is None or under_way:
             detail = f"nobody had been reached after {self.timeout:g} s, when the plan's time was over"
-            return attrs.evolve(last, detail=detail, attempts=tuple(tried))
-        return attrs.evolve(tried[-1], attempts=tuple(tried))
+            last = attrs.evolve(last or _NOBODY, detail=detail, target_untouched=False, told=False)
+        return attrs.evolve(last, attempts=tuple(tried))
 
 
 class _CallOfPlan(CallWrapper):
@@ -217,6 +225,12 @@ class _CallOfPlan(CallWrapper):
         with self._not_ended_by_the_deadline():
             async with super().take_down(done_key=done_key) as dictation:
                 yield dictation
+
+    @property
+    def time_is_over(self) -> bool:
+        """Whether the plan has no time for another attempt."""
+        until = self._deadline.when()
+        return self._deadline.expired() or (until is not None and until <= asyncio.get_running_loop().time())
 
     async def sentence_is_over(self) -> None:
         """Waits until the caller has heard that somebody else is tried, where they are being told."""
