@@ -9,6 +9,7 @@ from calltransfer import (
     Briefing,
     ConfigurationError,
     Destination,
+    Fallback,
     HoldMusic,
     Outcome,
     Phase,
@@ -176,6 +177,17 @@ async def test_who_is_named_twice_is_rung_once_and_who_cannot_be_found_is_left_o
         assert Outcome.REFUSED is again.agent.outcomes[0]
         again = await transferred(sandbox, group(nobody))
         assert Outcome.REFUSED is again.agent.outcomes[0]
+
+
+async def test_targets_none_of_whom_can_be_found_are_in_the_record_of_a_plan_once() -> None:
+    """Each of them, and not the group besides."""
+
+    def unknown(_call: object, _request: object) -> str:
+        return "0155"
+
+    async with Sandbox() as sandbox:
+        caller = await transferred(sandbox, Fallback(group(unknown, unknown)))
+        assert [Outcome.REFUSED] * 2 == outcomes(caller)
 
 
 async def test_a_target_whom_the_platform_does_not_dial_is_one_of_several() -> None:

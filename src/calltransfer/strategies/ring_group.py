@@ -107,7 +107,8 @@ class RingGroup:
             call.attempted(result)
         if not destinations:
             detail = "there is no destination now"
-            return attrs.evolve(_closest(refused), detail=detail) if refused else _refused(detail)
+            closest = _closest(refused) if refused else _refused(detail)
+            return attrs.evolve(closest, detail=detail, attempts=tuple(refused))
         race = _Race(self.warm, call, request)
         result = await race.run(destinations)
         return attrs.evolve(result, attempts=(*refused, *race.ended))
