@@ -1,6 +1,7 @@
 """Choosing a strategy when it is needed: by what is known of the call, in time, and never in a caller's way."""
 
 import asyncio
+import gc
 import logging
 from typing import Any
 
@@ -126,6 +127,22 @@ async def test_nothing_is_chosen(chooser: Any, why: str, default: Any, caplog: p
     if default is None:
         assert [Outcome.REFUSED] == caller.agent.outcomes
         assert SORRY in caller.texts_heard
+
+
+async def test_what_a_late_one_raises_is_private_too(caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody waits for it any more, and no log shows what it says: not that of the loop either."""
+
+    async def raises_when_cancelled(_call: Call, _request: TransferRequest) -> Any:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            raise LookupError(SECRET)
+
+    _, to = await transferred(raises_when_cancelled)
+    gc.collect()
+
+    assert to == SUPPORT
+    assert "Schmidt" not in caplog.text
 
 
 async def test_while_the_sentence_is_spoken() -> None:

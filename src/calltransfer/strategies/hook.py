@@ -26,6 +26,7 @@ async def answer_of(function: Callable[..., Any | Awaitable[Any]], *arguments: o
         HookFailed: it raised, or did not return in time.
     """
     answering = asyncio.create_task(_answer(function, arguments), name="a function of the author's")
+    answering.add_done_callback(_looked_at)
     try:
         await asyncio.wait([answering], timeout=timeout)
     finally:
@@ -47,6 +48,12 @@ async def give_up(task: "asyncio.Task[Any]") -> None:
     await asyncio.wait([task], timeout=_LAST)
     if not task.done():
         logger.error("%s does not end although it is cancelled; it is left to itself", task.get_name())
+
+
+def _looked_at(task: "asyncio.Task[Any]") -> None:
+    """What an error nobody waits for any more says may be private, and the loop would log it."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _answer(function: Callable[..., Any | Awaitable[Any]], arguments: tuple[object, ...]) -> Any:
