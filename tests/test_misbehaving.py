@@ -23,6 +23,7 @@ from calltransfer import (
     TransferEvent,
     TransferRequest,
     TransferResult,
+    WarmTransfer,
 )
 from calltransfer.sandbox import Caller, Sandbox
 from tests.warm import SORRY, SUPERVISOR, SupervisedAgent, call, transferred
@@ -190,6 +191,25 @@ async def test_a_strategy_that_does_not_end_keeps_nobody_on_a_line_when_the_call
         assert all(target.leg.over for target in sandbox.targets)
         assert "Clings does not end although it is cancelled" in caplog.text
         clings.let_go.set()
+
+
+async def test_a_summary_that_does_not_end_keeps_no_caller_waiting(caplog: pytest.LogCaptureFixture) -> None:
+    """Who cannot be connected is told so at once, although an author's summary takes no notice of being cancelled."""
+    let_go = asyncio.Event()
+
+    class Clinging:
+        async def summarise(self, call: Call, request: TransferRequest) -> str:
+            while not let_go.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await let_go.wait()
+            return ""
+
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, refuses_after=0.2)
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, summary=Clinging()))
+        await caller.hears(SORRY, timeout=3.0)
+        assert "Clinging does not end although it is cancelled" in caplog.text
+        let_go.set()
 
 
 async def test_a_strategy_that_does_not_end_does_not_hold_the_session_up() -> None:

@@ -41,6 +41,9 @@ logger = logging.getLogger("calltransfer")
 CLOSE_TIMEOUT = 5.0
 """Seconds for something that a strategy has left open to be closed for it."""
 
+SUMMARY_END_TIMEOUT = 0.5
+"""Seconds for a summary that nobody needs any more to end once it has been cancelled, while a caller waits."""
+
 _ALREADY = "the caller is already being connected"
 
 T = TypeVar("T")
@@ -258,10 +261,13 @@ class _KeptSummary:
         return await self.wrapped.summarise(call, request)
 
     async def close(self) -> None:
-        """Makes it no longer."""
+        """Makes it no longer; one that does not end when it is cancelled is left to itself."""
         for making in self._made_of.values():
             making.cancel()
-        await asyncio.gather(*self._made_of.values(), return_exceptions=True)
+        if self._made_of:
+            _, late = await asyncio.wait(self._made_of.values(), timeout=SUMMARY_END_TIMEOUT)
+            if late:
+                logger.error("%s does not end although it is cancelled", type(self.wrapped).__name__)
 
 
 class _TransferConsultation(Consultation):
