@@ -95,6 +95,16 @@ async def test_each_attempt_is_in_the_result() -> None:
         assert SUPERVISOR[1:] not in repr(result)
 
 
+async def test_what_an_attempt_says_of_its_end_is_masked_as_what_the_plan_says() -> None:
+    """A number in it is in no result, event or repr."""
+    failed = TransferResult(outcome=Outcome.FAILED, detail=f"no way to {SUPERVISOR}", status=f"no {SUPERVISOR}")
+    async with Sandbox() as sandbox:
+        caller = await call(sandbox, Fallback(Ends(failed)))
+        result = await caller.agent.transfer("supervisor")
+        assert "no way to" in result.attempts[0].detail
+        assert SUPERVISOR[1:] not in repr(result)
+
+
 async def test_the_record_has_what_was_tried_before_the_caller_hung_up() -> None:
     """However a transfer ends, what had been tried by then is in its result."""
     async with Sandbox() as sandbox:

@@ -8,6 +8,7 @@ from calltransfer.call import Call, TransferRequest, TransferStrategy, Turn
 from calltransfer.destination import Destination
 from calltransfer.errors import CallOver, NotAllowed
 from calltransfer.events import Phase, TransferResult
+from calltransfer.masking import one_line
 from calltransfer.outcome import Outcome
 from calltransfer.policy import Policy
 from calltransfer.timeline import Timeline
@@ -131,9 +132,11 @@ class Transfer:
     def note(self, result: TransferResult) -> None:
         """One of the things that a plan tries has ended."""
         if not self.over:
-            self.attempted.append(result)
             where = f"{result.destination}: " if result.destination is not None else ""
-            self.timeline.record(Phase.ATTEMPTED, f"{where}{result.detail}", result.status, outcome=result.outcome)
+            noted = self.timeline.record(
+                Phase.ATTEMPTED, f"{where}{result.detail}", result.status, outcome=result.outcome
+            )
+            self.attempted.append(attrs.evolve(result, detail=one_line(result.detail), status=noted.status))
 
     def finish(self, result: TransferResult) -> None:
         """Makes the outcome known, once: in the timeline, to listeners, and to whoever waits for `result`."""
