@@ -133,12 +133,13 @@ async def test_a_plan_in_a_plan_tries_and_tells_as_one() -> None:
         assert 1 == sum(STILL_TRYING in text for text in caller.texts_heard)
 
 
-async def test_a_call_is_forwarded_only_after_the_caller_has_heard_that_somebody_else_is_tried() -> None:
+@pytest.mark.parametrize("kind", ["cascade", "realtime"])
+async def test_a_call_is_forwarded_only_after_the_caller_has_heard_that_somebody_else_is_tried(kind: str) -> None:
     """What they are told is not cut off by the carrier."""
     async with Sandbox() as sandbox:
         sandbox.person(SUPERVISOR, refuses_after=0.2)
         sandbox.person(QUEUE)
-        caller = await transferred(sandbox, Fallback(WarmTransfer(SUPERVISOR), DirectTransfer(QUEUE)))
+        caller = await transferred(sandbox, Fallback(WarmTransfer(SUPERVISOR), DirectTransfer(QUEUE)), kind=kind)
         (sentence,) = (heard for heard in caller.heard if TRYING in heard.text)
         assert sentence.text.endswith("please stay on the line.")
         assert sentence.ended <= await caller.sees("transfer-initiated")
@@ -373,6 +374,19 @@ async def test_the_key_counts_that_is_pressed_while_they_are_being_connected_in_
         assert [Outcome.CALLER_RETURNED] == caller.agent.outcomes
         assert [SUPERVISOR] == [target.number for target in sandbox.targets]
         await caller.hears(SORRY)
+
+
+async def test_a_caller_who_comes_back_does_not_hear_that_somebody_else_is_tried_to_the_end() -> None:
+    """The rest of the sentence would not be true any more, and keep them from what the agent has to say."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, refuses_after=4.0)
+        sandbox.person(MANAGER, answers_after=None)
+        caller = await call(sandbox, plan())
+        await caller.say("I want to talk to a human about my refund")
+        await caller.hears("I have not")
+        await caller.press("*")
+        await caller.hears(SORRY)
+        assert not any("stay on the line" in text for text in caller.texts_heard)
 
 
 @pytest.mark.parametrize("between", [(), "Somebody else is called now."])

@@ -258,7 +258,10 @@ async def test_nobody_is_dialled_by_a_strategy_that_goes_on_although_it_is_cance
         async with call.on_hold(HoldMusic()):
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.Event().wait()
-            for dials in (lambda: consulting(call, request).__aenter__(), lambda: call.forward(Destination(SUPERVISOR))):
+            for dials in (
+                lambda: consulting(call, request).__aenter__(),
+                lambda: call.forward(Destination(SUPERVISOR)),
+            ):
                 try:
                     await dials()
                 except CallOver as error:

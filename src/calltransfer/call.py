@@ -265,7 +265,10 @@ class Call(ABC):
 
     @abstractmethod
     async def say(self, text: str) -> bool:
-        """Says `text` to the caller as it is; where there is no voice for it, asks the model to."""
+        """Says `text` to the caller as it is; where there is no voice for it, asks the model to.
+
+        Returns once it has been heard, and whether it could be said. Where that is cancelled it is broken off.
+        """
 
     async def take_leave(self, text: str) -> bool:
         """Says `text` to the caller at once, as the last thing before the session closes; returns whether it was heard.

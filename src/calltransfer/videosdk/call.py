@@ -61,6 +61,9 @@ CLOSE_TIMEOUT = 15.0
 TOOL_TIMEOUT = 1.0
 """Seconds that a last sentence waits for a tool to return: it may be the one that closes the session, and waits for it."""
 
+SAY_TIMEOUT = 20.0
+"""Seconds for a realtime model to say one sentence that it has begun."""
+
 _LOOK_AGAIN = 0.1
 
 END_TIMEOUT = 5.0
@@ -318,9 +321,22 @@ class VideoSDKCall(Call):
 
     @override
     async def say(self, text: str) -> bool:
-        return await self._conversation.speak(
-            lambda: _sdk.say(self._session, text), insist=False
-        ) or await self._have_model_say(text)
+        conversation, session = self._conversation, self._session
+        before = conversation.beginnings
+        try:
+            said = await conversation.speak(
+                lambda: _sdk.say(session, text), insist=False
+            ) or await self._have_model_say(text)
+            if said and not _sdk.is_cascade(session):
+                # A realtime model has only taken it by now.
+                await conversation.until(lambda: conversation.beginnings > before, FIRST_ANSWER_TIMEOUT)
+                await conversation.quiet(SAY_TIMEOUT)
+        except asyncio.CancelledError:
+            # Whoever no longer has it said would have the rest of it be heard otherwise, true or not by then.
+            if conversation.beginnings > before and conversation.agent == "speaking" and not _sdk.closed(session):
+                session.interrupt(force=True)
+            raise
+        return said
 
     async def _have_model_say(self, text: str) -> bool:
         return await self.tell_model(
