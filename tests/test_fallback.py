@@ -344,6 +344,33 @@ async def test_a_message_is_taken_to_its_end_by_a_plan_whose_time_is_over() -> N
         assert ["this is Anna Miller and I was charged twice for the month of May please call me back"] == delivered
 
 
+async def test_a_message_that_is_begun_late_is_no_strategy_that_hangs() -> None:
+    """Who is asked for one after minutes of waiting is listened to, to the end, and hears that it will be passed on."""
+    delivered: list[str] = []
+
+    @attrs.frozen
+    class Slow:
+        async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
+            await asyncio.sleep(235.0)
+            return TransferResult(outcome=Outcome.NO_ANSWER)
+
+    async def deliver(message: Message) -> None:
+        delivered.append(message.text)
+
+    async with Sandbox() as sandbox:
+        caller = await call(sandbox, Fallback(Slow(), TakeMessage(deliver), timeout=240.0))
+        await caller.say("I want to talk to a human about my refund")
+        await caller.hears("just stop speaking.", timeout=300.0)
+        for _ in range(16):
+            await caller.say(
+                "this is Anna Miller and I was charged twice for the month of May please call me back today"
+            )
+        await caller.hears("I will pass it on")
+        await caller.agent.finished.wait()
+        assert [Outcome.MESSAGE_TAKEN] == caller.agent.outcomes
+        assert 16 == delivered[0].count("Anna Miller")
+
+
 async def test_the_key_brings_the_caller_back_from_the_middle_of_a_plan() -> None:
     """Whichever of the attempts has put them on hold."""
     async with Sandbox() as sandbox:

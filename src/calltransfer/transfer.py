@@ -15,7 +15,8 @@ from calltransfer.timeline import Timeline
 from calltransfer.wording import Wording
 
 STRATEGY_TIMEOUT = 300.0
-"""Seconds after which a strategy is taken for hung; while a call is being forwarded they do not count."""
+"""Seconds after which a strategy is taken for hung; while a call is being forwarded they do not count, and they begin anew
+when a message is taken."""
 
 _NO_WAY_BACK = {
     Phase.FORWARDING: True,
@@ -82,9 +83,18 @@ class Transfer:
             self.revocable.set()
         else:
             self.revocable.clear()
+        self._takes(STRATEGY_TIMEOUT if possible else None)
+
+    def takes_a_message(self) -> None:
+        """The caller is listened to, which has deadlines of its own: a long message is no strategy that hangs."""
+        if not self.forwarded:
+            self._takes(STRATEGY_TIMEOUT)
+
+    def _takes(self, seconds: float | None) -> None:
+        """Gives the strategy so many seconds from now on; None: as long as it takes."""
         if self.deadline is not None and not self.deadline.expired():
             now = asyncio.get_running_loop().time()
-            self.deadline.reschedule(now + STRATEGY_TIMEOUT if possible else None)
+            self.deadline.reschedule(now + seconds if seconds is not None else None)
 
     async def until_it_can_be_taken_back(self) -> None:
         """Waits for the end of a forward or a connection that is under way."""

@@ -130,7 +130,13 @@ class TransferCall(CallWrapper):
 
     @override
     def take_down(self, *, done_key: str | None = None) -> AbstractAsyncContextManager[Dictation]:
-        return _Open("a caller who is listened to", super().take_down(done_key=done_key), self._opened)
+        return _Open("a caller who is listened to", self._taken_down(done_key), self._opened)
+
+    @asynccontextmanager
+    async def _taken_down(self, done_key: str | None) -> AsyncIterator[Dictation]:
+        self._transfer.takes_a_message()
+        async with super().take_down(done_key=done_key) as dictation:
+            yield dictation
 
     @property
     @override
