@@ -26,21 +26,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where the mac
 
 from tests.fire import PhoneCall
 
+from calltransfer.testing import INVARIANTS
+
 BATCH = 50
 STEPS = 25
-INVARIANTS = (
-    "never stranded",
-    "no orphan leg",
-    "truth",
-    "consent",
-    "leg isolation",
-    "caller first",
-    "bounded",
-    "clean",
-    "never silent on hold",
-    "private",
-)
-
 _SETTINGS = settings(
     max_examples=BATCH,
     stateful_step_count=STEPS,

@@ -21,7 +21,6 @@ from calltransfer.destination import Destination
 from calltransfer.errors import (
     CallOver,
     ConfigurationError,
-    DestinationError,
     NoConsultation,
     NoLiveCall,
     NotAllowed,
@@ -29,9 +28,8 @@ from calltransfer.errors import (
 )
 from calltransfer.events import TransferResult
 from calltransfer.hold import Hold, HoldMusic
-from calltransfer.outcome import Outcome
 from calltransfer.strategies.direct import DirectTransfer
-from calltransfer.strategies.target import FIND_TIMEOUT, Target, checked_target, find_destination
+from calltransfer.strategies.target import Target, checked_target, destination_or_end
 from calltransfer.strategies.warm import WarmTransfer, ended_by
 from calltransfer.summary import LLMSummary
 
@@ -118,14 +116,9 @@ class _DirectOrBridge:
 
     async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
         """Forwards the caller, or bridges them; see `direct_or_bridge`."""
-        try:
-            destination = await find_destination(self.to, call, request)
-        except DestinationError as error:
-            return TransferResult(outcome=Outcome.REFUSED, detail=str(error))
-        except TimeoutError:
-            return TransferResult(outcome=Outcome.FAILED, detail=f"to= found no destination within {FIND_TIMEOUT:g} s")
-        if destination is None:
-            return TransferResult(outcome=Outcome.REFUSED, detail="there is no destination now")
+        destination = await destination_or_end(self.to, call, request)
+        if isinstance(destination, TransferResult):
+            return destination
         if not _forwards(destination):
             try:
                 return await self._bridged(call, request, destination)

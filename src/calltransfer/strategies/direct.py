@@ -10,7 +10,7 @@ from calltransfer.destination import Destination
 from calltransfer.errors import CallOver, ConfigurationError, DestinationError, NoLiveCall, PlatformError
 from calltransfer.events import TransferResult
 from calltransfer.outcome import Outcome
-from calltransfer.strategies.target import FIND_TIMEOUT, Target, checked_target, find_destination, seconds, yes_or_no
+from calltransfer.strategies.target import Target, checked_target, destination_or_end, seconds, yes_or_no
 
 TRANSFER_TO_VARIABLE = "VIDEOSDK_CALL_TRANSFER_TO"
 
@@ -53,14 +53,9 @@ class DirectTransfer:
 
     async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
         """Forwards the caller; see the class."""
-        try:
-            destination = await self._destination(call, request)
-        except DestinationError as error:
-            return TransferResult(outcome=Outcome.REFUSED, detail=str(error))
-        except TimeoutError:
-            return TransferResult(outcome=Outcome.FAILED, detail=f"to= found no destination within {FIND_TIMEOUT:g} s")
-        if destination is None:
-            return TransferResult(outcome=Outcome.REFUSED, detail="there is no destination now")
+        destination = await self._destination(call, request)
+        if isinstance(destination, TransferResult):
+            return destination
         try:
             await call.prepare()
         except CallOver as error:
@@ -85,10 +80,12 @@ class DirectTransfer:
             return (f"{TRANSFER_TO_VARIABLE} holds no number in international form or SIP URI that may be dialled",)
         return () if found else (f"{TRANSFER_TO_VARIABLE} is not set; set it, or give DirectTransfer a destination",)
 
-    async def _destination(self, call: Call, request: TransferRequest) -> Destination | None:
-        if self.to is None:
-            return _from_environment()
-        return await find_destination(self.to, call, request)
+    async def _destination(self, call: Call, request: TransferRequest) -> Destination | TransferResult:
+        return await destination_or_end(self.to or _from_environment_now, call, request)
+
+
+def _from_environment_now(_call: Call, _request: TransferRequest) -> Destination | None:
+    return _from_environment()
 
 
 def _from_environment() -> Destination | None:

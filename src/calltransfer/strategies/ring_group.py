@@ -14,7 +14,7 @@ from calltransfer.events import TransferResult
 from calltransfer.masking import shown
 from calltransfer.outcome import Outcome
 from calltransfer.strategies.combining import numbered
-from calltransfer.strategies.target import FIND_TIMEOUT, Target, checked_target, find_destination
+from calltransfer.strategies.target import FIND_TIMEOUT, NOWHERE, Target, checked_target, find_destination
 from calltransfer.strategies.warm import WarmTransfer, ended_by
 from calltransfer.timeline import described
 
@@ -106,7 +106,7 @@ class RingGroup:
         for result in refused:
             call.attempted(result)
         if not destinations:
-            detail = "there is no destination now"
+            detail = NOWHERE
             closest = _closest(refused) if refused else _refused(detail)
             return attrs.evolve(closest, detail=detail, attempts=tuple(refused))
         race = _Race(self.warm, call, request)

@@ -9,10 +9,14 @@ import attrs
 from calltransfer.call import Call, TransferRequest
 from calltransfer.destination import Destination
 from calltransfer.errors import ConfigurationError, DestinationError
+from calltransfer.events import TransferResult
 from calltransfer.masking import shown
+from calltransfer.outcome import Outcome
 
 FIND_TIMEOUT = 5.0
 """Seconds a callable may take to find a destination: it runs while the agent's sentence is being spoken."""
+
+NOWHERE = "there is no destination now"
 
 _LONGEST_WAIT = 240.0
 
@@ -58,6 +62,17 @@ async def find_destination(to: Target, call: Call, request: TransferRequest) -> 
         async with asyncio.timeout(FIND_TIMEOUT):
             found = await found
     return found if found is None or isinstance(found, Destination) else Destination(found)
+
+
+async def destination_or_end(to: Target, call: Call, request: TransferRequest) -> Destination | TransferResult:
+    """The destination for this call, or how its transfer ends because there is none."""
+    try:
+        destination = await find_destination(to, call, request)
+    except DestinationError as error:
+        return TransferResult(outcome=Outcome.REFUSED, detail=str(error))
+    except TimeoutError:
+        return TransferResult(outcome=Outcome.FAILED, detail=f"to= found no destination within {FIND_TIMEOUT:g} s")
+    return destination or TransferResult(outcome=Outcome.REFUSED, detail=NOWHERE)
 
 
 def seconds(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:

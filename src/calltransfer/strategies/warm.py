@@ -24,7 +24,6 @@ from calltransfer.errors import (
     CallOver,
     CallTransferError,
     ConfigurationError,
-    DestinationError,
     NoConsultation,
     NoLiveCall,
     NotAllowed,
@@ -34,7 +33,7 @@ from calltransfer.events import TransferResult
 from calltransfer.hold import Hold, HoldMusic
 from calltransfer.masking import shown
 from calltransfer.outcome import Outcome
-from calltransfer.strategies.target import FIND_TIMEOUT, Target, checked_target, find_destination, seconds, yes_or_no
+from calltransfer.strategies.target import NOWHERE, Target, checked_target, destination_or_end, seconds, yes_or_no
 from calltransfer.summary import LLMSummary
 
 
@@ -115,14 +114,11 @@ class WarmTransfer:
 
     async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
         """Consults the target and connects the caller; see the class."""
-        try:
-            destination = None if self.to is None else await find_destination(self.to, call, request)
-        except DestinationError as error:
-            return TransferResult(outcome=Outcome.REFUSED, detail=str(error))
-        except TimeoutError:
-            return TransferResult(outcome=Outcome.FAILED, detail=f"to= found no destination within {FIND_TIMEOUT:g} s")
-        if destination is None:
-            return TransferResult(outcome=Outcome.REFUSED, detail="there is no destination now")
+        if self.to is None:
+            return TransferResult(outcome=Outcome.REFUSED, detail=NOWHERE)
+        destination = await destination_or_end(self.to, call, request)
+        if isinstance(destination, TransferResult):
+            return destination
         try:
             return await self.reach(call, request, destination)
         except (CallOver, NotAllowed, NoConsultation, NoLiveCall, PlatformError) as error:
