@@ -9,19 +9,25 @@ import pytest
 
 from calltransfer import (
     Call,
+    Choose,
     ConfigurationError,
     ConfigurationWarning,
     Destination,
     DirectTransfer,
+    Limit,
+    OpenHours,
+    Outcome,
     Platform,
     Policy,
     Route,
+    Schedule,
     TransferRequest,
     TransferResult,
     TransferStrategy,
     VideoSDKPlatform,
     WarmTransfer,
 )
+from calltransfer.sandbox import Sandbox
 from calltransfer.strategies.combining import checked_strategy, destinations_of, leaves, numbered, problems_of
 from tests.warm import SUPERVISOR, SupervisedAgent
 
@@ -51,6 +57,10 @@ class Unusable:
 
     def problems(self) -> Sequence[str]:
         return (self.why,)
+
+
+def _open(inside: TransferStrategy) -> TransferStrategy:
+    return OpenHours(Schedule("UTC", {"mon-sun": "00:00-24:00"}), inside=inside)
 
 
 PLATFORM = VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_1")
@@ -112,6 +122,17 @@ def test_the_author_is_warned_of_every_part_that_would_not_work() -> None:
     assert ["Route 'supervisor' cannot be used as it is set up: Unusable in it: there is no key"] == [
         str(warning.message) for warning in caught
     ]
+
+
+@pytest.mark.parametrize(
+    "around", [lambda inside: Limit(inside, attempts=1), lambda inside: Choose(lambda *_: inside), _open]
+)
+async def test_whoever_breaks_is_named_and_not_what_is_around_them(around: Any) -> None:
+    """A strategy that raises inside another one is the one whose fault it is."""
+    async with Sandbox() as sandbox:
+        caller = await sandbox.call(lambda: SupervisedAgent(around(Either(()))))
+        result = await caller.agent.transfer("supervisor")
+    assert (Outcome.FAILED, "Either raised IndexError") == (result.outcome, result.detail)
 
 
 def test_a_platform_is_asked_about_every_part() -> None:

@@ -15,6 +15,7 @@ from calltransfer import (
     CallOver,
     Consultation,
     Destination,
+    Fallback,
     HoldMusic,
     LLMSummary,
     Outcome,
@@ -403,6 +404,20 @@ async def test_a_policy_counts_those_whom_others_move() -> None:
         caller = await sandbox.call(lambda: SupervisedAgent(Misbehaving(moves), policy=Policy(attempts=1)))
         assert Outcome.DECLINED is (await caller.agent.transfer("supervisor")).outcome
         assert Outcome.REFUSED is (await caller.agent.transfer("supervisor")).outcome
+
+
+async def test_who_is_moved_by_others_after_somebody_was_tried_is_told() -> None:
+    """In a plan they hear that somebody else is tried, as before any other attempt."""
+
+    async def moves(call: Call, request: TransferRequest) -> Any:
+        async with call.being_moved():
+            await caller.hears("I have not reached anybody yet.")
+        return DECLINED
+
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, refuses_after=0.2)
+        caller = await call(sandbox, Fallback(WarmTransfer(SUPERVISOR), Misbehaving(moves)))
+        assert Outcome.DECLINED is (await caller.agent.transfer("supervisor")).outcome
 
 
 @pytest.mark.parametrize("how", [{"status": 500}, {"hang": True}, {"body": "[]"}])

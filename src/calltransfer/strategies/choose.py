@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from calltransfer.attempt import attempt
 from calltransfer.call import Call, TransferRequest, TransferStrategy
 from calltransfer.errors import ConfigurationError
 from calltransfer.events import TransferResult
@@ -82,7 +83,7 @@ class Choose:
         chosen = await self._chosen(call, request)
         if chosen is None:
             return TransferResult(outcome=Outcome.REFUSED, detail="no strategy was chosen, and there is no default")
-        return await chosen.transfer(call, request)
+        return await attempt(chosen, call, request)
 
     async def _chosen(self, call: Call, request: TransferRequest) -> TransferStrategy | None:
         try:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import attrs
@@ -225,6 +225,11 @@ class _CallOfPlan(CallWrapper):
         with self._not_ended_by_the_deadline():
             async with super().take_down(done_key=done_key) as dictation:
                 yield dictation
+
+    @override
+    def being_moved(self) -> AbstractAsyncContextManager[None]:
+        self._say_that_another_is_tried()
+        return super().being_moved()
 
     @property
     def time_is_over(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 from typing_extensions import override
 
+from calltransfer.attempt import attempt
 from calltransfer.call import FORWARD_TIMEOUT, Call, Consultation, TransferRequest, TransferStrategy
 from calltransfer.call_wrapper import CallWrapper
 from calltransfer.destination import Destination
@@ -69,7 +70,7 @@ class Limit:
             use.check()
         except NotAllowed as error:
             return TransferResult(outcome=Outcome.REFUSED, detail=str(error))
-        return await self.strategy.transfer(use, request)
+        return await attempt(self.strategy, use, request)
 
 
 class _Use(CallWrapper):

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 
 from calltransfer import schedule as clock
+from calltransfer.attempt import attempt
 from calltransfer.call import Call, TransferRequest, TransferStrategy
 from calltransfer.errors import ConfigurationError
 from calltransfer.events import TransferResult
@@ -64,7 +65,7 @@ class OpenHours:
         strategy = self.inside if self.schedule.is_open(now) else self.outside
         if strategy is None:
             return TransferResult(outcome=Outcome.REFUSED, detail=_closed(self.schedule.opens_next(now)))
-        return await strategy.transfer(call, request)
+        return await attempt(strategy, call, request)
 
 
 def _closed(until: datetime | None) -> str:

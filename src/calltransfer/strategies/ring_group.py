@@ -139,6 +139,11 @@ class _Yes:
     waiting: "asyncio.Task[Any] | None" = attrs.field(factory=asyncio.current_task)
     settled: "asyncio.Future[TransferResult]" = attrs.field(factory=lambda: asyncio.get_running_loop().create_future())
 
+    def result_for(self, task: "asyncio.Task[Any] | None") -> TransferResult | None:
+        """What became of it, where it is the yes that `task` waits with."""
+        known = task is self.waiting and self.settled.done() and not self.settled.cancelled()
+        return self.settled.result() if known else None
+
 
 class _Race:
     """The consultations of one group, and who of them said yes in which order.
@@ -164,9 +169,11 @@ class _Race:
                 group.create_task(self._ring(destination), name="a target of a group") for destination in destinations
             ]
             await self._call.sentence_heard(timeout=self._warm.sentence_timeout)
-            async with self._call.on_hold(hold, at_once=hold.at_once):
-                connected = await self._first_connected(len(ringing))
-            self._release(ringing)
+            try:
+                async with self._call.on_hold(hold, at_once=hold.at_once):
+                    connected = await self._first_connected(len(ringing))
+            finally:  # also when leaving the hold is cut short
+                self._release(ringing)
         return connected or _closest(self.ended)
 
     async def _first_connected(self, ringing: int) -> TransferResult | None:
@@ -180,7 +187,8 @@ class _Race:
                 result = await yes.consultation.connect(
                     self._warm.move, timeout=self._warm.connect_timeout, stay=self._warm.stay
                 )
-            yes.settled.set_result(result)
+            if not yes.settled.done():
+                yes.settled.set_result(result)
             if result.connected:
                 self._connected = yes
                 return result
@@ -205,7 +213,9 @@ class _Race:
             result = await self._consulted(destination)
         except asyncio.CancelledError:
             if self._connected is not None:
-                result = attrs.evolve(result, detail="somebody else had taken the call")
+                result = self._connected.result_for(asyncio.current_task()) or attrs.evolve(
+                    result, detail="somebody else had taken the call"
+                )
             raise
         except CallTransferError as error:
             result = ended_by(error, destination)
