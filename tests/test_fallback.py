@@ -185,6 +185,14 @@ async def test_nobody_is_called_for_a_caller_who_needs_nobody_any_more(outcome: 
         assert [] == sandbox.targets
 
 
+async def test_a_caller_whose_message_was_taken_is_told_so_by_somebody() -> None:
+    """Where the strategy has not, the model is told, and says so."""
+    async with Sandbox() as sandbox:
+        caller = await transferred(sandbox, Ends(Outcome.MESSAGE_TAKEN))
+        await caller.hears(SORRY)
+        assert "the caller's message has been passed on" in caller.script.asked[-1]
+
+
 async def test_a_plan_stops_where_it_is_told_to() -> None:
     """A no can be the last word."""
     async with Sandbox() as sandbox:

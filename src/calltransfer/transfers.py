@@ -44,12 +44,11 @@ _LET_GO = 1.0
 _SAID_NOTHING_FOR = frozenset(
     {
         Outcome.CONNECTED,
-        Outcome.MESSAGE_TAKEN,
         Outcome.CALLER_LEFT,
         Outcome.CANCELLED,
     }
 )
-"""Ends after which nobody has to be told: the caller is gone or served."""
+"""Ends after which nobody has to be told: the caller is gone, or with somebody."""
 
 _CLOSED = "the agent's session closed"
 _ON_SESSION = "_calltransfer_transfers"

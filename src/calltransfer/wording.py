@@ -33,6 +33,7 @@ _REASONS: Mapping[Outcome, str] = {
     Outcome.VOICEMAIL: "only a voicemail answered",
     Outcome.TARGET_LEFT: "they hung up before the caller could be connected",
     Outcome.CALLER_RETURNED: "the caller wanted to come back to you",
+    Outcome.MESSAGE_TAKEN: "nobody could be reached, and the caller's message has been passed on",
     Outcome.REFUSED: "there is nowhere to transfer to at the moment",
     Outcome.FAILED: "they could not be reached",
 }
