@@ -57,14 +57,14 @@ MUTANTS = (
     Mutant(
         "does not notice that the caller hangs up",
         "strategy_run.py",
-        "        if not self._transfer.forwarded:\n            self._transfer.end(Outcome.CALLER_LEFT",
-        "        if False:\n            self._transfer.end(Outcome.CALLER_LEFT",
+        '        self._transfer.end(Outcome.CALLER_LEFT, "the caller hung up")\n',
+        "",
     ),
     Mutant(
         "does not notice the key that brings the caller back",
         "strategy_run.py",
-        "        if not self._transfer.forwarded:\n            self._transfer.end(Outcome.CALLER_RETURNED",
-        "        if False:\n            self._transfer.end(Outcome.CALLER_RETURNED",
+        '        self._transfer.end(Outcome.CALLER_RETURNED, "the caller pressed the key that brings them back")\n',
+        "",
     ),
     Mutant(
         "takes a transfer back that has been forwarded",
@@ -225,9 +225,9 @@ MUTANTS = (
     ),
     Mutant(
         "forwards to nowhere when there is no destination",
-        "strategies/direct.py",
-        'return TransferResult(outcome=Outcome.REFUSED, detail="there is no destination now")',
-        "destination = Destination('+14155550123')",
+        "strategies/target.py",
+        "return destination or TransferResult(outcome=Outcome.REFUSED, detail=NOWHERE)",
+        "return destination or Destination('+14155550123')",
         ("tests/test_direct_transfer.py", "tests/test_call.py", "tests/test_values.py"),
     ),
     # The adapter: legs
