@@ -1,6 +1,7 @@
 """Ring groups of ten targets at random: who does what and when, what the caller does, and what the platform does wrong."""
 
 import asyncio
+import gc
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -95,6 +96,7 @@ class Rung:
 
 def rung(seed: int) -> Rung:
     """Runs one group on a loop of its own."""
+    gc.freeze()  # the SDK collects all garbage on every leave, and keeps more with every session
     with asyncio.Runner(loop_factory=FastForwardLoop) as runner:
         return runner.run(_rung(Ring.of(seed)))
 
