@@ -138,8 +138,8 @@ MUTANTS = (
     Mutant(
         "connects a caller twice in a group",
         "strategies/ring_group.py",
-        "            if result.connected:\n                self._connected = yes\n                return result\n",
-        "            if result.connected:\n                self._connected = yes\n",
+        "            if result.connected:\n                return result\n",
+        "",
         PLANS,
     ),
     Mutant(

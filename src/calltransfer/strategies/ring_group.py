@@ -106,9 +106,8 @@ class RingGroup:
         for result in refused:
             call.attempted(result)
         if not destinations:
-            detail = NOWHERE
-            closest = _closest(refused) if refused else _refused(detail)
-            return attrs.evolve(closest, detail=detail, attempts=tuple(refused))
+            closest = _closest(refused) if refused else _refused(NOWHERE)
+            return attrs.evolve(closest, detail=NOWHERE, attempts=tuple(refused))
         race = _Race(self.warm, call, request)
         result = await race.run(destinations)
         return attrs.evolve(result, attempts=(*refused, *race.ended))
@@ -187,10 +186,11 @@ class _Race:
                 result = await yes.consultation.connect(
                     self._warm.move, timeout=self._warm.connect_timeout, stay=self._warm.stay
                 )
-            if not yes.settled.done():
-                yes.settled.set_result(result)
+                # Before the hold is left: that may be cut short, and the others are to hear what is true.
+                self._connected = yes if result.connected else None
+                if not yes.settled.done():
+                    yes.settled.set_result(result)
             if result.connected:
-                self._connected = yes
                 return result
             if result.outcome is Outcome.CALLER_LEFT:
                 return None
