@@ -32,7 +32,7 @@ bench: $(INSTALLED)
 
 # Every combination of target, caller and platform; writes the page of the documentation.
 matrix: $(INSTALLED)
-	$(BIN)/python benchmarks/matrix.py --write docs/matrix.md
+	$(BIN)/python benchmarks/matrix.py --write docs/explanation/matrix.md
 
 # Whole calls at random, held to the invariants: as many as ten minutes take, from a seed that can be chosen.
 SEED ?= 1

@@ -1,6 +1,6 @@
 """Every target, caller and platform of the tests' matrix in a warm transfer: ours in each, the SDK's own in one row each.
 
-    python benchmarks/matrix.py [--write docs/matrix.md] [--jobs 2]
+    python benchmarks/matrix.py [--write docs/explanation/matrix.md] [--jobs 2]
 
 Ours runs the full product on fast-forwarded time, and every cell is held to the invariants; the exit code is 1 if one
 broke. The SDK's own warm transfer runs in real time, once for each target, each caller and each platform.
@@ -277,7 +277,7 @@ stays, a healthy platform. "Broken" counts all cells of the product with that ro
 model's tool call to the report (ours: until they have been told), or until they hung up; "orphan leg" says whether a
 phone that was dialled was left ringing, or its owner alone on the line.
 
-Written by `make matrix` on the [sandbox](sandbox.md): ours on fast-forwarded time, the SDK unpatched and in real time,
+Written by `make matrix` on the [sandbox](../guides/sandbox.md): ours on fast-forwarded time, the SDK unpatched and in real time,
 with the timeouts that it leaves to its user at {JOIN_TIMEOUT:g} s for the target to join (not 120) and
 {BRIEFING_TIMEOUT:g} s for the briefing (not 180), so that "answers at the edge" answers after {JOIN_TIMEOUT - 0.1:g} s
 there and 24.9 s here. A request that hangs or is refused stays so to the end: in {not_released} cells the platform ends

@@ -233,7 +233,7 @@ def test_the_first_agent_on_a_page_works(page: str) -> None:
 def test_what_the_page_on_warm_transfers_shows_can_be_built() -> None:
     """Every snippet of the page runs as it stands there, one after the other."""
     names: dict[str, Any] = {}
-    for block in blocks("docs/warm.md"):
+    for block in blocks("docs/guides/warm.md"):
         exec(block, names)  # noqa: S102
     assert [] == list(names["supervisor"].strategy.problems_on(names["platform"]))
 
@@ -241,13 +241,13 @@ def test_what_the_page_on_warm_transfers_shows_can_be_built() -> None:
 def test_the_tests_on_the_page_pass() -> None:
     """What the page on the sandbox shows runs, with the agent of the first page."""
     names: dict[str, Any] = {}
-    for block in [*blocks("docs/index.md"), *blocks("docs/sandbox.md")]:
+    for block in [*blocks("docs/index.md"), *blocks("docs/guides/sandbox.md")]:
         exec(block, names)  # noqa: S102
 
 
 def test_the_tests_on_the_page_pass_under_pytest(tmp_path: Path) -> None:
     """The tests of the page on the sandbox are collected and pass with what the page says for pytest."""
-    direct, warm, _, for_pytest = blocks("docs/sandbox.md")
+    direct, warm, _, for_pytest = blocks("docs/guides/sandbox.md")
     module = tmp_path / "test_page.py"
     module.write_text("\n".join([*blocks("docs/index.md"), direct, warm, for_pytest]))
 
