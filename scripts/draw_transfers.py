@@ -249,7 +249,7 @@ async def _nobody_answers(sandbox: Sandbox, caller: Caller) -> None:
     await asyncio.sleep(0.6)
     await caller.say("Yes, please")
     await caller.hears("they will.")
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.9)
 
 
 async def _forwarded(sandbox: Sandbox, caller: Caller) -> None:
