@@ -11,8 +11,9 @@ and is light or dark as the page that includes it, or, where it stands alone, as
 
 import asyncio
 import textwrap
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import escape
 
 import attrs
@@ -20,9 +21,12 @@ from videosdk.agents import Agent
 
 from calltransfer import (
     DirectTransfer,
+    Fallback,
+    Message,
     Outcome,
     Phase,
     Route,
+    TakeMessage,
     TransferEvent,
     TransferMixin,
     TransferStrategy,
@@ -159,6 +163,7 @@ class _Recorder:
             Phase.DECIDED: "understands:",
             Phase.CONNECTING: "moves the caller to that room",
             Phase.FORWARDING: "forwards the call",
+            Phase.DICTATING: "takes a message",
             Phase.FINISHED: "outcome:",
         }
         yield Note("agent", self._since(self.caller.heard[0].began), "answers")
@@ -258,11 +263,25 @@ async def _forwarded(sandbox: Sandbox, caller: Caller) -> None:
     await asyncio.sleep(2.5)
 
 
+async def _leaves_a_message(sandbox: Sandbox, caller: Caller) -> None:
+    await caller.hears("stop speaking.")
+    await asyncio.sleep(0.4)
+    await caller.say("It is Anna Miller, please call me back")
+    await caller.press("#")
+    await caller.hears("pass it on.")
+    await caller.until(Phase.FINISHED)
+    await asyncio.sleep(1.5)
+
+
+async def _delivered(message: Message) -> None:
+    """Where an author's own function would send it somewhere."""
+
+
 def stories() -> list[Story]:
     """Every call that there is a picture of."""
     charged, invoice = "I was charged twice, I want a human", "I have a question about my invoice"
     sorry = "I am sorry, nobody answers. Shall they call you back?"
-    told = [
+    told: list[Callable[[], Coroutine[Any, Any, Story]]] = [
         lambda: _told(
             "warm-accepted",
             "A warm transfer: the supervisor says yes",
@@ -293,6 +312,16 @@ def stories() -> list[Story]:
             asks=invoice,
             answers_after=3.0,
             pixels_per_second=30,
+        ),
+        lambda: _told(
+            "plan-message",
+            "A plan: nobody answers, and the caller leaves a message",
+            Fallback(WarmTransfer(to=SUPERVISOR, ring_timeout=12.0), TakeMessage(_delivered)),
+            _leaves_a_message,
+            target="supervisor",
+            asks=charged,
+            answers_after=None,
+            pixels_per_second=20,
         ),
     ]
     found = []
@@ -353,8 +382,12 @@ class _Drawing:
         self._lanes()
         for stretch in self._story.stretches:
             self._stretch(stretch)
-        for said in sorted([*self._story.speeches, *self._story.notes, *self._labels()], key=_beginning):
-            self._note(said) if isinstance(said, Note) else self._speech(said)
+        parts: list[Speech | Note] = [*self._story.speeches, *self._story.notes, *self._labels()]
+        for part in sorted(parts, key=_beginning):
+            if isinstance(part, Note):
+                self._note(part)
+            else:
+                self._speech(part)
         story, height = self._story, round(max(self._bottom, *self._free.values())) + 8
         name = f"transfer-{story.name}"
         return "\n".join(
