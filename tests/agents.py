@@ -5,7 +5,19 @@ from typing import Any
 
 from videosdk.agents import Agent
 
-from calltransfer import DirectTransfer, Outcome, Phase, Route, TransferEvent, TransferMixin, TransferStrategy, Wording
+from calltransfer import (
+    Call,
+    CallWrapper,
+    DirectTransfer,
+    Outcome,
+    Phase,
+    Route,
+    TransferEvent,
+    TransferMixin,
+    TransferStrategy,
+    Wording,
+)
+from calltransfer.platform import PlatformCall
 from calltransfer.sandbox import Caller, Calls, Sandbox
 
 BILLING = "+14155550123"
@@ -23,6 +35,14 @@ WITHDRAWS = Calls("transfer_call", {"destination": "none"})
 
 TRANSFERS: tuple[Any, ...] = (TO_BILLING, CONNECTING, SORRY)
 """What a model does that transfers the caller to billing, and is then told that it failed."""
+
+
+def below(call: Call) -> PlatformCall:
+    """The platform's call, which the strategy that is given `call` is not to see."""
+    while isinstance(call, CallWrapper):
+        call = call.wrapped
+    assert isinstance(call, PlatformCall)
+    return call
 
 
 class SupportAgent(TransferMixin, Agent):

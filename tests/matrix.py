@@ -13,6 +13,7 @@ from calltransfer.sandbox import Caller, FastForwardLoop, Says
 from calltransfer.testing.left import tasks_left
 from calltransfer.testing.overheard import FADES, longest_music
 from calltransfer.testing.scenes import PLATFORMS, TARGETS
+from tests.agents import below
 from tests.warm import ANSWER, CALLERS, CONNECTING, SORRY, SUMMARY, SUPERVISOR, Seen, seen
 
 STRANDED = 2.5
@@ -76,7 +77,7 @@ class Watched:
 
     async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
         """Transfers the caller."""
-        call.before_close(self._closing)
+        below(call).before_close(self._closing)
         return await WarmTransfer(SUPERVISOR).transfer(call, request)
 
     async def _closing(self) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from calltransfer import Briefing, Call, Outcome, Phase, TransferRequest, TransferResult, WarmTransfer
 from calltransfer.sandbox import HangsUp, Sandbox
+from tests.agents import below
 from tests.cancelling import SCENARIOS, Blow, Scenario, Way, ends, run, sample
 from tests.warm import ASKS, SUPERVISOR, call, transferred
 
@@ -40,7 +41,7 @@ class Forgets:
 
     async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
         """Transfers nobody."""
-        self.forgotten = asyncio.create_task(call.caller_returned(), name="forgotten")
+        self.forgotten = asyncio.create_task(below(call).caller_returned(), name="forgotten")
         await asyncio.sleep(1.0)
         return TransferResult(outcome=Outcome.FAILED)
 

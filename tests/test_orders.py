@@ -22,6 +22,7 @@ from calltransfer import (
     VideoSDKPlatform,
     Wording,
 )
+from calltransfer.platform import PlatformCall
 from calltransfer.sandbox import KINDS, Calls, Ears, Sandbox, Unknowns, models
 from calltransfer.transfers import Transfers
 from calltransfer.videosdk.conversation import FIRST_ANSWER_TIMEOUT, FIRST_WORD_TIMEOUT, TALK_TIMEOUT
@@ -425,7 +426,7 @@ async def test_a_platform_with_a_bug_does_not_keep_the_agent_from_greeting() -> 
     class Broken(Platform):
         """Unhashable, as attrs makes its classes, and broken."""
 
-        def call_of(self, session: Any) -> Call:
+        def call_of(self, session: Any) -> PlatformCall:
             raise KeyError("room")
 
     async with Sandbox() as sandbox:
@@ -477,10 +478,10 @@ async def test_a_caller_who_leaves_between_two_forwards() -> None:
         sandbox.person(SUPPORT)
         callers: list[Any] = []
 
-        async def hang_up(call: Call) -> None:
+        async def hang_up(_call: Call) -> None:
             assert "in_progress" == (await callers[0].agent.transfer_call("support"))["status"]
             await callers[0].hang_up()
-            await call.caller_left()
+            await callers[0].agent._call().caller_left()
 
         caller = await sandbox.call(lambda: SupportAgent(Then(BILLING, SUPPORT, between=hang_up)), model=TRANSFERS)
         agent = caller.agent

@@ -9,13 +9,11 @@ if TYPE_CHECKING:
         Call,
         Consultation,
         Dictation,
-        Platform,
         Presence,
         Response,
         Summary,
         TransferRequest,
         TransferStrategy,
-        Turn,
     )
     from calltransfer.call_wrapper import CallWrapper
     from calltransfer.destination import Destination
@@ -45,6 +43,7 @@ if TYPE_CHECKING:
     from calltransfer.events import ConsultationIds, Phase, TransferEvent, TransferResult
     from calltransfer.hold import HeldCaller, Hold, HoldMusic, StayWithCaller
     from calltransfer.outcome import Outcome
+    from calltransfer.platform import Platform
     from calltransfer.policy import Policy
     from calltransfer.route import Route
     from calltransfer.routes import Routes
@@ -130,7 +129,6 @@ __all__ = [
     "TransferRequest",
     "TransferResult",
     "TransferStrategy",
-    "Turn",
     "Utterance",
     "VideoSDKPlatform",
     "WarmTransfer",
@@ -179,7 +177,7 @@ _WHERE = {
     "OpenHours": "strategies.open_hours",
     "Outcome": "outcome",
     "Phase": "events",
-    "Platform": "call",
+    "Platform": "platform",
     "PlatformError": "errors",
     "PlatformUnreachable": "errors",
     "Policy": "policy",
@@ -203,7 +201,6 @@ _WHERE = {
     "TransferRequest": "call",
     "TransferResult": "events",
     "TransferStrategy": "call",
-    "Turn": "call",
     "Utterance": "briefing",
     "VideoSDKPlatform": "videosdk.platform",
     "WarmTransfer": "strategies.warm",

@@ -12,11 +12,12 @@ import attrs
 from typing_extensions import Unpack
 from videosdk.agents import Agent, function_tool, get_tool_info, is_function_tool
 
-from calltransfer.call import Call, Platform, TransferStrategy
+from calltransfer.call import TransferStrategy
 from calltransfer.errors import CallOver, ConfigurationError, ConfigurationWarning, NoLiveCall
 from calltransfer.events import TransferEvent, TransferResult
 from calltransfer.masking import masked_text, shown
 from calltransfer.outcome import Outcome
+from calltransfer.platform import Platform, PlatformCall
 from calltransfer.policy import Policy
 from calltransfer.route import WITHDRAW, Route
 from calltransfer.routes import Routes
@@ -205,7 +206,7 @@ class TransferMixin(_Agent):
 
         return wrapped
 
-    def _call(self) -> Call:
+    def _call(self) -> PlatformCall:
         return Transfers.of(self.session).call(self.__platform, self.session)
 
     def _start(self, route: Route, reason: str, *, after_tool: bool, tell_model: bool = True) -> Transfer | None:

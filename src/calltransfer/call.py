@@ -1,17 +1,16 @@
-"""What a strategy may do, and what a platform has to provide for it.
+"""What a strategy may do.
 
 A strategy sees a `Call` and nothing below it: no session, no room, no HTTP client. That is what makes strategies
-short, platforms replaceable and tests honest. `Call`, `Turn` and `Platform` are abstract base classes, so that a method
-added later does not break who implements them; `TransferStrategy` is a protocol, so that anything with the right method
-is a strategy.
+short, platforms replaceable and tests honest. `Call`, `Consultation` and `Dictation` are abstract base classes, so that a
+method added later does not break who implements them; `TransferStrategy` is a protocol, so that anything with the right
+method is a strategy. What a platform has to provide besides is in `calltransfer.platform`.
 """
 
-import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from enum import Enum
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol
 
 import attrs
 
@@ -38,12 +37,7 @@ DECISION_TIMEOUT = 30.0
 CONNECT_TIMEOUT = 10.0
 """Seconds for caller and target to be seen in one room, with audio."""
 
-LEAVE_TIMEOUT = 8.0
-"""Seconds for the last sentence to a caller whose session closes: fifteen to twenty words take six."""
-
 Move = Literal["caller", "target"]
-
-ProgressListener = Callable[[Phase, str, str | None], None]
 
 
 @attrs.frozen(kw_only=True)
@@ -69,39 +63,15 @@ class Presence(Enum):
     GONE = "the caller has hung up"
 
 
-class Turn(ABC):
-    """The turn of the conversation in which a transfer was asked for."""
-
-    @property
-    @abstractmethod
-    def confirmed(self) -> bool:
-        """False while the agent works on words that the caller may not have finished (preemptive generation)."""
-
-    @abstractmethod
-    async def confirmation(self) -> bool:
-        """Waits until the caller's turn is confirmed; returns False if its words turned out otherwise."""
-
-    @abstractmethod
-    async def sentence_heard(self, *, timeout: float) -> None:
-        """Waits until the sentence the agent speaks in this turn has been heard, at most `timeout` seconds.
-
-        If the caller breaks into it, waits until the agent's next turn, which may withdraw the transfer, has ended.
-        """
-
-
 class Call(ABC):
     """A live call between a caller and an agent.
 
     One object for the whole call, on the event loop the agent runs on.
     """
 
-    listener: ProgressListener | None = None
-    """Who is told what happens to the call; set by the runner of a transfer."""
-
+    @abstractmethod
     def report(self, phase: Phase, detail: str = "", status: str | None = None) -> None:
         """Reports what happens to the call: `status` is the platform's own word for it."""
-        if self.listener is not None:
-            self.listener(phase, detail, status)
 
     @property
     @abstractmethod
@@ -146,10 +116,6 @@ class Call(ABC):
         """What caller and agent have said so far; nothing that calltransfer told the model is in it."""
 
     @abstractmethod
-    def turn(self, *, after_tool: bool = False) -> Turn:
-        """The turn that is under way. `after_tool`: a tool is running, and the agent is about to speak on it."""
-
-    @abstractmethod
     async def prepare(self) -> None:
         """Finds the caller's leg again and warms the connection, so that forwarding is one request. Nobody notices.
 
@@ -161,8 +127,9 @@ class Call(ABC):
 
     @abstractmethod
     async def sentence_heard(self, *, timeout: float = SENTENCE_TIMEOUT) -> None:
-        """Waits until the agent's sentence has been heard (see `Turn.sentence_heard`).
+        """Waits until the sentence the agent speaks has been heard, at most `timeout` seconds.
 
+        If the caller breaks into it, waits until the agent's next turn, which may withdraw the transfer, has ended.
         Whatever the caller can notice comes after this.
         """
 
@@ -220,7 +187,7 @@ class Call(ABC):
         """Calls the target into a room of its own and tells them what it is about; see `Consultation`.
 
         Room, agent, dial and summary begin side by side when the block is entered; the caller notices nothing. Leaving
-        the block ends what was not handed over, beside whatever comes next: `released()` waits for that.
+        the block ends what was not handed over, beside whatever comes next; the result of the transfer waits for that.
 
         Raises:
             NoConsultation: the platform cannot, or is not set up for it.
@@ -247,39 +214,12 @@ class Call(ABC):
         """How the transfer is being ended from outside, for a strategy that is cancelled; None: it is not."""
         return None
 
-    async def released(self) -> None:
-        """Returns when every leg that was dialled and not handed over has ended, and every room made is empty."""
-        return
-
-    async def caller_returned(self) -> None:
-        """Returns when the caller on hold has pressed the key that brings them back to the agent."""
-        await asyncio.get_running_loop().create_future()
-
-    @abstractmethod
-    async def caller_left(self) -> None:
-        """Returns when the caller has hung up: not when they left because they were forwarded."""
-
-    @abstractmethod
-    async def tell_model(self, text: str) -> bool:
-        """Has the model speak on `text` as soon as nobody else speaks; returns whether it was delivered."""
-
     @abstractmethod
     async def say(self, text: str) -> bool:
         """Says `text` to the caller as it is; where there is no voice for it, asks the model to.
 
         Returns once it has been heard, and whether it could be said. Where that is cancelled it is broken off.
         """
-
-    async def take_leave(self, text: str) -> bool:
-        """Says `text` to the caller at once, as the last thing before the session closes; returns whether it was heard.
-
-        Whatever the agent is saying is broken off. Returns within `LEAVE_TIMEOUT` seconds.
-        """
-        try:
-            async with asyncio.timeout(LEAVE_TIMEOUT):
-                return await self.say(text)
-        except TimeoutError:
-            return False
 
     def being_moved(self) -> AbstractAsyncContextManager[None]:
         """Says that the caller is moved by other means than `forward()` and `consult()`, while the block lasts.
@@ -288,37 +228,6 @@ class Call(ABC):
         there nor connected to anybody when the block is left is brought back to the agent, where the platform can.
         """
         return nullcontext()
-
-    async def seen_connected(self) -> bool:
-        """Whether the platform shows the caller in one room with somebody else on a phone, or forwarded.
-
-        What proves a connection that a strategy says it has made by other means than `forward()` and `consult()`.
-        """
-        return False
-
-    @abstractmethod
-    async def handed_over(self) -> bool:
-        """Called once the caller is connected: the agent falls silent, and watches over the call where it stays in it.
-
-        Returns:
-            True when the target left within seconds, and the caller is back with the agent.
-        """
-
-    @abstractmethod
-    def before_close(self, closing: Callable[[], Awaitable[None]]) -> None:
-        """Has `closing` awaited once, before the agent's session closes, however that comes about."""
-
-    def hurry(self) -> None:
-        """Has what cannot be called back, such as a connection under way, end within seconds: the session closes."""
-        return
-
-    @abstractmethod
-    def when_model_is_silent(self, tool: str, spoken: str) -> None:
-        """Has `spoken` said to the caller when the model says nothing after the tool named `tool`."""
-
-    @abstractmethod
-    async def close(self) -> None:
-        """Lets go of everything that belongs to this call. Safe to call twice."""
 
 
 @attrs.frozen
@@ -413,26 +322,6 @@ class Dictation(ABC):
         """Returns what was understood, with what is being recognised just now: within about a second."""
 
 
-class Platform(ABC):
-    """A telephony platform: finds the live call of an agent's session. May be shared between agents and calls."""
-
-    @abstractmethod
-    def call_of(self, session: Any) -> Call:
-        """Returns the live call of `session`, with everything about it already followed.
-
-        Raises:
-            NoLiveCall: the session has no room that a phone could be in.
-        """
-
-    def dialling_problems(self, destination: Destination | None) -> Sequence[str]:
-        """Why a target could not be dialled as the platform is set up, a sentence each; empty if all is well.
-
-        Args:
-            destination: Whom it is about; None when that is found at call time.
-        """
-        return ()
-
-
 class Summary(Protocol):
     """How the target's summary is made. It is given as long as it takes, beside the ring, and must bound itself."""
 
@@ -459,27 +348,3 @@ class TransferStrategy(Protocol):
         It is cancelled when the caller hangs up or changes their mind, and when the session closes. Whatever it raises
         ends the transfer as `FAILED`, with the caller back at the agent.
         """
-
-
-@runtime_checkable
-class SelfChecking(Protocol):
-    """A strategy that can say before it is used why it would not work."""
-
-    def problems(self) -> Sequence[str]:
-        """What is wrong with the set-up as it is now: a sentence each, nothing private in it, empty if all is well."""
-
-
-@runtime_checkable
-class KnowsDestinations(Protocol):
-    """A strategy that can say before it is used where it would transfer to."""
-
-    def fixed_destinations(self) -> Sequence[Destination]:
-        """The destinations that are fixed: those found at call time are not among them."""
-
-
-@runtime_checkable
-class CheckedByPlatform(Protocol):
-    """A strategy that can say whether a platform is set up for it."""
-
-    def problems_on(self, platform: Platform) -> Sequence[str]:
-        """What is missing on `platform`: a sentence each, nothing private in it, empty if all is well."""

@@ -1,6 +1,6 @@
 """A call that delegates to another one: what a strategy gives to the strategy inside it."""
 
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal
 
@@ -18,7 +18,6 @@ from calltransfer.call import (
     Presence,
     Summary,
     TransferRequest,
-    Turn,
 )
 from calltransfer.destination import Destination
 from calltransfer.details import CallDetails
@@ -83,10 +82,6 @@ class CallWrapper(Call):
         return self.wrapped.transcript()
 
     @override
-    def turn(self, *, after_tool: bool = False) -> Turn:
-        return self.wrapped.turn(after_tool=after_tool)
-
-    @override
     async def prepare(self) -> None:
         await self.wrapped.prepare()
 
@@ -142,53 +137,9 @@ class CallWrapper(Call):
         return self.wrapped.ending
 
     @override
-    async def released(self) -> None:
-        await self.wrapped.released()
-
-    @override
-    async def caller_returned(self) -> None:
-        await self.wrapped.caller_returned()
-
-    @override
-    async def caller_left(self) -> None:
-        await self.wrapped.caller_left()
-
-    @override
-    async def tell_model(self, text: str) -> bool:
-        return await self.wrapped.tell_model(text)
-
-    @override
     async def say(self, text: str) -> bool:
         return await self.wrapped.say(text)
 
     @override
-    async def take_leave(self, text: str) -> bool:
-        return await self.wrapped.take_leave(text)
-
-    @override
     def being_moved(self) -> AbstractAsyncContextManager[None]:
         return self.wrapped.being_moved()
-
-    @override
-    async def seen_connected(self) -> bool:
-        return await self.wrapped.seen_connected()
-
-    @override
-    async def handed_over(self) -> bool:
-        return await self.wrapped.handed_over()
-
-    @override
-    def before_close(self, closing: Callable[[], Awaitable[None]]) -> None:
-        self.wrapped.before_close(closing)
-
-    @override
-    def hurry(self) -> None:
-        self.wrapped.hurry()
-
-    @override
-    def when_model_is_silent(self, tool: str, spoken: str) -> None:
-        self.wrapped.when_model_is_silent(tool, spoken)
-
-    @override
-    async def close(self) -> None:
-        await self.wrapped.close()

@@ -9,9 +9,10 @@ import asyncio
 import logging
 
 from calltransfer.attempt import attempt
-from calltransfer.call import Call, Presence
+from calltransfer.call import Presence
 from calltransfer.events import Phase, TransferResult
 from calltransfer.outcome import Outcome
+from calltransfer.platform import PlatformCall
 from calltransfer.timeline import described
 from calltransfer.transfer import STRATEGY_TIMEOUT, Transfer
 from calltransfer.transfer_call import Opened, TransferCall
@@ -37,7 +38,7 @@ class StrategyRun:
         call: The call that it is about.
     """
 
-    def __init__(self, transfer: Transfer, call: Call) -> None:
+    def __init__(self, transfer: Transfer, call: PlatformCall) -> None:
         self._transfer = transfer
         self._call = call
         self._opened = Opened(transfer)

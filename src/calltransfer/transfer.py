@@ -4,12 +4,13 @@ import asyncio
 
 import attrs
 
-from calltransfer.call import Call, TransferRequest, TransferStrategy, Turn
+from calltransfer.call import TransferRequest, TransferStrategy
 from calltransfer.destination import Destination
 from calltransfer.errors import CallOver, NotAllowed
 from calltransfer.events import Phase, TransferResult
 from calltransfer.masking import one_line
 from calltransfer.outcome import Outcome
+from calltransfer.platform import PlatformCall, Turn
 from calltransfer.policy import Policy
 from calltransfer.timeline import Timeline
 from calltransfer.wording import Wording
@@ -31,7 +32,7 @@ class Transfer:
     """One transfer under way. `result` never raises for how a transfer ended."""
 
     request: TransferRequest
-    call: Call
+    call: PlatformCall
     strategy: TransferStrategy
     wording: Wording
     turn: Turn

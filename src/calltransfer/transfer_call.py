@@ -125,7 +125,7 @@ class TransferCall(CallWrapper):
             async with super().being_moved():
                 yield
         finally:
-            if not await self.seen_connected():
+            if not await self._transfer.call.seen_connected():
                 self.report(Phase.ROLLED_BACK, "they were not connected")
 
     @override

@@ -17,10 +17,11 @@ from typing import Any
 
 import attrs
 
-from calltransfer.call import SENTENCE_TIMEOUT, Call, Platform, Presence, TransferRequest, TransferStrategy, Turn
+from calltransfer.call import SENTENCE_TIMEOUT, Presence, TransferRequest, TransferStrategy
 from calltransfer.errors import CallOver, NoLiveCall
 from calltransfer.events import Phase, TransferEvent, TransferResult
 from calltransfer.outcome import Outcome
+from calltransfer.platform import Platform, PlatformCall, Turn
 from calltransfer.policy import Policy
 from calltransfer.strategy_run import StrategyRun
 from calltransfer.timeline import EventListener, Timeline, described
@@ -72,7 +73,7 @@ class Transfers:
 
     def __init__(self) -> None:
         self.listeners: list[EventListener] = []
-        self._calls: list[tuple[Platform, Call]] = []
+        self._calls: list[tuple[Platform, PlatformCall]] = []
         self._started = 0
         self._attempts: list[float] = []
         self._current: Transfer | None = None
@@ -90,7 +91,7 @@ class Transfers:
         """The transfer under way."""
         return self._current
 
-    def call(self, platform: Platform, session: Any) -> Call:
+    def call(self, platform: Platform, session: Any) -> PlatformCall:
         """The live call on `platform`, followed from now on; the same for platforms that are equal.
 
         Raises:
@@ -110,7 +111,7 @@ class Transfers:
 
     def start(
         self,
-        call: Call,
+        call: PlatformCall,
         *,
         route: str,
         strategy: TransferStrategy,
@@ -167,7 +168,7 @@ class Transfers:
             return None
         return policy.used_up(self._attempts, asyncio.get_running_loop().time())
 
-    def withdraw(self, call: Call) -> Transfer | None:
+    def withdraw(self, call: PlatformCall) -> Transfer | None:
         """Takes the current transfer back; returns it, or None when there is none that still can be.
 
         Where the caller may not have finished the words that ask for it, it waits until they have, and the transfer
@@ -252,7 +253,7 @@ class Transfers:
         if await turn.confirmation() and not transfer.forwarded:
             self._take_back(transfer)
 
-    async def _run(self, transfer: Transfer, call: Call) -> None:
+    async def _run(self, transfer: Transfer, call: PlatformCall) -> None:
         transfer.timeline.record(Phase.STARTED)
         try:
             result = await StrategyRun(transfer, call).result()
@@ -304,11 +305,11 @@ class Transfers:
             logger.error("transfer %s: %s", transfer.timeline.transfer_id, described(errors))  # noqa: TRY400
             transfer.finish(result)
 
-    async def _finish(self, transfer: Transfer, call: Call, result: TransferResult) -> None:
+    async def _finish(self, transfer: Transfer, call: PlatformCall, result: TransferResult) -> None:
         await call.released()
         transfer.finish(result)
 
-    async def _tell(self, transfer: Transfer, call: Call, outcome: Outcome, news: str = "") -> None:
+    async def _tell(self, transfer: Transfer, call: PlatformCall, outcome: Outcome, news: str = "") -> None:
         if not transfer.tell_model:
             return
         if not transfer.waited_for_sentence:

@@ -11,9 +11,9 @@ import jwt
 from typing_extensions import override
 
 from calltransfer.briefing import Gate
-from calltransfer.call import Call, Platform
 from calltransfer.destination import Destination, checked_caller_id
 from calltransfer.errors import DestinationError, NoLiveCall
+from calltransfer.platform import Platform, PlatformCall
 from calltransfer.route import Route
 from calltransfer.strategies.combining import leaves, problems_of
 from calltransfer.strategies.warm import WarmTransfer
@@ -193,7 +193,7 @@ class _Asked(Platform):
         self.destinations: list[Destination | None] = []
 
     @override
-    def call_of(self, session: Any) -> Call:
+    def call_of(self, session: Any) -> PlatformCall:
         raise NoLiveCall("there is no call")
 
     @override

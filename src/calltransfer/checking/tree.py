@@ -8,7 +8,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from calltransfer.briefing import Briefing, Gate
-from calltransfer.call import KnowsDestinations, TransferStrategy
+from calltransfer.call import TransferStrategy
 from calltransfer.destination import Destination
 from calltransfer.hold import Hold, HoldMusic, StayWithCaller
 from calltransfer.policy import Policy
@@ -16,6 +16,7 @@ from calltransfer.routes import Routes
 from calltransfer.routes.kinds import KINDS
 from calltransfer.schedule import Schedule
 from calltransfer.strategies.bridge import direct_or_bridge
+from calltransfer.strategies.checks import KnowsDestinations
 from calltransfer.strategies.choose import Choose
 from calltransfer.strategies.combining import Combining
 from calltransfer.strategies.direct import DirectTransfer

@@ -5,9 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Protocol, runtime_checkable
 
-from calltransfer.call import CheckedByPlatform, KnowsDestinations, Platform, SelfChecking, TransferStrategy
+from calltransfer.call import TransferStrategy
 from calltransfer.destination import Destination
 from calltransfer.errors import ConfigurationError
+from calltransfer.platform import Platform
+from calltransfer.strategies.checks import CheckedByPlatform, KnowsDestinations, SelfChecking
 from calltransfer.strategies.warm import WarmTransfer
 
 

@@ -15,7 +15,6 @@ from calltransfer.call import (
     Call,
     Consultation,
     Move,
-    Platform,
     Summary,
     TransferRequest,
 )
@@ -33,6 +32,7 @@ from calltransfer.events import TransferResult
 from calltransfer.hold import Hold, HoldMusic
 from calltransfer.masking import shown
 from calltransfer.outcome import Outcome
+from calltransfer.platform import Platform
 from calltransfer.strategies.target import NOWHERE, Target, checked_target, destination_or_end, seconds, yes_or_no
 from calltransfer.summary import LLMSummary
 

@@ -13,10 +13,11 @@ from videosdk.agents import Agent
 
 from calltransfer.agent import TransferMixin
 from calltransfer.briefing import Briefing
-from calltransfer.call import Platform, TransferStrategy
+from calltransfer.call import TransferStrategy
 from calltransfer.events import Phase
 from calltransfer.masking import masked_address
 from calltransfer.outcome import Outcome
+from calltransfer.platform import Platform
 from calltransfer.policy import Policy
 from calltransfer.route import Route
 from calltransfer.sandbox import Caller, Calls, Sandbox, Script, Target

@@ -14,19 +14,15 @@ from calltransfer.briefing import Briefing, Utterance
 from calltransfer.call import (
     DECISION_TIMEOUT,
     FORWARD_TIMEOUT,
-    LEAVE_TIMEOUT,
     RING_TIMEOUT,
     SENTENCE_TIMEOUT,
-    Call,
     Consultation,
     Dictation,
     Move,
     Presence,
-    ProgressListener,
     Response,
     Summary,
     TransferRequest,
-    Turn,
 )
 from calltransfer.destination import Destination
 from calltransfer.details import CallDetails
@@ -35,6 +31,7 @@ from calltransfer.events import Phase, TransferResult
 from calltransfer.hold import Hold
 from calltransfer.masking import masked_text
 from calltransfer.outcome import Outcome
+from calltransfer.platform import LEAVE_TIMEOUT, PlatformCall, ProgressListener, Turn
 from calltransfer.summary import ExtractiveSummary
 from calltransfer.timeline import described
 from calltransfer.videosdk import _sdk
@@ -70,7 +67,7 @@ END_TIMEOUT = 5.0
 """Seconds that a closing call takes to end the leg of a caller or target who has been left alone."""
 
 
-class VideoSDKCall(Call):
+class VideoSDKCall(PlatformCall):
     """The live call of one session."""
 
     def __init__(self, session: AgentSession, room: Any, api: VideoSDKAPI, setup: ConsultationSetup) -> None:

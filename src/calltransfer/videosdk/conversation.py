@@ -13,7 +13,7 @@ from typing import Any
 from typing_extensions import override
 from videosdk.agents import AgentSession
 
-from calltransfer.call import Turn
+from calltransfer.platform import Turn
 from calltransfer.timeline import described
 from calltransfer.videosdk import _sdk
 

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import jwt
 from typing_extensions import override
 
-from calltransfer.call import Call, Platform
 from calltransfer.destination import Destination, checked_caller_id
 from calltransfer.errors import ConfigurationError, NoLiveCall
 from calltransfer.masking import shown
+from calltransfer.platform import Platform, PlatformCall
 from calltransfer.videosdk import _sdk
 from calltransfer.videosdk.api import BASE_URL, VideoSDKAPI
 from calltransfer.videosdk.call import VideoSDKCall
@@ -105,7 +105,7 @@ class VideoSDKPlatform(Platform):
         return hash((self._base_url, self._token, self._setup))
 
     @override
-    def call_of(self, session: Any) -> Call:
+    def call_of(self, session: Any) -> PlatformCall:
         room = _sdk.room_of(session)
         if room is None or _sdk.closed(session):
             raise NoLiveCall("the agent is in no VideoSDK room")
