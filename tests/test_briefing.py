@@ -45,7 +45,7 @@ class FakeCall(CallWrapper):
         return self.said
 
     @override
-    async def complete(self, instructions: str, text: str, *, llm: Any | None = None) -> str:
+    async def ask_model(self, instructions: str, text: str, *, llm: Any | None = None) -> str:
         self.asked.append((instructions, text, llm))
         if isinstance(self.model, Exception):
             raise self.model

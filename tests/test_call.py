@@ -212,7 +212,7 @@ async def test_a_platform_that_cannot_consult_says_so() -> None:
     call = bare()
 
     with pytest.raises(NoTextModel):
-        await call.complete("Summarise.", "Nothing.")
+        await call.ask_model("Summarise.", "Nothing.")
     with pytest.raises(NoConsultation, match="Bare cannot put a caller on hold"):
         call.on_hold(HoldMusic())
     with pytest.raises(NoConsultation, match="Bare cannot consult a target"):
@@ -240,11 +240,11 @@ async def test_a_wrapper_passes_everything_on() -> None:
             return method
 
     wrapper = CallWrapper(cast("Call", Inner()))
-    await wrapper.complete("a", "b")
+    await wrapper.ask_model("a", "b")
     wrapper.on_hold(HoldMusic())
     wrapper.consult(
         Destination("+14155550199"), TransferRequest(route="x"), summary=cast("Any", None), briefing=Briefing()
     )
     await wrapper.say("c")
 
-    assert ["complete", "on_hold", "consult", "say"] == asked
+    assert ["ask_model", "on_hold", "consult", "say"] == asked

@@ -84,7 +84,7 @@ async def leaks_a_consultation(call: Call, request: TransferRequest) -> Any:
 
 async def leaks_a_dictation_from_a_hold(call: Call, request: TransferRequest) -> Any:
     async with call.on_hold(HoldMusic()):
-        await call.take_down().__aenter__()
+        await call.dictation().__aenter__()
     return DECLINED
 
 

@@ -744,8 +744,8 @@ async def test_a_voice_that_fails() -> None:
     """Where the caller cannot be asked, the transfer fails and nothing is listened for."""
 
     class Mute(CallWrapper):
-        def take_down(self, *, done_key: str | None = None) -> Any:
-            inner = super().take_down(done_key=done_key)
+        def dictation(self, *, done_key: str | None = None) -> Any:
+            inner = super().dictation(done_key=done_key)
 
             @asynccontextmanager
             async def silent() -> Any:
@@ -782,7 +782,7 @@ async def test_one_at_a_time() -> None:
             self.strategy = strategy
 
         async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
-            await call.take_down().__aenter__()
+            await call.dictation().__aenter__()
             result: TransferResult = await self.strategy.transfer(call, request)
             seen.append(result)
             return result
@@ -799,7 +799,7 @@ async def test_one_at_a_time() -> None:
 async def test_a_platform_that_cannot() -> None:
     """A call of somebody else's that takes nothing down says so."""
     with pytest.raises(NoDictation):
-        Call.take_down(object())  # type: ignore[arg-type]
+        Call.dictation(object())  # type: ignore[arg-type]
     assert Call.ending.fget(object()) is None  # type: ignore[attr-defined]
 
 

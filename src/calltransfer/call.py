@@ -150,7 +150,7 @@ class Call(ABC):
         Never raises for what the platform answers. Prepares the call first if that has not been done.
         """
 
-    async def complete(self, instructions: str, text: str, *, llm: Any | None = None) -> str:
+    async def ask_model(self, instructions: str, text: str, *, llm: Any | None = None) -> str:
         """Asks a language model once, apart from the conversation; returns its answer.
 
         Args:
@@ -195,7 +195,7 @@ class Call(ABC):
         """
         raise NoConsultation(f"{type(self).__name__} cannot consult a target")
 
-    def take_down(self, *, done_key: str | None = None) -> AbstractAsyncContextManager["Dictation"]:
+    def dictation(self, *, done_key: str | None = None) -> AbstractAsyncContextManager["Dictation"]:
         """Takes down what the caller says, and has nobody answer it, for as long as the block lasts; see `Dictation`.
 
         A hold that is around it is suspended: the caller hears no music and is heard. Everything else that speaks to them

@@ -100,8 +100,8 @@ class CallWrapper(Call):
         return await self.wrapped.forward(destination, timeout=timeout, play_dialtone=play_dialtone)
 
     @override
-    async def complete(self, instructions: str, text: str, *, llm: Any | None = None) -> str:
-        return await self.wrapped.complete(instructions, text, llm=llm)
+    async def ask_model(self, instructions: str, text: str, *, llm: Any | None = None) -> str:
+        return await self.wrapped.ask_model(instructions, text, llm=llm)
 
     @override
     def on_hold(self, hold: Hold, *, at_once: bool = True) -> AbstractAsyncContextManager[None]:
@@ -128,8 +128,8 @@ class CallWrapper(Call):
         )
 
     @override
-    def take_down(self, *, done_key: str | None = None) -> AbstractAsyncContextManager[Dictation]:
-        return self.wrapped.take_down(done_key=done_key)
+    def dictation(self, *, done_key: str | None = None) -> AbstractAsyncContextManager[Dictation]:
+        return self.wrapped.dictation(done_key=done_key)
 
     @property
     @override

@@ -320,7 +320,7 @@ class LLMSummary:
         if not transcript:
             return None
         instructions = f"{self.prompt.format(words=self.words)}\n\n{DATA_RULE}"
-        answer = await call.complete(instructions, as_data(transcript, reason=request.reason), llm=self.llm)
+        answer = await call.ask_model(instructions, as_data(transcript, reason=request.reason), llm=self.llm)
         summary = shortened(spoken(answer), words=self.words)
         source = "\n".join([request.reason, *(utterance.text for utterance in transcript)])
         if usable(summary, source):

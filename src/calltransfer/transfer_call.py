@@ -129,13 +129,13 @@ class TransferCall(CallWrapper):
                 self.report(Phase.ROLLED_BACK, "they were not connected")
 
     @override
-    def take_down(self, *, done_key: str | None = None) -> AbstractAsyncContextManager[Dictation]:
+    def dictation(self, *, done_key: str | None = None) -> AbstractAsyncContextManager[Dictation]:
         return _Open("a caller who is listened to", self._taken_down(done_key), self._opened)
 
     @asynccontextmanager
     async def _taken_down(self, done_key: str | None) -> AsyncIterator[Dictation]:
         self._transfer.takes_a_message()
-        async with super().take_down(done_key=done_key) as dictation:
+        async with super().dictation(done_key=done_key) as dictation:
             yield dictation
 
     @property

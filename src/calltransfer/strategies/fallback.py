@@ -221,9 +221,9 @@ class _CallOfPlan(CallWrapper):
 
     @override
     @asynccontextmanager
-    async def take_down(self, *, done_key: str | None = None) -> AsyncIterator[Dictation]:
+    async def dictation(self, *, done_key: str | None = None) -> AsyncIterator[Dictation]:
         with self._not_ended_by_the_deadline():
-            async with super().take_down(done_key=done_key) as dictation:
+            async with super().dictation(done_key=done_key) as dictation:
                 yield dictation
 
     @override

@@ -202,7 +202,7 @@ class TakeMessage:
         """Takes the message and delivers it; see the class."""
         await call.sentence_heard(timeout=self.sentence_timeout)
         try:
-            async with call.take_down(done_key=self.done_key) as dictation:
+            async with call.dictation(done_key=self.done_key) as dictation:
                 return await self._take(call, request, dictation)
         except NoDictation as error:
             return TransferResult(outcome=Outcome.FAILED, detail=str(error))

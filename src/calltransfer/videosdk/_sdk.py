@@ -594,7 +594,7 @@ def _key(number: Any) -> str | None:
     return key if len(key) == 1 else None
 
 
-async def complete(session: AgentSession, instructions: str, text: str, llm: Any | None) -> str:
+async def ask_model(session: AgentSession, instructions: str, text: str, llm: Any | None) -> str:
     """Asks a language model once, apart from the conversation.
 
     Raises:

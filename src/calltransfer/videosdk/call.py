@@ -143,8 +143,8 @@ class VideoSDKCall(PlatformCall):
         await self.turn().sentence_heard(timeout=timeout)
 
     @override
-    async def complete(self, instructions: str, text: str, *, llm: Any | None = None) -> str:
-        return await _sdk.complete(self._session, instructions, text, llm)
+    async def ask_model(self, instructions: str, text: str, *, llm: Any | None = None) -> str:
+        return await _sdk.ask_model(self._session, instructions, text, llm)
 
     @override
     @asynccontextmanager
@@ -231,7 +231,7 @@ class VideoSDKCall(PlatformCall):
 
     @override
     @asynccontextmanager
-    async def take_down(self, *, done_key: str | None = None) -> AsyncIterator[Dictation]:
+    async def dictation(self, *, done_key: str | None = None) -> AsyncIterator[Dictation]:
         if self._dictating:
             raise NoDictation("what the caller says is being taken down already")
         self._dictating = True
