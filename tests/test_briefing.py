@@ -675,7 +675,7 @@ def test_the_question_fits_the_gate_and_the_keys() -> None:
     )
     keys = Briefing(gate=Gate.KEYS_ONLY, accept_key="*", decline_key="#")
     assert keys.opening("Ana is upset") == "Ana is upset. To take the call, press star. To decline it, press pound."
-    assert Briefing(gate=Gate.ANNOUNCE_ONLY).opening(" Ana\nis upset ") == "Ana is upset."
+    assert Briefing(gate=Gate.CONNECT_WITHOUT_ASKING).opening(" Ana\nis upset ") == "Ana is upset."
     assert Briefing(question="Nimmst du an?").opening("") == "Nimmst du an?"
 
 
@@ -711,7 +711,7 @@ def test_the_model_gets_rules_and_data_apart() -> None:
 def test_the_model_is_told_of_no_way_that_the_gate_closes() -> None:
     """Where a yes cannot accept, the model is not told of a tool that accepts."""
     keys = Briefing(gate=Gate.KEYS_ONLY, accept_key="#").instructions((), "", None)
-    announced = Briefing(gate=Gate.ANNOUNCE_ONLY).instructions((), "", None)
+    announced = Briefing(gate=Gate.CONNECT_WITHOUT_ASKING).instructions((), "", None)
 
     assert "accept_call" not in keys + announced
     assert "press pound" in keys

@@ -218,7 +218,7 @@ when = "x"
 strategy = "ring_group"
 targets = ["tests.plan_parts:find"]
 hold = {{ stay_with_caller = true, return_key = false }}
-briefing = {{ gate = "announce_only" }}
+briefing = {{ gate = "connect_without_asking" }}
 [routes.c]
 when = "x"
 strategy = "direct"
@@ -503,7 +503,9 @@ async def test_keys_nobody_needs() -> None:
     async with Sandbox() as sandbox:
         set_up_well(sandbox)
         sandbox.account.routing_rule(RULE, numbers=[CALLER_ID], dtmf=False)
-        plan = WarmTransfer(SUPERVISOR, hold=HoldMusic(return_key=None), briefing=Briefing(gate=Gate.ANNOUNCE_ONLY))
+        plan = WarmTransfer(
+            SUPERVISOR, hold=HoldMusic(return_key=None), briefing=Briefing(gate=Gate.CONNECT_WITHOUT_ASKING)
+        )
         found = await findings(sandbox, plan)
 
         assert 4 == len(found)

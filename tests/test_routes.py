@@ -442,7 +442,7 @@ strategy = "tests.plan_parts:NO_STRATEGY"
 27: routes.sales.to.to: '***5012' is not a valid number of its country; check the digits
 27: routes.sales.to.extension: is 1 to 32 keys: digits, '*', '#', and 'w' or ',' for a pause
 28: routes.sales.ring_timeout: is in seconds, above 0 and at most 240, not -1
-29: routes.sales.briefing.gate: is one of 'voice_or_key', 'keys_only', 'announce_only', not 'key'
+29: routes.sales.briefing.gate: is one of 'voice_or_key', 'keys_only', 'connect_without_asking', not 'key'
 29: routes.sales.briefing.greating: unknown key 'greating'; did you mean 'greeting'?
 29: routes.sales.briefing.decline_key: accept_key and decline_key are both '1'; give them different keys
 30: routes.sales.hold.stay_with_caller: is true or false, not 1

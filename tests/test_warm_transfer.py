@@ -205,9 +205,9 @@ async def test_nobody_misses_what_it_is_about(kind: str, says: Any) -> None:
         (Gate.KEYS_ONLY, [Says("yes please", when="press 2")], Outcome.UNDECIDED),
         (Gate.KEYS_ONLY, [Presses("1", when="refund")], Outcome.CONNECTED),
         (Gate.KEYS_ONLY, [Says("no thanks", when="press")], Outcome.DECLINED),
-        (Gate.ANNOUNCE_ONLY, (), Outcome.CONNECTED),
-        (Gate.ANNOUNCE_ONLY, [Presses("2", when="refund")], Outcome.DECLINED),
-        (Gate.ANNOUNCE_ONLY, [Says("please leave a message after the tone", after=0.0)], Outcome.VOICEMAIL),
+        (Gate.CONNECT_WITHOUT_ASKING, (), Outcome.CONNECTED),
+        (Gate.CONNECT_WITHOUT_ASKING, [Presses("2", when="refund")], Outcome.DECLINED),
+        (Gate.CONNECT_WITHOUT_ASKING, [Says("please leave a message after the tone", after=0.0)], Outcome.VOICEMAIL),
     ],
 )
 async def test_an_author_may_choose_another_gate(gate: Gate, says: Any, outcome: Outcome) -> None:

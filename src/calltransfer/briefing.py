@@ -49,7 +49,7 @@ class Gate(StrEnum):
     """The target says yes, or presses the key."""
     KEYS_ONLY = "keys_only"
     """The target presses the key. Nothing that is said accepts: no mishearing connects anybody."""
-    ANNOUNCE_ONLY = "announce_only"
+    CONNECT_WITHOUT_ASKING = "connect_without_asking"
     """The target is told, and not asked. A machine or a plain no still keeps the caller from being connected."""
 
 
@@ -413,7 +413,7 @@ class Briefing:
         summary = " ".join(summary.split())
         if summary and summary[-1].isalnum():
             summary += "."  # or a voice would run on into the question
-        return summary if self.gate is Gate.ANNOUNCE_ONLY else f"{summary} {self.question}".strip()
+        return summary if self.gate is Gate.CONNECT_WITHOUT_ASKING else f"{summary} {self.question}".strip()
 
     def instructions(self, transcript: Sequence[Utterance], reason: str, summary: str | None) -> str:
         """The one system message of the consultation's model. It may stay English: it says which language to speak.
@@ -467,7 +467,7 @@ class Briefing:
 
     def _decision_rules(self) -> Sequence[str]:
         decline = "Call decline_call once they clearly say that they do not want the call or cannot take it now."
-        if self.gate is Gate.ANNOUNCE_ONLY:
+        if self.gate is Gate.CONNECT_WITHOUT_ASKING:
             return ("They are not asked whether they take the call; do not ask it.", decline)
         if self.gate is Gate.KEYS_ONLY:
             accept = _spoken_key(self.accept_key)

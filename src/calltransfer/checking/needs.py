@@ -129,7 +129,7 @@ class Needs:
         return cls(
             # Each once, although the same address may be there again with another caller ID.
             tuple({(name, id(destination)): (name, destination) for name, destination in dialled}.values()),
-            _names(name for name, gate in gates if gate is not Gate.ANNOUNCE_ONLY),
+            _names(name for name, gate in gates if gate is not Gate.CONNECT_WITHOUT_ASKING),
             _names(name for name, gate in gates if gate is Gate.KEYS_ONLY),
             _names(returning),
             tuple(problems),

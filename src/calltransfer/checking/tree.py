@@ -111,7 +111,7 @@ def _answers(briefing: Briefing) -> str:
     return {
         Gate.VOICE_OR_KEY: f"answer by voice or key {keys}",
         Gate.KEYS_ONLY: f"answer by key {keys}",
-        Gate.ANNOUNCE_ONLY: "told and not asked,",
+        Gate.CONNECT_WITHOUT_ASKING: "told and not asked,",
     }[briefing.gate]
 
 

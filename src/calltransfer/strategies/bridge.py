@@ -92,7 +92,7 @@ def direct_or_bridge(
             checked,
             hold=hold or HoldMusic(),
             summary=summary or LLMSummary(),
-            briefing=briefing or Briefing(gate=Gate.ANNOUNCE_ONLY),
+            briefing=briefing or Briefing(gate=Gate.CONNECT_WITHOUT_ASKING),
             move="target",
             ring_timeout=ring_timeout,
             connect_timeout=connect_timeout,

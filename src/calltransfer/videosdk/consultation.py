@@ -411,13 +411,13 @@ class VideoSDKConsultation(Consultation):
             question, self._question = self._question, None
             if question is not None:
                 await self.consultant.answer(question)
-            elif self._echo.in_doubt and self.plan.briefing.gate is not Gate.ANNOUNCE_ONLY:
+            elif self._echo.in_doubt and self.plan.briefing.gate is not Gate.CONNECT_WITHOUT_ASKING:
                 self._echo.in_doubt = False
                 await self._say(self.plan.briefing.question, listening=True)
             elif not self._opening_heard and self._openings < _MOST_OPENINGS:
                 await self.consultant.pause(silence=_PAUSE_OF_PERSON, timeout=_INTRODUCTION_OF_PERSON)
                 await self._open()
-            elif self.plan.briefing.gate is Gate.ANNOUNCE_ONLY:
+            elif self.plan.briefing.gate is Gate.CONNECT_WITHOUT_ASKING:
                 self._decide(Answer.ACCEPTED)
             else:
                 await self._asked_again_within(min(now() + timeout, last))
