@@ -207,8 +207,8 @@ MUTANTS = (
     Mutant(
         "stays although it was told to leave",
         "strategies/warm.py",
-        "stay=self.stay)",
-        "stay=True)",
+        "leave_unwatched=self.leave_unwatched",
+        "leave_unwatched=False",
     ),
     Mutant(
         "puts the caller on hold in the middle of the agent's sentence",

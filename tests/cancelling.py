@@ -150,7 +150,7 @@ def _scenarios() -> Iterator[tuple[str, Scenario]]:
             moved = Scenario(strategy=lambda: WarmTransfer(SUPERVISOR, move="target"), **how)
             yield f"warm, target moved, {name}", moved
     accepts = targets["accepts"]
-    leaving = Scenario(strategy=lambda: WarmTransfer(SUPERVISOR, stay=False), stays=False, **accepts)
+    leaving = Scenario(strategy=lambda: WarmTransfer(SUPERVISOR, leave_unwatched=True), stays=False, **accepts)
     yield "warm, agent leaves at once", leaving
     yield (
         "warm, agent stays with the caller",

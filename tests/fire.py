@@ -239,7 +239,7 @@ class AgentUnderFire(TransferMixin, Agent):
         setting = call.setting
         warm = WarmTransfer(
             move=setting.move,
-            stay=setting.stay,
+            leave_unwatched=not setting.stay,
             hold=StayWithCaller() if setting.stays_with_caller else HoldMusic(),
             briefing=Briefing(gate=Gate(setting.gate)),
         )

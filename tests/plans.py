@@ -56,7 +56,7 @@ def _leaves(warm: WarmTransfer) -> Mapping[str, TransferStrategy]:
         "warm 1": attrs.evolve(warm, to=PEOPLE[1]),
         "ring": RingGroup(warm, targets=PEOPLE),
         "direct": DirectTransfer(LINE),
-        "bridge": direct_or_bridge(LINE, hold=warm.hold, stay=warm.stay),
+        "bridge": direct_or_bridge(LINE, hold=warm.hold, leave_unwatched=warm.leave_unwatched),
         "message": TakeMessage(deliver),
         "nobody": attrs.evolve(warm, to=lambda call, request: None),
     }

@@ -126,11 +126,11 @@ async def test_a_target_is_released_although_the_session_closes_as_the_caller_ha
 
 
 async def test_an_agent_that_leaves_at_once_ends_the_leg_of_a_target_who_is_alone() -> None:
-    """With stay=False a caller who hangs up while the agent introduces the two leaves no target on a dead line."""
+    """With leave_unwatched=True a caller who hangs up while the agent introduces the two leaves no target on a dead line."""
     async with Sandbox() as sandbox:
         sandbox.person(SUPERVISOR, says="yes please")
         briefing = Briefing(introduction="You are connected now, and I am leaving you to each other.")
-        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, stay=False, briefing=briefing))
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, leave_unwatched=True, briefing=briefing))
         await caller.hears("You are connected")
         await caller.hang_up()
         (target,) = sandbox.targets

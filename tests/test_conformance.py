@@ -60,7 +60,7 @@ class TestWarmTransferThatLeaves(StrategyConformance):
     stays = False
 
     def strategy(self) -> TransferStrategy:
-        return WarmTransfer(SUPERVISOR, stay=False)
+        return WarmTransfer(SUPERVISOR, leave_unwatched=True)
 
 
 class TestRingGroup(StrategyConformance):

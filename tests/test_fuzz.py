@@ -118,7 +118,7 @@ MADE: dict[str, tuple[Callable[..., Any], list[str]]] = {
               ["name", "strategy", "when"]),
     "DirectTransfer": (DirectTransfer, ["to", "timeout", "sentence_timeout", "play_dialtone"]),
     "WarmTransfer": (lambda **v: WarmTransfer(**{"to": BILLING, **v}),
-                     ["to", "hold", "summary", "briefing", "move", "ring_timeout", "decision_timeout", "stay"]),
+                     ["to", "hold", "summary", "briefing", "move", "ring_timeout", "decision_timeout", "leave_unwatched"]),
     "HoldMusic": (HoldMusic, ["file", "return_key", "reassurance", "every"]),
     "Briefing": (Briefing, ["gate", "greeting", "accept_key", "decline_key", "question", "accept_words", "declined",
                             "decline_words", "neutral_words", "machine_phrases", "voicemail_message", "introduction"]),

@@ -88,8 +88,8 @@ def strategy_of(directory: Path, table: str, *, rest: str = "") -> Any:
         ('strategy = "direct"\nto = "tests.plan_parts:find"', DirectTransfer(to=plan_parts.find)),
         ('strategy = "direct"\nto = "sip:queue@pbx.example.com"', DirectTransfer(to="sip:queue@pbx.example.com")),
         (
-            f'strategy = "warm"\nto = "{BILLING}"\nmove = "target"\nring_timeout = 20.0\nstay = false',
-            WarmTransfer(to=BILLING, move="target", ring_timeout=20.0, stay=False),
+            f'strategy = "warm"\nto = "{BILLING}"\nmove = "target"\nring_timeout = 20.0\nleave_unwatched = true',
+            WarmTransfer(to=BILLING, move="target", ring_timeout=20.0, leave_unwatched=True),
         ),
         (
             f'strategy = "warm"\nto = "{BILLING}"\nhold = {{ every = 9.0, reassurance = ["Soon."], return_key = "#" }}',
@@ -612,7 +612,10 @@ strategy = "tests.plan_parts:NO_STRATEGY"
             'strategy = "warm"\nto = "+14155550123"\nmove = "both"',
             "4: routes.billing.move: is 'caller' or 'target', not 'both'",
         ),
-        ('strategy = "warm"\nto = "+14155550123"\nstay = 1', "4: routes.billing.stay: is true or false, not 1"),
+        (
+            'strategy = "warm"\nto = "+14155550123"\nleave_unwatched = 1',
+            "4: routes.billing.leave_unwatched: is true or false, not 1",
+        ),
     ],
 )
 def test_mistakes_in_a_route(tmp_path: Path, table: str, message: str) -> None:

@@ -707,10 +707,10 @@ async def test_the_agent_stays_deaf_and_silent(move: Any) -> None:
 
 @pytest.mark.parametrize("move", ["caller", "target"])
 async def test_the_agent_may_leave_at_once(move: Any) -> None:
-    """With stay=False the session ends, its goodbye is heard by nobody, and caller and target go on talking."""
+    """With leave_unwatched=True the session ends, its goodbye is heard by nobody, and caller and target go on talking."""
     async with Sandbox() as sandbox:
         sandbox.person(SUPERVISOR, says="yes please")
-        caller = await call(sandbox, WarmTransfer(SUPERVISOR, move=move, stay=False))
+        caller = await call(sandbox, WarmTransfer(SUPERVISOR, move=move, leave_unwatched=True))
         session = caller.session
 
         async def goodbye() -> None:

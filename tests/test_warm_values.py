@@ -42,7 +42,7 @@ class Hums:
         ({"to": SUPERVISOR, "ring_timeout": 0}, "ring_timeout= is in seconds"),
         ({"to": SUPERVISOR, "decision_timeout": "30"}, "decision_timeout= is in seconds"),
         ({"to": SUPERVISOR, "connect_timeout": 1000}, "connect_timeout= is in seconds"),
-        ({"to": SUPERVISOR, "stay": "yes"}, "stay= is True or False"),
+        ({"to": SUPERVISOR, "leave_unwatched": "yes"}, "leave_unwatched= is True or False"),
     ],
 )
 def test_a_wrong_value_of_a_warm_transfer(values: dict[str, Any], message: str) -> None:

@@ -268,7 +268,7 @@ class Consultation(ABC):
 
     @abstractmethod
     async def connect(
-        self, move: Move = "caller", *, timeout: float = CONNECT_TIMEOUT, stay: bool = True
+        self, move: Move = "caller", *, timeout: float = CONNECT_TIMEOUT, leave_unwatched: bool = False
     ) -> TransferResult:
         """Brings caller and target into one room.
 
@@ -277,7 +277,8 @@ class Consultation(ABC):
         Args:
             move: Who is moved: the caller into the consultation's room, or the target into the caller's.
             timeout: Seconds for both to be seen.
-            stay: Whether the agent stays, deaf and silent, until one of the two leaves, and then ends the other's leg.
+            leave_unwatched: Whether the agent leaves the two at once, instead of staying, deaf and silent, until one of
+                them leaves, and then ending the other's leg.
         """
 
     def part_with(self, sentence: str) -> None:

@@ -303,7 +303,7 @@ class _TransferConsultation(Consultation):
 
     @override
     async def connect(
-        self, move: Move = "caller", *, timeout: float = CONNECT_TIMEOUT, stay: bool = True
+        self, move: Move = "caller", *, timeout: float = CONNECT_TIMEOUT, leave_unwatched: bool = False
     ) -> TransferResult:
         transfer = self._transfer
         transfer.still_runs()
@@ -311,7 +311,7 @@ class _TransferConsultation(Consultation):
             return self.result(Response(Outcome.FAILED, _ALREADY))
         transfer.being_connected = True
         try:
-            result = await self._wrapped.connect(move, timeout=timeout, stay=stay)
+            result = await self._wrapped.connect(move, timeout=timeout, leave_unwatched=leave_unwatched)
         finally:
             transfer.being_connected = False
         transfer.proved(result)

@@ -47,7 +47,7 @@ def direct_or_bridge(
     ring_timeout: float = RING_TIMEOUT,
     connect_timeout: float = CONNECT_TIMEOUT,
     sentence_timeout: float = SENTENCE_TIMEOUT,
-    stay: bool = True,
+    leave_unwatched: bool = False,
 ) -> TransferStrategy:
     """A strategy that forwards the caller, and where their carrier refuses that, dials the target into the call.
 
@@ -72,7 +72,7 @@ def direct_or_bridge(
         ring_timeout: Seconds the target's phone rings.
         connect_timeout: Seconds until both have been seen in one room.
         sentence_timeout: Seconds to wait for the agent's sentence.
-        stay: Whether the agent stays in the room, as for `WarmTransfer`.
+        leave_unwatched: Whether the agent leaves the two at once, as for `WarmTransfer`.
 
     Raises:
         ConfigurationError: a value is wrong.
@@ -97,7 +97,7 @@ def direct_or_bridge(
             ring_timeout=ring_timeout,
             connect_timeout=connect_timeout,
             sentence_timeout=sentence_timeout,
-            stay=stay,
+            leave_unwatched=leave_unwatched,
         ),
     )
 

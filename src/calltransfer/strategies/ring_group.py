@@ -184,7 +184,7 @@ class _Race:
                 continue
             async with self._call.on_hold(self._warm.hold):
                 result = await yes.consultation.connect(
-                    self._warm.move, timeout=self._warm.connect_timeout, stay=self._warm.stay
+                    self._warm.move, timeout=self._warm.connect_timeout, leave_unwatched=self._warm.leave_unwatched
                 )
                 # Before the hold is left: that may be cut short, and the others are to hear what is true.
                 self._connected = yes if result.connected else None

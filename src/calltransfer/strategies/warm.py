@@ -91,9 +91,9 @@ class WarmTransfer:
             within four times as many. At most 240.
         connect_timeout: Seconds until both have been seen in one room; then it is rolled back. At most 240.
         sentence_timeout: Seconds to wait for the agent's sentence; at most 240.
-        stay: Whether the agent stays in the room, deaf and silent, until one of the two leaves, and then ends the other
-            leg; a target who leaves within ten seconds brings the caller back. False: it leaves at once, and its worker
-            is free.
+        leave_unwatched: Whether the agent leaves at once, which frees its worker. By default it stays in the room, deaf
+            and silent, until one of the two leaves, and then ends the other leg; a target who leaves within ten seconds
+            brings the caller back. Nobody does that once it has left.
 
     Raises:
         ConfigurationError: a value is wrong, at construction.
@@ -110,7 +110,7 @@ class WarmTransfer:
     decision_timeout: float = attrs.field(default=DECISION_TIMEOUT, kw_only=True, validator=seconds)
     connect_timeout: float = attrs.field(default=CONNECT_TIMEOUT, kw_only=True, validator=seconds)
     sentence_timeout: float = attrs.field(default=SENTENCE_TIMEOUT, kw_only=True, validator=seconds)
-    stay: bool = attrs.field(default=True, kw_only=True, validator=yes_or_no)
+    leave_unwatched: bool = attrs.field(default=False, kw_only=True, validator=yes_or_no)
 
     async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
         """Consults the target and connects the caller; see the class."""
@@ -152,7 +152,9 @@ class WarmTransfer:
 
     async def _connect(self, call: Call, consultation: Consultation) -> TransferResult:
         async with call.on_hold(self.hold):
-            return await consultation.connect(self.move, timeout=self.connect_timeout, stay=self.stay)
+            return await consultation.connect(
+                self.move, timeout=self.connect_timeout, leave_unwatched=self.leave_unwatched
+            )
 
     def fixed_destinations(self) -> Sequence[Destination]:
         """The destination, where it is fixed."""

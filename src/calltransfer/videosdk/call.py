@@ -472,7 +472,9 @@ class VideoSDKCall(PlatformCall):
             made = ""
         return made or ExtractiveSummary().of(self.transcript(), request)
 
-    async def _connect(self, consultation: VideoSDKConsultation, move: Move, timeout: float, stay: bool) -> Response:
+    async def _connect(
+        self, consultation: VideoSDKConsultation, move: Move, timeout: float, leave_unwatched: bool
+    ) -> Response:
         handover = Handover(
             self._caller,
             consultation,
@@ -486,7 +488,7 @@ class VideoSDKCall(PlatformCall):
             released=self.released,
         )
         self._connecting = handover
-        response = await handover.connect(move, timeout, stay)
+        response = await handover.connect(move, timeout, leave_unwatched)
         if response.outcome is None:
             self._handover = handover
         return response

@@ -18,7 +18,7 @@ import attrs
 from typing_extensions import override
 
 from calltransfer.briefing import Answer, Briefing, Gate, Utterance
-from calltransfer.call import Consultation, Move, Response
+from calltransfer.call import CONNECT_TIMEOUT, Consultation, Move, Response
 from calltransfer.destination import Destination
 from calltransfer.errors import NoConsultation, PlatformError
 from calltransfer.events import ConsultationIds, Phase, TransferResult
@@ -196,8 +196,10 @@ class VideoSDKConsultation(Consultation):
         return await asyncio.shield(self._decided)
 
     @override
-    async def connect(self, move: Move = "caller", *, timeout: float = 10.0, stay: bool = True) -> TransferResult:
-        return self.result(await self._connect(self, move, timeout, stay))
+    async def connect(
+        self, move: Move = "caller", *, timeout: float = CONNECT_TIMEOUT, leave_unwatched: bool = False
+    ) -> TransferResult:
+        return self.result(await self._connect(self, move, timeout, leave_unwatched))
 
     @override
     def result(self, response: Response) -> TransferResult:

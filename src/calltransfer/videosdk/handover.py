@@ -101,7 +101,7 @@ class Handover:
         self._attendance: Attendance | None = None
         self._ids: tuple[str | None, str | None] = (None, None)
         self._move: Move = "caller"
-        self._stay = True
+        self._leave_unwatched = False
         self._since = 0.0
         self._switch: Switch | None = None
         self._hurried = False
@@ -115,9 +115,9 @@ class Handover:
         """Whether it has connected the caller with the target of `consultation`, who is not to be released then."""
         return self.done and consultation is self._consultation
 
-    async def connect(self, move: Move, timeout: float, stay: bool) -> Response:
+    async def connect(self, move: Move, timeout: float, leave_unwatched: bool) -> Response:
         """Brings them together; returns how that ended, with the caller at the agent unless it worked."""
-        self._move, self._stay = move, stay
+        self._move, self._leave_unwatched = move, leave_unwatched
         self._report(Phase.CONNECTING, move, None)
         self._consultation.moving = True
         self._consultation.consultant.fall_silent()
@@ -168,7 +168,7 @@ class Handover:
         attendance, (caller_id, target_id) = self._attendance, self._ids
         if attendance is None:
             return False
-        if not self._stay:
+        if self._leave_unwatched:
             await _beside(self._introduce, "introducing caller and target")
             await self._released()  # leaving closes the session, which would cut that short
             await self.close()
