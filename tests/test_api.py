@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calltransfer import (
-    AnswerLost,
     Destination,
+    PlatformError,
+)
+from calltransfer.errors import (
+    AnswerLost,
     NotAuthorised,
     NotFound,
     NoToken,
-    PlatformError,
     PlatformUnreachable,
     RateLimited,
     RequestRefused,

@@ -17,15 +17,13 @@ from aiohttp.test_utils import TestServer
 from multidict import CIMultiDict
 
 from calltransfer import (
-    AnswerLost,
     ConfigurationError,
     Destination,
     DestinationError,
     PlatformError,
-    PlatformUnreachable,
-    RequestRefused,
     VideoSDKPlatform,
 )
+from calltransfer.errors import AnswerLost, PlatformUnreachable, RequestRefused
 from calltransfer.timeline import described
 from calltransfer.videosdk.api import VideoSDKAPI, parsed_leg
 from calltransfer.videosdk.following import Meaning

@@ -21,7 +21,6 @@ from calltransfer import (
     ExtractiveSummary,
     HoldMusic,
     LLMSummary,
-    NoToken,
     Outcome,
     Phase,
     Route,
@@ -31,6 +30,7 @@ from calltransfer import (
     VideoSDKPlatform,
     WarmTransfer,
 )
+from calltransfer.errors import NoToken
 from calltransfer.masking import masked_address, masked_text
 from calltransfer.sandbox import Caller, Sandbox
 from calltransfer.timeline import described

@@ -1,7 +1,8 @@
 """What calltransfer raises.
 
 Foreseeable ends of a transfer are values (`Outcome`); these are for wrong configuration, which is
-found when the agent is built, and for the platform's answers, which a strategy turns into outcomes.
+found when the agent is built, and for the platform's answers, which a strategy turns into outcomes. Those below
+`PlatformError` are imported from here; the others, which an author may have to catch, are in `calltransfer` too.
 
     CallTransferError
     ├── ConfigurationError (also a ValueError)
