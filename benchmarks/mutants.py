@@ -201,8 +201,8 @@ MUTANTS = (
     Mutant(
         "does not put the caller on hold",
         "strategies/warm.py",
-        "async with call.on_hold(self.hold, at_once=self.hold.at_once):",
-        "async with call.on_hold(self.hold, at_once=False):",
+        "async with call.on_hold(self.hold) if self.hold.at_once else nullcontext():",
+        "async with nullcontext():",
     ),
     Mutant(
         "stays although it was told to leave",

@@ -163,11 +163,11 @@ class Call(ABC):
         """
         raise NoTextModel("this platform gives no access to a language model")
 
-    def on_hold(self, hold: Hold, *, at_once: bool = True) -> AbstractAsyncContextManager[None]:
+    def on_hold(self, hold: Hold) -> AbstractAsyncContextManager[None]:
         """Puts the caller on hold: the agent does not hear them, and they hear `hold`.
 
-        Leaving the block takes them off hold, for whatever reason it is left, unless they have been handed over. On
-        hold within a hold, and with `at_once` False, nothing happens.
+        Leaving the block takes them off hold, for whatever reason it is left, unless they have been handed over. A hold
+        within a hold changes nothing.
 
         Raises:
             NoConsultation: the platform cannot.

@@ -104,8 +104,8 @@ class CallWrapper(Call):
         return await self.wrapped.ask_model(instructions, text, llm=llm)
 
     @override
-    def on_hold(self, hold: Hold, *, at_once: bool = True) -> AbstractAsyncContextManager[None]:
-        return self.wrapped.on_hold(hold, at_once=at_once)
+    def on_hold(self, hold: Hold) -> AbstractAsyncContextManager[None]:
+        return self.wrapped.on_hold(hold)
 
     @override
     def consult(

@@ -102,8 +102,8 @@ class TransferCall(CallWrapper):
         return result
 
     @override
-    def on_hold(self, hold: Hold, *, at_once: bool = True) -> AbstractAsyncContextManager[None]:
-        return _Open("the caller on hold", super().on_hold(hold, at_once=at_once), self._opened)
+    def on_hold(self, hold: Hold) -> AbstractAsyncContextManager[None]:
+        return _Open("the caller on hold", super().on_hold(hold), self._opened)
 
     @override
     def consult(

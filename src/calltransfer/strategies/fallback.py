@@ -191,8 +191,8 @@ class _CallOfPlan(CallWrapper):
 
     @override
     @asynccontextmanager
-    async def on_hold(self, hold: Hold, *, at_once: bool = True) -> AsyncIterator[None]:
-        if at_once and not self._held:
+    async def on_hold(self, hold: Hold) -> AsyncIterator[None]:
+        if not self._held:
             self._held = True
             try:
                 await self._stack.enter_async_context(super().on_hold(hold))

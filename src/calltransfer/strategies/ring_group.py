@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import attrs
@@ -169,7 +170,7 @@ class _Race:
             ]
             await self._call.sentence_heard(timeout=self._warm.sentence_timeout)
             try:
-                async with self._call.on_hold(hold, at_once=hold.at_once):
+                async with self._call.on_hold(hold) if hold.at_once else nullcontext():
                     connected = await self._first_connected(len(ringing))
             finally:  # also when leaving the hold is cut short
                 self._release(ringing)

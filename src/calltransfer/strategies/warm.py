@@ -1,7 +1,7 @@
 """The warm transfer: a human is told what it is about, and says yes, before the caller is connected."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 import attrs
@@ -141,7 +141,7 @@ class WarmTransfer:
         """Consults `destination`, whatever `to` is, and connects the caller; raises as `Call.consult` does."""
         async with self.consulting(call, request, destination) as consultation:
             await call.sentence_heard(timeout=self.sentence_timeout)
-            async with call.on_hold(self.hold, at_once=self.hold.at_once):
+            async with call.on_hold(self.hold) if self.hold.at_once else nullcontext():
                 answer = await consultation.answered()
                 if answer.outcome is not None:
                     return consultation.result(answer)

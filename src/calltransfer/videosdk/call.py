@@ -148,8 +148,8 @@ class VideoSDKCall(PlatformCall):
 
     @override
     @asynccontextmanager
-    async def on_hold(self, hold: Hold, *, at_once: bool = True) -> AsyncIterator[None]:
-        if self._held or not at_once:
+    async def on_hold(self, hold: Hold) -> AsyncIterator[None]:
+        if self._held:
             yield
             return
         self._held = True
