@@ -159,7 +159,7 @@ MUTANTS = (
     Mutant(
         "says to nobody that somebody else has taken the call",
         "strategies/ring_group.py",
-        "                consultation.part_with(self._warm.briefing.taken)\n",
+        "                consultation.set_goodbye(self._warm.briefing.taken)\n",
         "                pass\n",
         PLANS,
     ),

@@ -281,8 +281,8 @@ class Consultation(ABC):
                 them leaves, and then ending the other's leg.
         """
 
-    def part_with(self, sentence: str) -> None:
-        """Has `sentence` be the last that a target hears who has neither declined nor been connected."""
+    def set_goodbye(self, sentence: str) -> None:
+        """Sets the last sentence that a target hears who has neither declined nor been connected."""
         return
 
     @abstractmethod
@@ -306,21 +306,29 @@ class Dictation(ABC):
         """
 
     @abstractmethod
-    async def until_over(
-        self, *, begin: float, silence: float, longest: float, enough: Callable[[str], bool] = lambda _text: False
+    async def listen(
+        self,
+        *,
+        begin_timeout: float,
+        silence: float,
+        longest: float,
+        enough: Callable[[str], bool] = lambda _text: False,
     ) -> str:
         """Listens until the caller is done; returns what was understood, empty if it was nothing.
 
         Args:
-            begin: Seconds within which they have to begin.
+            begin_timeout: Seconds within which they have to begin.
             silence: Seconds of silence after which they are done.
             longest: Seconds after which they are taken to be done although they are still speaking.
             enough: Whether what has been understood so far needs no more.
         """
 
     @abstractmethod
-    async def rest(self) -> str:
-        """Returns what was understood, with what is being recognised just now: within about a second."""
+    async def finish(self) -> str:
+        """Listens no longer; returns what was understood, with what is being recognised just now: within about a second.
+
+        For who is cancelled in the middle of `listen()`, which ends with it.
+        """
 
 
 class Summary(Protocol):

@@ -318,8 +318,8 @@ class _TransferConsultation(Consultation):
         return result
 
     @override
-    def part_with(self, sentence: str) -> None:
-        self._wrapped.part_with(sentence)
+    def set_goodbye(self, sentence: str) -> None:
+        self._wrapped.set_goodbye(sentence)
 
     @override
     def result(self, response: Response) -> TransferResult:

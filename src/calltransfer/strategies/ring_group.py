@@ -201,7 +201,7 @@ class _Race:
         winner = self._connected
         if winner is not None:
             for consultation in self._consultations:
-                consultation.part_with(self._warm.briefing.taken)
+                consultation.set_goodbye(self._warm.briefing.taken)
         for task in ringing:
             if winner is None or task is not winner.waiting:
                 task.cancel()

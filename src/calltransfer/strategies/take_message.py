@@ -160,7 +160,7 @@ class TakeMessage:
         not_delivered: What they hear when it could not be.
         done_key: The key with which they say that they are done; None: there is none.
         changed_mind: What somebody says, and nothing else, who would rather speak with the agent.
-        begin: Seconds for them to begin to speak.
+        begin_timeout: Seconds for them to begin to speak.
         silence: Seconds of silence after which they are done.
         longest: Seconds after which they are interrupted.
         deliver_timeout: Seconds for `deliver`; less than two when the agent's session closes meanwhile, and eleven at most
@@ -184,7 +184,7 @@ class TakeMessage:
         validator=_a_sentence,
     )
     changed_mind: tuple[str, ...] = attrs.field(default=CHANGED_MIND, kw_only=True, converter=_phrases)
-    begin: float = attrs.field(default=BEGIN_TIMEOUT, kw_only=True, validator=seconds)
+    begin_timeout: float = attrs.field(default=BEGIN_TIMEOUT, kw_only=True, validator=seconds)
     silence: float = attrs.field(default=SILENCE, kw_only=True, validator=seconds)
     longest: float = attrs.field(default=LONGEST_MESSAGE, kw_only=True, validator=seconds)
     deliver_timeout: float = attrs.field(default=DELIVERY_TIMEOUT, kw_only=True, validator=seconds)
@@ -217,7 +217,7 @@ class TakeMessage:
                 raise
             # Whoever hangs up has left what they have said, as on any voicemail.
             cut_short = _CutShort.now(call)
-            if not await dictation.rest():
+            if not await dictation.finish():
                 raise
         if self._wants_agent(dictation.text):
             return TransferResult(
@@ -230,8 +230,8 @@ class TakeMessage:
         for sentence in (self.prompt, self.again):
             if not await dictation.say(sentence):
                 return False
-            if await dictation.until_over(
-                begin=self.begin, silence=self.silence, longest=self.longest, enough=self._wants_agent
+            if await dictation.listen(
+                begin_timeout=self.begin_timeout, silence=self.silence, longest=self.longest, enough=self._wants_agent
             ):
                 return True
         return False

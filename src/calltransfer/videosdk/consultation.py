@@ -235,7 +235,7 @@ class VideoSDKConsultation(Consultation):
             deadline.reschedule(min(until, deadline.when() or until))
 
     @override
-    def part_with(self, sentence: str) -> None:
+    def set_goodbye(self, sentence: str) -> None:
         self._farewell = sentence
 
     async def release(self, farewell: str) -> None:

@@ -137,8 +137,13 @@ class VideoSDKDictation(Dictation):
             return False
 
     @override
-    async def until_over(
-        self, *, begin: float, silence: float, longest: float, enough: Callable[[str], bool] = lambda _text: False
+    async def listen(
+        self,
+        *,
+        begin_timeout: float,
+        silence: float,
+        longest: float,
+        enough: Callable[[str], bool] = lambda _text: False,
     ) -> str:
         since = self._now()
         last = since + longest
@@ -148,16 +153,16 @@ class VideoSDKDictation(Dictation):
             elif self._recognising:
                 until = min(last, self._stirred_at + UNRECOGNISED_TIMEOUT)
             else:
-                until = min(last, max(since, self._stirred_at) + (silence if self._parts else begin))
+                until = min(last, max(since, self._stirred_at) + (silence if self._parts else begin_timeout))
             if self._now() >= until or _sdk.closed(self._session):
                 break
             await self._change_until(until)
         self._done = False
         # A caller who has said nothing yet is asked once more, and heard.
-        return await self.rest() if self._parts or self._ears.speaking or self._recognising else ""
+        return await self.finish() if self._parts or self._ears.speaking or self._recognising else ""
 
     @override
-    async def rest(self) -> str:
+    async def finish(self) -> str:
         until = self._now() + RECOGNITION_TIMEOUT
         while (self._ears.speaking or self._recognising) and self._now() < until:
             await self._change_until(until)
