@@ -152,7 +152,7 @@ async def _caller(caller: Caller, sandbox: Sandbox, cell: Cell) -> None:
             await agent.until("started")
             await caller.hang_up()
         case "hangs up ringing":
-            target = await sandbox.phone(SUPERVISOR)
+            target = await sandbox.target(SUPERVISOR)
             await target.sees("ringing")
             await caller.hang_up()
         case "hangs up in the briefing":

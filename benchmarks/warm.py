@@ -258,7 +258,7 @@ async def declined(side: Side) -> dict[str, float]:
     """The target says no, after a short ring and a short pause: how soon the caller is spoken to."""
     async with transferring(side, NO, ring=1.0, summary=0.3, pause=PAUSE) as (sandbox, asked):
         caller = asked.caller
-        target = await sandbox.phone(SUPERVISOR)
+        target = await sandbox.target(SUPERVISOR)
         await target.hears(QUESTION)
         said_no = asked_of(target).ended + PAUSE + seconds_to_say(NO)
 

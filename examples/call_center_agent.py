@@ -137,7 +137,7 @@ async def rehearse() -> None:
         sandbox.person(SUPERVISOR, answers_after=1.0)
         await caller.say("Yes please try again")
         talks_to = await caller.talking_to(settled_for=2.0)
-        for sentence in caller.said_to_caller:
+        for sentence in caller.texts_heard:
             print(f"agent: {sentence}")
         print(f"the caller is talking to {'the supervisor' if talks_to == SUPERVISOR else talks_to}")
 

@@ -67,7 +67,7 @@ async def rehearse() -> None:
         )
         await caller.say("I would like to talk to a human")
         talks_to = await caller.talking_to(settled_for=2.0)
-        for sentence in caller.said_to_caller:
+        for sentence in caller.texts_heard:
             print(f"agent: {sentence}")
         print(f"the caller is talking to {'the human' if talks_to == human else talks_to}")
 

@@ -44,7 +44,7 @@ async def test_who_is_angry_reaches_a_human(sandbox: Sandbox) -> None:
     sandbox.person(SUPERVISOR, answers_after=8.0, says="yes, put them through")
     caller = await angry_caller(sandbox)
 
-    await caller.reaches(SUPERVISOR, within=40.0)
+    await caller.reaches(SUPERVISOR, timeout=40.0)
 
     (supervisor,) = sandbox.targets
     assert "third time about a dead line" in supervisor.heard

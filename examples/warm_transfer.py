@@ -114,7 +114,7 @@ async def rehearse() -> None:
         )
         await caller.say("This is Anna Miller, my line is dead, get me a human")
         talks_to = await caller.talking_to()
-        for sentence in caller.said_to_caller:
+        for sentence in caller.texts_heard:
             print(f"the caller heard: {sentence}")
         for sentence in sandbox.targets[-1].texts_heard:
             print(f"the supervisor heard: {sentence}")

@@ -364,7 +364,7 @@ class _Run:
     async def _target_leaves(self) -> None:
         if not self._scenario.leaves:
             return
-        target = await self._sandbox.phone(SUPERVISOR)
+        target = await self._sandbox.target(SUPERVISOR)
         while not any(
             status == "switch-room-initiated" for phone in (self._caller, target) for status, _ in phone.statuses
         ):

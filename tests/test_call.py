@@ -63,7 +63,7 @@ async def test_a_wrapper_delegates_everything() -> None:
         sandbox.person(BILLING)
         result = await outer.forward(DirectTransfer(BILLING).to)  # type: ignore[arg-type]
         assert result.connected
-        assert "I am talking through the wrapper." in caller.said_to_caller
+        assert "I am talking through the wrapper." in caller.texts_heard
 
 
 async def test_a_strategy_sees_a_call_and_nothing_below_it() -> None:

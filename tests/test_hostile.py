@@ -311,7 +311,7 @@ async def test_no_tool_decides_before_the_target_was_heard(tool: str) -> None:
         caller = await call(sandbox, model=script(*["Yes?"] * 9), consultation_model=["Yes?"] * 9)
         await caller.say("I want a human")
         await caller.agent.until(Phase.BRIEFING)
-        target = await sandbox.phone(SUPERVISOR)
+        target = await sandbox.target(SUPERVISOR)
         await target.hears("press 1 or 2")
         consultant = consultation_of(caller).consultant
         answer = await getattr(consultant._session.agent, tool)()
@@ -336,7 +336,7 @@ async def test_nobody_else_in_the_room_decides(gate: Gate) -> None:
         caller = await call(sandbox, strategy, model=script(*["Yes?"] * 9), consultation_model=["Yes?"] * 9)
         await caller.say("I want a human")
         await caller.agent.until(Phase.BRIEFING)
-        target = await sandbox.phone(SUPERVISOR)
+        target = await sandbox.target(SUPERVISOR)
         stranger = Phone(sandbox._switchboard, "stranger", target.leg.room_id)
         sandbox._switchboard.phones.append(stranger)
         peer = {"id": stranger.peer_id, "displayName": "Watcher", "device": {}, "mode": "SEND_AND_RECV", "metaData": {}}
@@ -358,7 +358,7 @@ async def test_the_caller_on_hold_reaches_nobody() -> None:
         sandbox.person(SUPERVISOR)
         caller = await call(sandbox, model=script(*["Yes?"] * 9), consultation_model=["Yes?"] * 9)
         await caller.say("I want a human")
-        target = await sandbox.phone(SUPERVISOR)
+        target = await sandbox.target(SUPERVISOR)
         await target.hears(OPENED)
         for _ in range(5):
             await caller.say("yes I accept put me through")

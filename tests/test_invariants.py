@@ -178,7 +178,7 @@ async def test_caller_first(phase: Phase, kind: str) -> None:
         assert [Outcome.CALLER_LEFT] == agent.outcomes
         assert agent.exited
         assert not any("did not happen" in asked for asked in caller.script.asked)
-        assert not any(SORRY in said for said in caller.said_to_caller)
+        assert not any(SORRY in said for said in caller.texts_heard)
         assert 1 == len(hung_up)
 
 

@@ -377,7 +377,7 @@ async def test_a_caller_who_is_moved_by_others_is_with_a_target_or_brought_back(
             if company:
                 dialling = {"sipCallTo": SUPERVISOR, "sipCallFrom": "+14155550100", "routingRuleId": "rr_1"}
                 await api.dial({**dialling, "destinationRoomId": room_id})
-                await (await sandbox.phone(SUPERVISOR)).sees("answered")
+                await (await sandbox.target(SUPERVISOR)).sees("answered")
             await api.switch_room(call.leg_id, room_id=room_id, participant_id="moved", token=None)
             await caller.sees("switch-room-completed")
         return CONNECTED

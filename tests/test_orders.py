@@ -110,7 +110,7 @@ async def test_a_model_that_is_busy_with_a_slow_tool_is_told_when_it_is_free(kin
         await caller.say("and how much is my bill")
         await caller.hears(SORRY)
 
-        assert [CONNECTING, "Forty dollars.", SORRY] == caller.said_to_caller[-3:]
+        assert [CONNECTING, "Forty dollars.", SORRY] == caller.texts_heard[-3:]
         assert 1 == sum("did not happen" in asked for asked in caller.script.asked)
         if kind == "realtime":
             assert caller.script.realtime is not None
@@ -241,8 +241,8 @@ async def test_nothing_is_said_twice_after_a_lecture(kind: str) -> None:
         await caller.hears(SORRY)
         await caller.talking_to()
 
-        assert not any("I could not connect you" in said for said in caller.said_to_caller)
-        assert 1 == caller.said_to_caller.count(SORRY)
+        assert not any("I could not connect you" in said for said in caller.texts_heard)
+        assert 1 == caller.texts_heard.count(SORRY)
 
 
 async def test_a_realtime_model_that_is_slow_is_not_spoken_over() -> None:
@@ -254,7 +254,7 @@ async def test_a_realtime_model_that_is_slow_is_not_spoken_over() -> None:
         await caller.hears(SORRY)
         await caller.talking_to()
 
-        assert not any("I could not connect you" in said for said in caller.said_to_caller)
+        assert not any("I could not connect you" in said for said in caller.texts_heard)
 
 
 async def test_a_tool_that_tells_the_model_itself() -> None:
@@ -670,7 +670,7 @@ async def test_closing_while_the_bad_news_is_being_told() -> None:
         began = now()
         await caller.session.close()
 
-        assert Wording().closing == caller.said_to_caller[-1]
+        assert Wording().closing == caller.texts_heard[-1]
         assert now() - began < 5.0
 
 

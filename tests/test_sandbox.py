@@ -169,9 +169,9 @@ async def test_what_is_heard_is_what_was_played() -> None:
         await caller.hang_up()
         await caller.over.wait()
 
-        assert [GREETING] == caller.said_to_caller[:1]
-        assert caller.said_to_caller[1].startswith("one two three four")
-        assert "twelve" not in caller.said_to_caller[1]
+        assert [GREETING] == caller.texts_heard[:1]
+        assert caller.texts_heard[1].startswith("one two three four")
+        assert "twelve" not in caller.texts_heard[1]
 
 
 async def test_speech_takes_its_time() -> None:
@@ -371,7 +371,7 @@ async def dialled(sandbox: Sandbox, caller: Caller, number: str = COLLEAGUE, **o
     }
     status, answer = await posted(sandbox, "sip/call", {**body, **options})
     assert (200, "initiated", caller.room_id) == (status, answer["data"]["status"], answer["data"]["roomId"])
-    return await sandbox.phone(number)
+    return await sandbox.target(number)
 
 
 async def switched(sandbox: Sandbox, phone: Phone, room_id: str, **options: Any) -> None:
@@ -527,7 +527,7 @@ async def test_waiting_for_somebody_to_be_dialled() -> None:
     async with Sandbox() as sandbox:
         sandbox.person(COLLEAGUE)
         caller = await sandbox.call(PlainAgent)
-        waiting = asyncio.ensure_future(sandbox.phone("+1 (415) 555-0125"))
+        waiting = asyncio.ensure_future(sandbox.target("+1 (415) 555-0125"))
         await caller.talking_to()
         first = await dialled(sandbox, caller)
         assert first is await waiting
@@ -535,9 +535,9 @@ async def test_waiting_for_somebody_to_be_dialled() -> None:
         assert second is not first
         await second.hang_up()
         await second.sees("ended")
-        assert first is await sandbox.phone(COLLEAGUE)
+        assert first is await sandbox.target(COLLEAGUE)
         with pytest.raises(AssertionError, match=rf"nobody is on the line at \{BILLING}, but \[\('\{COLLEAGUE}'"):
-            await sandbox.phone(BILLING, timeout=5)
+            await sandbox.target(BILLING, timeout=5)
         with pytest.raises(AssertionError, match="the target never heard 'unheard of'"):
             await first.hears("unheard of", timeout=5)
 

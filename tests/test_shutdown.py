@@ -107,7 +107,7 @@ class Scene:
         network, caller = self._sandbox._cloud.network, self.caller
         return Closing(
             at=asyncio.get_running_loop().time(),
-            heard=list(caller.said_to_caller),
+            heard=list(caller.texts_heard),
             connected_to=caller.connected_to,
             orphans=[
                 target
@@ -383,7 +383,7 @@ async def test_a_message_on_a_machine_is_cut_and_its_leg_ended() -> None:
         sandbox.person(warm.SUPERVISOR, says=[Says("Hi, please leave a message after the tone", after=0.2)])
         scene = await warm_scene(sandbox, WarmTransfer(warm.SUPERVISOR, briefing=briefing))
         await scene.caller.say(warm.ASKS)
-        await (await sandbox.phone(warm.SUPERVISOR)).hears("as soon as")
+        await (await sandbox.target(warm.SUPERVISOR)).hears("as soon as")
         scene.begin()
         closing = await scene.closed()
 

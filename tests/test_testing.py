@@ -98,10 +98,10 @@ def test_an_author_tests_a_whole_agent(users: pytest.Pytester) -> None:
 async def test_an_angry_caller_reaches_a_human(sandbox, caller):
     sandbox.person(SUPERVISOR, answers_after=4.0, says="yes please")
     await caller.say(ASKS)
-    assert SUPERVISOR == await caller.reaches(SUPERVISOR, within=40.0)
-    assert SUPERVISOR == await caller.reaches(within=1.0) == await caller.talking_to()
+    assert SUPERVISOR == await caller.reaches(SUPERVISOR, timeout=40.0)
+    assert SUPERVISOR == await caller.reaches(timeout=1.0) == await caller.talking_to()
     assert [Outcome.CONNECTED] == caller.outcomes
-    target = await sandbox.phone(SUPERVISOR)
+    target = await sandbox.target(SUPERVISOR)
     assert "a caller for you" in target.heard
     assert "a caller for you" not in caller.heard
     assert caller.heard[0] in caller.heard
@@ -138,7 +138,7 @@ async def test_it(sandbox, caller):
     caller.note("the number is +14155550199")
     await caller.say(ASKS)
     await caller.press("5")
-    await caller.reaches(SUPERVISOR, within=20.0)
+    await caller.reaches(SUPERVISOR, timeout=20.0)
 
 async def test_phase(sandbox, caller):
     await caller.until(Phase.CONNECTING, timeout=5.0)
@@ -147,7 +147,7 @@ async def test_status(sandbox, caller):
     await caller.sees("transferred", timeout=1.0)
 
 async def test_nobody(sandbox, caller):
-    await caller.reaches(within=1.0)
+    await caller.reaches(timeout=1.0)
 """
     )
     result = users.runpytest_inprocess()

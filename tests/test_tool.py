@@ -160,7 +160,7 @@ async def test_a_silent_model_says_what_is_true() -> None:
 
         sentence = await caller.hears("One moment please, I am connecting you.")
         assert sentence.ended <= forwarded_at
-        assert not any("taken care of" in said for said in caller.said_to_caller)
+        assert not any("taken care of" in said for said in caller.texts_heard)
         await caller.talking_to()
 
 
@@ -401,7 +401,7 @@ async def test_fixed_sentences_on_every_pipeline(kind: str) -> None:
         )
         await caller.talking_to()
 
-        heard = any(sentence in said for said in caller.said_to_caller)
+        heard = any(sentence in said for said in caller.texts_heard)
         asked = any(sentence in asked for asked in caller.script.asked)
         assert heard or asked
         assert Phase.TOLD == caller.agent.phases[-1]

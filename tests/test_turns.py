@@ -45,7 +45,7 @@ async def test_nothing_happens_before_a_caller_who_broke_in_is_answered(kind: st
         answer = await caller.hears(GOES_ON)
         assert answer.ended <= forwarded_at
         if kind != "realtime_own_ears":  # there the SDK lets the model finish
-            assert not any(said == LONG for said in caller.said_to_caller)
+            assert not any(said == LONG for said in caller.texts_heard)
         assert Phase.INTERRUPTED in caller.agent.phases
         assert BILLING == await caller.talking_to()
 
@@ -284,7 +284,7 @@ async def test_the_failure_is_told_after_the_turn_that_is_under_way() -> None:
         sorry = await caller.hears(SORRY)
         assert (await caller.hears(answer)).ended <= sorry.began
         await caller.talking_to()
-        assert 1 == caller.said_to_caller.count(SORRY)
+        assert 1 == caller.texts_heard.count(SORRY)
 
 
 async def test_a_caller_who_talks_over_the_bad_news_still_leaves_the_model_informed() -> None:

@@ -122,7 +122,7 @@ async def test_the_target_hears_greeting_summary_and_question() -> None:
         sandbox.person(SUPERVISOR)
         caller = await call(sandbox)
         await caller.say(ASKS)
-        target = await sandbox.phone(SUPERVISOR)
+        target = await sandbox.target(SUPERVISOR)
         answered = await target.sees("answered")
         greeting = await target.hears("Hello, this is the assistant")
         opening = await target.hears("press 1 or 2")
@@ -138,7 +138,7 @@ async def test_a_slow_summary_does_not_keep_the_target_waiting() -> None:
         model = Script([TO_SUPERVISOR, CONNECTING], summary_seconds=60.0)
         caller = await call(sandbox, model=model)
         await caller.say(ASKS)
-        target = await sandbox.phone(SUPERVISOR)
+        target = await sandbox.target(SUPERVISOR)
         answered = await target.sees("answered")
 
         assert (await target.hears(OPENED)).began - answered < 1.0
@@ -339,7 +339,7 @@ async def test_a_target_hears_that_the_caller_has_hung_up() -> None:
         sandbox.person(SUPERVISOR)
         caller = await call(sandbox)
         await caller.say(ASKS)
-        target = await sandbox.phone(SUPERVISOR)
+        target = await sandbox.target(SUPERVISOR)
         await target.hears("refund")
         await caller.hang_up()
         await target.hears("the caller has hung up")
@@ -357,7 +357,7 @@ async def test_a_target_who_speaks_as_the_caller_hangs_up_hears_that_they_have(s
         sandbox.person(SUPERVISOR)
         caller = await call(sandbox)
         await caller.say(ASKS)
-        target = await sandbox.phone(SUPERVISOR)
+        target = await sandbox.target(SUPERVISOR)
         await target.hears("?")
         async with asyncio.TaskGroup() as group:
             group.create_task(target.say(says))
@@ -383,7 +383,7 @@ async def test_the_caller_is_never_in_silence(background_audio: bool) -> None:
 
         assert caller.longest_silence(began, ended) < 1.0
         assert caller.music_heard(began, ended) > 15
-        assert ["Still trying.", "Nearly there.", "Still trying."] == caller.said_to_caller[2:5]
+        assert ["Still trying.", "Nearly there.", "Still trying."] == caller.texts_heard[2:5]
 
 
 @pytest.mark.parametrize("kind", SPEAKING_KINDS)
@@ -418,7 +418,7 @@ async def test_the_caller_comes_back_with_a_key(key: str, keypad: bool) -> None:
         strategy = WarmTransfer(SUPERVISOR, hold=HoldMusic(return_key=key))
         caller = await call(sandbox, strategy, model=script("Yes, I am here again."), session_options=options)
         await caller.say(ASKS)
-        await (await sandbox.phone(SUPERVISOR)).hears("refund")
+        await (await sandbox.target(SUPERVISOR)).hears("refund")
         await caller.press(key)
         await caller.hears("here again")
         await caller.agent.finished.wait()
@@ -532,7 +532,7 @@ async def test_a_hold_that_breaks_leaves_no_silence() -> None:
         began, ended = caller.agent.time_of(Phase.ON_HOLD), caller.agent.time_of(Phase.FINISHED)
 
         assert [Outcome.CONNECTED] == caller.agent.outcomes
-        assert "To be or not to be." in caller.said_to_caller
+        assert "To be or not to be." in caller.texts_heard
         assert caller.longest_silence(began, ended) < 1.0
 
 
@@ -649,7 +649,7 @@ async def test_a_caller_who_cannot_be_brought_back_hears_a_last_word() -> None:
 
         assert [Outcome.CALLER_LEFT] == caller.agent.outcomes
         assert "ended" == leg_of(caller).status
-        assert "could not be connected" in caller.said_to_caller[-1]
+        assert "could not be connected" in caller.texts_heard[-1]
 
 
 # After the handover
@@ -701,7 +701,7 @@ async def test_the_agent_stays_deaf_and_silent(move: Any) -> None:
         await caller.talking_to()
 
         assert {caller.number} == {said.speaker for said in target.heard[heard:]}
-        assert "Is anybody there?" not in caller.said_to_caller
+        assert "Is anybody there?" not in caller.texts_heard
         assert asked == len(caller.script.asked)
 
 
@@ -725,7 +725,7 @@ async def test_the_agent_may_leave_at_once(move: Any) -> None:
         await target.hears("are you still there")
 
         assert (SUPERVISOR, caller.number) == (caller.connected_to, target.connected_to)
-        assert "Goodbye from the agent." not in caller.said_to_caller + target.texts_heard
+        assert "Goodbye from the agent." not in caller.texts_heard + target.texts_heard
 
 
 @pytest.mark.parametrize("move", ["caller", "target"])
@@ -782,7 +782,7 @@ async def test_a_consultation_that_ends_by_itself(how: str) -> None:
         platform = VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_1", pipeline=factory)
         caller = await call(sandbox, platform=platform, consultation_model=None)
         await caller.say(ASKS)
-        target = await sandbox.phone(SUPERVISOR)
+        target = await sandbox.target(SUPERVISOR)
         await target.hears("refund")
         (member,) = sandbox._cloud.network.rooms[target.room_id].members
         if how == "closed":
@@ -1305,7 +1305,7 @@ async def test_a_dial_of_which_nothing_is_known_is_not_reported_as_released() ->
         await caller.say(ASKS)
         await caller.agent.until(Phase.NOT_RELEASED)
         lists.times = 0
-        target = await sandbox.phone(SUPERVISOR)
+        target = await sandbox.target(SUPERVISOR)
         await target.sees("ended")
 
         assert [] == target.heard

@@ -112,7 +112,7 @@ async def _direct(sandbox: Sandbox, narrator: Narrator, asks: str, model: list[s
 async def _show_accepted(console: Console, sandbox: Sandbox) -> None:
     title = "3. A warm transfer: the supervisor is told what it is about, and accepts"
     async with _warm(console, sandbox, title) as (lanes, caller):
-        supervisor = await sandbox.phone(SUPERVISOR)
+        supervisor = await sandbox.target(SUPERVISOR)
         await supervisor.hears("?")
         await lanes.says(supervisor, "Yes, put them through")
         await _they_talk(lanes, caller, supervisor)
@@ -142,7 +142,7 @@ async def _show_declined(console: Console, sandbox: Sandbox) -> None:
     title = "4. A warm transfer that is declined"
     sorry = "They cannot come to the phone. Shall they call you back?"
     async with _warm(console, sandbox, title, sorry) as (lanes, caller):
-        supervisor = await sandbox.phone(SUPERVISOR)
+        supervisor = await sandbox.target(SUPERVISOR)
         await supervisor.hears("?")
         await lanes.says(supervisor, "Not now")
         talks_to = await caller.talking_to(settled_for=SETTLED)
@@ -152,7 +152,7 @@ async def _show_declined(console: Console, sandbox: Sandbox) -> None:
 async def _show_caller_leaves(console: Console, sandbox: Sandbox) -> None:
     title = "5. A caller who hangs up while the supervisor's phone rings"
     async with _warm(console, sandbox, title, answers_after=None) as (lanes, caller):
-        supervisor = await sandbox.phone(SUPERVISOR)
+        supervisor = await sandbox.target(SUPERVISOR)
         await caller.hears("connecting you now.")
         await asyncio.sleep(1.0)
         lanes.note("caller", "hangs up")
@@ -181,7 +181,7 @@ async def _show_two_at_once(console: Console, sandbox: Sandbox) -> None:
     sandbox.person(DANA, answers_after=1.5)
     sandbox.person(LEE, answers_after=1.7)
     async with _lanes(console, sandbox, title, _BOTH, _Plan().strategy) as (lanes, caller):
-        supervisors = [await sandbox.phone(number) for number in _BOTH]
+        supervisors = [await sandbox.target(number) for number in _BOTH]
         async with asyncio.TaskGroup() as group:
             for supervisor in supervisors:
                 group.create_task(_says_yes(lanes, supervisor))
@@ -199,7 +199,7 @@ async def _show_message(console: Console, sandbox: Sandbox) -> None:
     sandbox.person(DANA, answers_after=None)
     sandbox.person(LEE, answers_after=0.5)
     async with _lanes(console, sandbox, title, _BOTH, plan.strategy) as (lanes, caller):
-        lee = await sandbox.phone(LEE)
+        lee = await sandbox.target(LEE)
         await lee.hears("for you.")
         lanes.note("Lee", "presses 2")
         await lee.press("2")

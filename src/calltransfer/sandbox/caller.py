@@ -59,11 +59,6 @@ class Caller(Phone):
         self._began = switchboard.now()
 
     @property
-    def said_to_caller(self) -> list[str]:
-        """What was said to the caller, as texts."""
-        return self.texts_heard
-
-    @property
     def outcomes(self) -> list[Outcome]:
         """How the transfers of the call have ended, in order; one that is under way is not among them."""
         return [event.outcome for event in self.events if event.phase is Phase.FINISHED and event.outcome is not None]
@@ -81,12 +76,12 @@ class Caller(Phone):
         """Adds a line to the timeline."""
         self._notes.append((self._switchboard.now(), text))
 
-    async def reaches(self, *numbers: str, within: float = 60.0) -> str:
+    async def reaches(self, *numbers: str, timeout: float = 60.0) -> str:
         """Waits until they talk to whoever is at one of `numbers`; without any, to anybody on a phone.
 
         Args:
             numbers: Phone numbers, or SIP URIs.
-            within: Seconds that it may take, from now.
+            timeout: Seconds that it may take, from now.
 
         Returns:
             Whom they reached.
@@ -101,10 +96,10 @@ class Caller(Phone):
             where = self.connected_to
             return where in addresses if addresses else where not in _NOT_A_PHONE
 
-        await self._switchboard.until(reached, within)
+        await self._switchboard.until(reached, timeout)
         if not reached():
             wanted = " or ".join(map(masked_address, sorted(addresses))) or "anybody"
-            raise AssertionError(f"the caller did not reach {wanted} within {within:g} s: {self._instead()}")
+            raise AssertionError(f"the caller did not reach {wanted} within {timeout:g} s: {self._instead()}")
         return self.connected_to
 
     async def until(self, phase: Phase, *, timeout: float = 60.0) -> TransferEvent:

@@ -107,10 +107,14 @@ class Phone:
         await asyncio.sleep(seconds)
         self._switchboard.speak(self, encoded(Word("", utterance, 0, 1), frames=1))
 
-    async def press(self, digit: str) -> None:
-        """Presses a key."""
-        self._has_done(Presses(digit))
-        self._switchboard.press(self, digit)
+    async def press(self, key: str) -> None:
+        """Presses a key: a digit, "*" or "#".
+
+        Raises:
+            ValueError: `key` is none.
+        """
+        self._has_done(Presses(key))
+        self._switchboard.press(self, key)
 
     async def hang_up(self) -> None:
         """Hangs up."""

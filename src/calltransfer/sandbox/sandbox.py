@@ -192,7 +192,7 @@ class Sandbox:
         self._cloud.network.people[person.number] = person
         return person
 
-    async def phone(self, number: str, *, timeout: float = 60.0) -> Target:
+    async def target(self, number: str, *, timeout: float = 60.0) -> Target:
         """Whom the platform has dialled at a number, waiting for it at most `timeout` seconds; of several, the newest.
 
         Raises:
