@@ -19,6 +19,36 @@ if TYPE_CHECKING:
 _NOT_A_PHONE = frozenset({"agent", "nobody", "hung up"})
 
 
+class Reports:
+    """What the transfers of one call have reported.
+
+    Attributes:
+        events: All of it, in order.
+        at: When each of these came, in seconds on the loop's clock.
+        listeners: Called with each of these when it happens.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.events: list[TransferEvent] = []
+        self.at: list[float] = []
+        self.listeners: list[Callable[[TransferEvent], None]] = []
+        self._now = now
+        self._came = asyncio.Event()
+
+    def add(self, event: TransferEvent) -> None:
+        """A transfer of the call has reported something."""
+        self.events.append(event)
+        self.at.append(self._now())
+        came, self._came = self._came, asyncio.Event()
+        came.set()
+        for listener in self.listeners:
+            listener(event)
+
+    async def one_more(self) -> None:
+        """Waits until a transfer of the call reports something more."""
+        await self._came.wait()
+
+
 class Caller(Phone):
     """Somebody on the phone with the agent; made by `Sandbox.call`.
 
@@ -44,17 +74,23 @@ class Caller(Phone):
     context: contextvars.Context
 
     def __init__(
-        self, switchboard: "Switchboard", number: str, room_id: str, *, script: Script, consultation_script: Script
+        self,
+        switchboard: "Switchboard",
+        number: str,
+        room_id: str,
+        *,
+        script: Script,
+        consultation_script: Script,
+        reports: Reports,
     ) -> None:
         super().__init__(switchboard, number, room_id)
         self.script = script
         self.consultation_script = consultation_script
-        self.events: list[TransferEvent] = []
-        self.listeners: list[Callable[[TransferEvent], None]] = []
+        self.events = reports.events
+        self.listeners = reports.listeners
         self.started = asyncio.Event()
         self.over = asyncio.Event()
-        self._reported_at: list[float] = []
-        self._reported = asyncio.Event()
+        self._reports = reports
         self._notes: list[tuple[float, str]] = []
         self._began = switchboard.now()
 
@@ -70,7 +106,7 @@ class Caller(Phone):
         With several calls at once in one sandbox, whoever is dialled for any of them is in it.
         """
         others = self._switchboard.dialled_since(self._began)
-        return timeline_of(self, others, zip(self._reported_at, self.events, strict=True), self._notes)
+        return timeline_of(self, others, zip(self._reports.at, self.events, strict=True), self._notes)
 
     def note(self, text: str) -> None:
         """Adds a line to the timeline."""
@@ -119,14 +155,10 @@ class Caller(Phone):
         try:
             async with asyncio.timeout(timeout):
                 while (event := found()) is None:
-                    await self.event_comes()
+                    await self._reports.one_more()
         except TimeoutError:
             raise AssertionError(f"no transfer was {phase} within {timeout:g} s: {self._instead()}") from None
         return event
-
-    async def event_comes(self) -> None:
-        """Waits until a transfer of the call reports something more."""
-        await self._reported.wait()
 
     def _instead(self) -> str:
         where = self.connected_to
@@ -134,14 +166,3 @@ class Caller(Phone):
         ended = ", ".join(f"{event.route} {event.outcome}" for event in self.events if event.phase is Phase.FINISHED)
         last = f"the last thing they heard is {self.texts_heard[-1]!r}" if self.heard else "they have heard nothing"
         return f"they are with {shown!r}, transfers that have ended: {ended or 'none'}, and {last}"
-
-    # Told by the call's transfers
-
-    def told(self, event: TransferEvent) -> None:
-        """A transfer of the call has reported something."""
-        self.events.append(event)
-        self._reported_at.append(self._switchboard.now())
-        reported, self._reported = self._reported, asyncio.Event()
-        reported.set()
-        for listener in self.listeners:
-            listener(event)

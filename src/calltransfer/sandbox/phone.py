@@ -1,13 +1,12 @@
 """Somebody on the phone: what they do there, and what they hear."""
 
 import asyncio
-import functools
 import itertools
 from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
-from calltransfer.sandbox.hearing import AllHeard, Ear, Heard
+from calltransfer.sandbox.hearing import AllHeard, Heard
 from calltransfer.sandbox.leg import Leg
 from calltransfer.sandbox.people import Act, HangsUp, Person, Presses, Says
 from calltransfer.sandbox.speech import Word, encoded, words
@@ -57,7 +56,7 @@ class Phone:
         self.statuses: list[tuple[str, float]] = []
         self.did: list[Did] = []
         self._switchboard = switchboard
-        self._ear = Ear()
+        self._ear = switchboard.ear_of(self)
 
     @property
     def heard(self) -> AllHeard:
@@ -187,25 +186,6 @@ class Phone:
         """Waits until something happens on any line, at most `seconds`; returns whether it did."""
         return await self._switchboard.something_happens_within(seconds)
 
-    # Told by the switchboard, on the agent's loop
-
-    def hear(self, word: Word, speaker: str) -> None:
-        """A word has been said to them."""
-        self._ear.word(word, speaker, self._switchboard.now())
-        self._switchboard.change()
-
-    def listen(self, begin: float, end: float, *, speech: bool) -> None:
-        """There is sound on their line."""
-        self._ear.sound(begin, end, speech=speech)
-
-    def moved(self, leg: Leg) -> None:
-        """Their leg has another status. Called on the network's loop."""
-        self._switchboard.call(self._note, leg.status)
-
-    def _note(self, status: str) -> None:
-        self.statuses.append((status, self._switchboard.now()))
-        self._switchboard.change()
-
 
 class Target(Phone):
     """Somebody whom the platform has dialled.
@@ -220,32 +200,3 @@ class Target(Phone):
     def __init__(self, switchboard: "Switchboard", leg: Leg, person: Person | None) -> None:
         super().__init__(switchboard, leg.called_number, leg.room_id, leg)
         self.person = person
-        self._words_before = 0
-
-    async def live(self) -> None:
-        """Does what the person does once they have answered."""
-        acts = self.person.acts if self.person is not None else []
-        await self._switchboard.until(lambda: self.leg.answered or self.leg.over)
-        for act in acts:
-            await self._switchboard.until(functools.partial(self._is_time_for, act))
-            await asyncio.sleep(act.after)
-            if self.leg.over:
-                return
-            self._words_before = self._words
-            await self._do(act)
-
-    async def _do(self, act: Act) -> None:
-        if isinstance(act, Says):
-            await self.say(act.text)
-        elif isinstance(act, Presses):
-            await self.press(act.key)
-        else:
-            await self.hang_up()
-
-    @property
-    def _words(self) -> int:
-        return sum(len(heard.words) for heard in self.heard)
-
-    def _is_time_for(self, act: Act) -> bool:
-        since = [word for heard in self.heard for word in heard.words][self._words_before :]
-        return act.when.lower() in " ".join(since).lower() or self.leg.over

@@ -13,7 +13,7 @@ from videosdk.agents import AgentSession, global_event_emitter
 from calltransfer.errors import ConfigurationError
 from calltransfer.sandbox import _patches
 from calltransfer.sandbox.account import Account
-from calltransfer.sandbox.caller import Caller
+from calltransfer.sandbox.caller import Caller, Reports
 from calltransfer.sandbox.cloud import Cloud
 from calltransfer.sandbox.models import Ears, Script, Step, rebuilt_models_follow
 from calltransfer.sandbox.network import Network
@@ -274,11 +274,20 @@ class Sandbox:
             None if consultation_model is None else functools.partial(make_pipeline, kind, consultation_script)
         )
         room = await self._cloud.run(lambda network: network.open_room(room_id))
-        caller = Caller(self._switchboard, number, room.id, script=script, consultation_script=consultation_script)
+        reports = Reports(self._switchboard.now)
+        caller = Caller(
+            self._switchboard,
+            number,
+            room.id,
+            script=script,
+            consultation_script=consultation_script,
+            reports=reports,
+        )
         context = caller.context = contextvars.copy_context()
         host = asyncio.create_task(
             self._host(
                 caller,
+                reports,
                 agent,
                 functools.partial(make_pipeline, kind, script, ears=ears, voice_reads_to_end=voice_reads_to_end),
                 room_options or {},
@@ -302,7 +311,7 @@ class Sandbox:
                     name=name,
                     metadata=metadata or {},
                     with_session_id=with_session_id,
-                    moved=caller.moved,
+                    moved=functools.partial(self._switchboard.moved, caller),
                 )
             else:
                 peer = {"id": f"web-{room.id}", "displayName": name, "device": {}, "mode": "SEND_AND_RECV"}
@@ -337,6 +346,7 @@ class Sandbox:
     async def _host(
         self,
         caller: Caller,
+        reports: Reports,
         make_agent: Callable[[], Any],
         pipeline: Callable[[], Any],
         room_options: dict[str, Any],
@@ -353,7 +363,7 @@ class Sandbox:
             caller.agent = make_agent()
             options = {name: value() if callable(value) else value for name, value in session_options.items()}
             caller.session = AgentSession(agent=caller.agent, pipeline=pipeline(), **options)
-            Transfers.of(caller.session).listeners.append(caller.told)
+            Transfers.of(caller.session).listeners.append(reports.add)
             try:
                 await job.run_until_shutdown(session=caller.session, wait_for_participant=True)
             finally:

@@ -1,11 +1,15 @@
 """Who is in which room, and so who hears whom: between phones, and between phones and agents."""
 
 import asyncio
+import functools
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from calltransfer.sandbox.cloud import Cloud
+from calltransfer.sandbox.hearing import Ear
 from calltransfer.sandbox.leg import UNSETTLED, Leg
+from calltransfer.sandbox.life import live
 from calltransfer.sandbox.network import Refused, Room
 from calltransfer.sandbox.people import Person
 from calltransfer.sandbox.phone import Phone, Target
@@ -32,6 +36,7 @@ class Switchboard:
         self._loop = asyncio.get_running_loop()
         self.changed = asyncio.Event()
         self._lives: list[asyncio.Task[None]] = []
+        self._ears: WeakKeyDictionary[Phone, Ear] = WeakKeyDictionary()
 
     @property
     def fast_forward(self) -> bool:
@@ -88,7 +93,11 @@ class Switchboard:
         """Whom the platform has dialled since then."""
         return [phone for phone in self.phones if isinstance(phone, Target) and phone.leg.started >= at]
 
-    # Who is where
+    # Who is where, and hears what
+
+    def ear_of(self, phone: Phone) -> Ear:
+        """What is audible to somebody on the phone."""
+        return self._ears.setdefault(phone, Ear())
 
     def room_of(self, phone: Phone) -> str | None:
         """The room that somebody is in, on a line that has been answered; None: in none."""
@@ -139,8 +148,8 @@ class Switchboard:
         now = self.now()
         for other in self.phones_in(self.room_of(phone) or ""):
             if other is not phone:
-                other.listen(now - word.seconds, now, speech=True)
-                other.hear(word, phone.number)
+                self._ears[other].sound(now - word.seconds, now, speech=True)
+                self._hears(other, word, phone.number)
 
     def press(self, phone: Phone, digit: str) -> None:
         """A key pressed on a phone arrives at every agent in its room."""
@@ -158,12 +167,20 @@ class Switchboard:
     def dialled(self, leg: Leg, person: Person | None) -> None:
         """The platform has dialled somebody. Called on the network's loop."""
         target = Target(self, leg, person)
-        leg.moved = target.moved
+        leg.moved = functools.partial(self.moved, target)
         self.call(self._connect, target)
+
+    def moved(self, phone: Phone, leg: Leg) -> None:
+        """The leg of somebody's phone has another status. Called on the network's loop."""
+        self.call(self._note, phone, leg.status)
+
+    def _note(self, phone: Phone, status: str) -> None:
+        phone.statuses.append((status, self.now()))
+        self.change()
 
     def _connect(self, target: Target) -> None:
         self.phones.append(target)
-        self._lives.append(self._loop.create_task(target.live(), name="what somebody who was dialled does"))
+        self._lives.append(self._loop.create_task(live(target, self.until), name="what somebody who was dialled does"))
         self.change()
 
     def forget(self) -> None:
@@ -205,9 +222,13 @@ class Switchboard:
             self.frames_played_at.append(now)
         if audible:
             for phone in self.phones_in(room_id):
-                phone.listen(now, now + FRAME_SECONDS, speech=speech)
+                self._ears[phone].sound(now, now + FRAME_SECONDS, speech=speech)
 
     def heard(self, room_id: str, word: Word) -> None:
         """An agent has said a word in a room."""
         for phone in self.phones_in(room_id):
-            phone.hear(word, "agent")
+            self._hears(phone, word, "agent")
+
+    def _hears(self, phone: Phone, word: Word, speaker: str) -> None:
+        self._ears[phone].word(word, speaker, self.now())
+        self.change()

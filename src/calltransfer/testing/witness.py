@@ -141,8 +141,8 @@ class Witness:
         self._moves = 0
         self._awaited = (Phase.STARTED, asyncio.Event())
         for event in caller.events:
-            self.told(event)
-        caller.listeners.append(self.told)
+            self._told(event)
+        caller.listeners.append(self._told)
 
     @property
     def hung_up_at(self) -> float:
@@ -168,8 +168,7 @@ class Witness:
 
     # What our code says happens; it is held to what the network shows
 
-    def told(self, event: TransferEvent) -> None:
-        """An event of a transfer."""
+    def _told(self, event: TransferEvent) -> None:
         transfer = self.transfers.setdefault(event.transfer_id, Transferred(event.route))
         self._note_who_is_dialled()
         transfer.phases.append(event.phase)
