@@ -12,7 +12,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import attrs
 from hypothesis import strategies as st
@@ -153,7 +153,7 @@ class Setting:
     kind: str = "cascade"
     preemptive: bool = False
     preflight_words: int = 1_000
-    direction: str = "inbound"
+    direction: Literal["inbound", "outbound"] = "inbound"
     background_audio: bool = False
     summary_seconds: float = 0.3
     move: Move = "caller"

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from calltransfer import DirectTransfer, Outcome, Phase
-from calltransfer.sandbox import KINDS, Sandbox, Unknowns
+from calltransfer.sandbox import PIPELINE_KINDS, Sandbox, Unknowns
 from tests.agents import BILLING, CONNECTING, SORRY, TRANSFERS, SupportAgent, asking_caller
 
 FORWARD = ("POST", "/v2/sip/call/transfer")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PIPELINE_KINDS)
 async def test_forwards_the_caller(kind: str) -> None:
     """A caller is forwarded to the target, whatever kind of pipeline the agent has."""
     async with Sandbox() as sandbox:
@@ -25,7 +25,7 @@ async def test_forwards_the_caller(kind: str) -> None:
         assert "transferring" == caller.script.answers[0]["status"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PIPELINE_KINDS)
 async def test_truth_after_a_refused_transfer(kind: str) -> None:
     """A caller whom the carrier does not forward stays with the agent, and the model is told so, once."""
     async with Sandbox() as sandbox:

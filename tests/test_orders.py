@@ -23,7 +23,7 @@ from calltransfer import (
     Wording,
 )
 from calltransfer.platform import PlatformCall
-from calltransfer.sandbox import KINDS, Calls, Ears, Sandbox, Unknowns, models
+from calltransfer.sandbox import PIPELINE_KINDS, Calls, Ears, Sandbox, Unknowns, models
 from calltransfer.transfers import Transfers
 from calltransfer.videosdk.conversation import FIRST_ANSWER_TIMEOUT, FIRST_WORD_TIMEOUT, TALK_TIMEOUT
 from calltransfer.videosdk.forwarding import POLL_INTERVAL
@@ -74,7 +74,7 @@ class Does:
         return await self.what(call)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PIPELINE_KINDS)
 @pytest.mark.parametrize("fault", [{"status": 401}, {"status": 401, "delay": 1.6}])
 async def test_the_model_is_told_of_a_transfer_that_fails_before_it_has_spoken(
     kind: str, fault: dict[str, Any]

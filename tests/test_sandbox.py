@@ -15,7 +15,7 @@ from videosdk import PubSubSubscribeConfig
 from videosdk.agents import Agent, ChatContext, ChatRole, DTMFHandler, Pipeline, function_tool
 from videosdk.agents.warm_transfer import SIPDestination, WarmTransferConfig, WarmTransferResult
 
-from calltransfer import DestinationError, Outcome
+from calltransfer import ConfigurationError, DestinationError, Outcome
 from calltransfer.sandbox import (
     LEG_STATES,
     Caller,
@@ -318,7 +318,44 @@ async def test_what_a_sandbox_is_told_is_checked() -> None:
         with pytest.raises(DestinationError):
             sandbox.person("5550123")
         assert BILLING == sandbox.person("+1 (415) 555-0123").number
-        assert "GET" == sandbox.fault("get", "").method
+        assert "GET" == sandbox.fault("get", "", status=500).method
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (lambda _: Says(3), "Says takes the words that are said, not 3"),  # type: ignore[arg-type]
+        (lambda _: Presses("12"), r"one key is pressed at a time, 0 to 9, '\*' or '#', not '12'"),
+        (lambda sandbox: sandbox.person(BILLING, says=[Calls("x")]), "says= takes a sentence, or a list .* not Calls"),
+        (lambda sandbox: sandbox.person(BILLING, says=Says("yes")), "says= takes a sentence, or a list .* not Says"),
+        (lambda sandbox: sandbox.fault("PSOT", "", status=500), r"a fault is of GET, .*, \*, not of 'PSOT'"),
+        (
+            lambda sandbox: sandbox.fault("POST", "/v2/sip/call"),
+            "a fault needs status=, body=, delay=, hang= or reset=",
+        ),
+    ],
+)
+async def test_what_would_never_happen_is_refused_at_once(wrong: Any, why: str) -> None:
+    """What a person could not do, and a fault that is none, is an error where it is written."""
+    async with Sandbox() as sandbox:
+        with pytest.raises(ConfigurationError, match=why):
+            wrong(sandbox)
+
+
+async def test_what_is_waited_for_in_vain_is_refused_at_once() -> None:
+    """A misspelt phase, status, key or direction is an error, and not a long wait for what never comes."""
+    async with Sandbox() as sandbox:
+        caller: Any = await sandbox.call(SupportAgent)
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(ValueError, match="'onhold' is not a valid Phase"):
+            await caller.until("onhold")
+        with pytest.raises(ConfigurationError, match="a leg has no status 'answerd'; there are initiated, incoming"):
+            await caller.sees("answerd")
+        with pytest.raises(ConfigurationError, match="one key is pressed at a time"):
+            await caller.press("10")
+        with pytest.raises(ConfigurationError, match="direction= is 'inbound' or 'outbound', not 'in'"):
+            await sandbox.call(SupportAgent, direction="in")  # type: ignore[arg-type]
+        assert began == asyncio.get_running_loop().time()
 
 
 async def test_a_script_that_calls_what_the_agent_does_not_have(caplog: pytest.LogCaptureFixture) -> None:

@@ -8,7 +8,7 @@ import pytest
 from videosdk.agents import Agent, build_gemini_schema, build_openai_schema, function_tool, get_tool_info
 
 from calltransfer import ConfigurationWarning, DirectTransfer, NoLiveCall, Outcome, Phase, Route, TransferMixin, Wording
-from calltransfer.sandbox import KINDS, Calls, Sandbox
+from calltransfer.sandbox import PIPELINE_KINDS, Calls, Sandbox
 from tests.agents import (
     ASKS,
     BILLING,
@@ -140,7 +140,7 @@ async def test_nonsense_from_the_model_starts_nothing(arguments: dict[str, Any])
         assert [] == [request for request in sandbox.requests if request.method == "POST"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PIPELINE_KINDS)
 async def test_invented_arguments_do_not_raise(kind: str) -> None:
     """Realtime providers pass on every argument a model invents; the tool answers all the same."""
     async with Sandbox() as sandbox:
@@ -391,7 +391,7 @@ async def test_fixed_sentences() -> None:
         assert not any("did not happen" in asked for asked in caller.script.asked)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PIPELINE_KINDS)
 async def test_fixed_sentences_on_every_pipeline(kind: str) -> None:
     """A fixed sentence is said by the voice there is; where there is none, the model is asked to say it."""
     sentence = "Nobody can be reached now."

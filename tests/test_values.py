@@ -363,6 +363,20 @@ def test_tool_answers_are_templates_too() -> None:
         Wording(transferring=ToolAnswer("Connecting to {number}.", "One moment."))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"sentences": {"busi": "They are busy."}}, "Wording.sentences: 'busi' is no outcome; there are connected, "),
+        ({"reasons": {Outcome.BUSY: None}}, "Wording.reasons takes words for outcomes"),
+        ({"sentences": ["They are busy."]}, "Wording.sentences takes words for outcomes"),
+    ],
+)
+def test_words_are_for_outcomes(arguments: dict[str, Any], why: str) -> None:
+    """Words for an outcome that does not exist would never be heard."""
+    with pytest.raises(ConfigurationError, match=why):
+        Wording(**arguments)
+
+
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_there_are_words_for_every_outcome(outcome: Outcome) -> None:
     """Whatever the outcome, there is a reason to give, also where an author replaced some of them."""

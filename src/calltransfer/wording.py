@@ -62,6 +62,16 @@ def _with_fields(*allowed: str, kind: type = str) -> Callable[[Any, "attrs.Attri
     return check
 
 
+def _by_outcome(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    if not isinstance(value, Mapping) or not all(isinstance(words, str) for words in value.values()):
+        raise ConfigurationError(f"Wording.{attribute.name} takes words for outcomes, such as {{Outcome.BUSY: '...'}}")
+    unknown = [key for key in value if key not in set(Outcome)]
+    if unknown:
+        raise ConfigurationError(
+            f"Wording.{attribute.name}: {unknown[0]!r} is no outcome; there are {', '.join(Outcome)}"
+        )
+
+
 def _answer(message: str, spoken: str, *fields: str) -> ToolAnswer:
     answer: ToolAnswer = attrs.field(
         default=ToolAnswer(message, spoken), validator=_with_fields("route", *fields, kind=ToolAnswer)
@@ -179,8 +189,8 @@ class Wording:
         ),
         validator=_with_fields("route"),
     )
-    reasons: Mapping[Outcome, str] = attrs.field(factory=lambda: dict(_REASONS))
-    sentences: Mapping[Outcome, str] = attrs.field(factory=dict)
+    reasons: Mapping[Outcome, str] = attrs.field(factory=lambda: dict(_REASONS), validator=_by_outcome)
+    sentences: Mapping[Outcome, str] = attrs.field(factory=dict, validator=_by_outcome)
     apology: str = "I am sorry, I could not connect you. I am still here with you."
     closing: str = "I am sorry, I have to leave this call now. Please call again."
     closing_forwarded: str = (

@@ -8,15 +8,15 @@ from calltransfer.sandbox.leg import LEG_STATES
 from calltransfer.sandbox.models import Calls, Ears, Script
 from calltransfer.sandbox.people import HangsUp, Person, Presses, Says
 from calltransfer.sandbox.phone import Did, Phone, Target
-from calltransfer.sandbox.pipelines import KINDS
+from calltransfer.sandbox.pipelines import PIPELINE_KINDS
 from calltransfer.sandbox.rest import Fault, Request
 from calltransfer.sandbox.sandbox import Sandbox
 from calltransfer.sandbox.timeline import CallTimeline, Entry
 from calltransfer.sandbox.unknowns import Trouble, Unknowns
 
 __all__ = [
-    "KINDS",
     "LEG_STATES",
+    "PIPELINE_KINDS",
     "Account",
     "AllHeard",
     "CallTimeline",

@@ -146,11 +146,13 @@ class Caller(Phone):
 
         Raises:
             AssertionError: none has come that far; the message says what happened instead.
+            ValueError: `phase` is none.
         """
         __tracebackhide__ = True
+        wanted = Phase(phase)
 
         def found() -> TransferEvent | None:
-            return next((event for event in self.events if event.phase is phase), None)
+            return next((event for event in self.events if event.phase is wanted), None)
 
         try:
             async with asyncio.timeout(timeout):

@@ -1,10 +1,34 @@
 """The people at the other end: how somebody reacts to a ringing phone, and what they do once they have answered."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import attrs
 
 from calltransfer.destination import Destination
+from calltransfer.errors import ConfigurationError
+from calltransfer.masking import shown
+
+_KEYS = frozenset("0123456789*#")
+
+
+def _a_text(step: Any, _: "attrs.Attribute[str]", value: Any) -> None:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{type(step).__name__} takes the words that are said, not {shown(value)}")
+
+
+def _a_key(_: Any, __: "attrs.Attribute[str]", value: Any) -> None:
+    if not isinstance(value, str) or value not in _KEYS:
+        raise ConfigurationError(f"one key is pressed at a time, 0 to 9, '*' or '#', not {shown(value)}")
+
+
+def _steps(_: Any, __: "attrs.Attribute[Any]", value: Any) -> None:
+    steps = value if isinstance(value, Sequence) else [value]
+    if steps is not value or not all(isinstance(step, str | Says | Presses | HangsUp) for step in steps):
+        wrong = next((step for step in steps if not isinstance(step, str | Says | Presses | HangsUp)), value)
+        raise ConfigurationError(
+            f"says= takes a sentence, or a list of sentences, Says(...), Presses(...) and HangsUp(...), not {shown(wrong)}"
+        )
 
 
 @attrs.frozen
@@ -17,7 +41,7 @@ class Says:
         after: Seconds from then until they begin.
     """
 
-    text: str
+    text: str = attrs.field(validator=_a_text)
     when: str = ""
     after: float = 0.3
 
@@ -32,7 +56,7 @@ class Presses:
         after: Seconds from then until they press it.
     """
 
-    key: str
+    key: str = attrs.field(validator=_a_key)
     when: str = ""
     after: float = 0.3
 
@@ -75,7 +99,7 @@ class Person:
     refuses_after: float | None = None
     hangs_up_after: float | None = None
     early_media: bool = False
-    says: str | Sequence[str | Act] = ()
+    says: str | Sequence[str | Act] = attrs.field(default=(), validator=_steps)
 
     @property
     def acts(self) -> list[Act]:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
+from calltransfer.errors import ConfigurationError
 from calltransfer.sandbox.hearing import AllHeard, Heard
-from calltransfer.sandbox.leg import Leg
+from calltransfer.sandbox.leg import LEG_STATES, Leg
 from calltransfer.sandbox.people import Act, HangsUp, Person, Presses, Says
 from calltransfer.sandbox.speech import Word, encoded, words
 
@@ -110,7 +111,7 @@ class Phone:
         """Presses a key: a digit, "*" or "#".
 
         Raises:
-            ValueError: `key` is none.
+            ConfigurationError: `key` is none.
         """
         self._has_done(Presses(key))
         self._switchboard.press(self, key)
@@ -147,8 +148,11 @@ class Phone:
 
         Raises:
             AssertionError: it has not, within `timeout` seconds; the message says which it had.
+            ConfigurationError: there is no such status.
         """
         __tracebackhide__ = True
+        if status not in LEG_STATES:
+            raise ConfigurationError(f"a leg has no status {status!r}; there are {', '.join(LEG_STATES)}")
 
         def when() -> float | None:
             return next((at for name, at in self.statuses if name == status), None)

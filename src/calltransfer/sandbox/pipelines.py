@@ -8,7 +8,7 @@ from videosdk.agents.pipeline import RealtimeConfig
 from calltransfer.sandbox.models import Ears, Script, ScriptedLLM, ScriptedSTT, ScriptedTTS, ScriptedVAD
 from calltransfer.sandbox.realtime import ScriptedRealtimeModel
 
-KINDS: Final = (
+PIPELINE_KINDS: Final = (
     "cascade",
     "cascade_without_voice",
     "realtime",
@@ -21,7 +21,7 @@ its own, with a TTS of its own, and with both."""
 
 
 def make_pipeline(kind: str, script: Script, *, ears: Ears | None = None, voice_reads_to_end: bool = False) -> Pipeline:
-    """A pipeline of one of the `KINDS`, with scripted models in it."""
+    """A pipeline of one of the `PIPELINE_KINDS`, with scripted models in it."""
     ears = ears or Ears()
     if kind.startswith("cascade"):
         voice = None if kind == "cascade_without_voice" else ScriptedTTS(reads_to_end=voice_reads_to_end)
@@ -40,4 +40,4 @@ def make_pipeline(kind: str, script: Script, *, ears: Ears | None = None, voice_
             tts=ScriptedTTS(),
             realtime_config=RealtimeConfig(mode="llm_only"),
         )
-    raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
+    raise ValueError(f"kind must be one of {', '.join(PIPELINE_KINDS)}, not {kind!r}")

@@ -9,11 +9,13 @@ from typing import Any
 import attrs
 from aiohttp import web
 
+from calltransfer.errors import ConfigurationError
 from calltransfer.sandbox.account import PAGE, Account
 from calltransfer.sandbox.leg import Leg
 from calltransfer.sandbox.network import Network, Refused, Room
 
 _LOOK_AGAIN = 1.0
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "*")
 
 
 @attrs.define
@@ -21,7 +23,7 @@ class Fault:
     """Something that goes wrong with a request. The first fault that fits a request, and is not used up, is applied.
 
     Attributes:
-        method: The requests it applies to: the method, "*" for all.
+        method: The requests it applies to: the method in capitals, "*" for all.
         path: The end of their path, such as "/transfer"; "" for all.
         status: Answer this HTTP status.
         body: Answer this text.
@@ -32,6 +34,9 @@ class Fault:
         headers: Answer with these headers.
         times: How many requests it applies to; None: all.
         applied_at: When it was applied, each time, in seconds on the clock of the network.
+
+    Raises:
+        ConfigurationError: `method` is none, or nothing is to go wrong.
     """
 
     method: str
@@ -45,6 +50,14 @@ class Fault:
     headers: dict[str, str] = attrs.field(factory=dict)
     times: int | None = None
     applied_at: list[float] = attrs.field(factory=list, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.method not in _METHODS:
+            raise ConfigurationError(f"a fault is of {', '.join(_METHODS)}, not of {self.method!r}")
+        if self.status is None and self.body is None and not (self.delay or self.hang or self.reset):
+            raise ConfigurationError(
+                "a fault needs status=, body=, delay=, hang= or reset=: nothing goes wrong otherwise"
+            )
 
     def applies_to(self, request: web.Request) -> bool:
         """Whether it is meant for this request."""

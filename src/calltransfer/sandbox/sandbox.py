@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from videosdk.agents import AgentSession, global_event_emitter
 
@@ -228,7 +228,7 @@ class Sandbox:
         consultation_model: Iterable[Step] | Script | None = (),
         kind: str = "cascade",
         number: str = "+14155550111",
-        direction: str = "inbound",
+        direction: Literal["inbound", "outbound"] = "inbound",
         phone: bool = True,
         name: str = "Caller",
         metadata: Mapping[str, Any] | None = None,
@@ -247,7 +247,7 @@ class Sandbox:
             model: What its model does, step by step; see `Script`.
             consultation_model: The same of the model of a consultation. What an author's `pipeline=` would make is not
                 made: it would reach real providers. None: it is.
-            kind: The kind of pipeline; one of `KINDS`.
+            kind: The kind of pipeline; one of `PIPELINE_KINDS`.
             number: The caller's number.
             direction: "inbound", or "outbound" for somebody the agent has called.
             phone: Whether the caller is on a phone, rather than in the browser.
@@ -262,8 +262,11 @@ class Sandbox:
             session_options: Options for the SDK's `AgentSession`; a value that is callable is called inside the job.
 
         Raises:
+            ConfigurationError: `direction` is neither of the two.
             TypeError: `agent` is an agent rather than a function that makes one: the SDK wants it made inside the job.
         """
+        if direction not in {"inbound", "outbound"}:
+            raise ConfigurationError(f"direction= is 'inbound' or 'outbound', not {direction!r}")
         if not callable(agent):
             raise TypeError(f"agent must be a class or a function that makes an agent, not {type(agent).__name__}")
         script, consultation_script = (
