@@ -16,6 +16,8 @@ import attrs
 from calltransfer.errors import ConfigurationError
 from calltransfer.masking import shown
 
+__all__ = ["SAMPLE_RATE", "HeldCaller", "Hold", "HoldMusic", "StayWithCaller", "music"]
+
 SAMPLE_RATE: Final = 24_000
 """Samples a second of hold audio: what the agent's own audio track takes (mono, 16 bit)."""
 
