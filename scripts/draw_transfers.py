@@ -238,7 +238,7 @@ async def _told(
 
 
 async def _accepted(sandbox: Sandbox, caller: Caller) -> None:
-    supervisor = await sandbox.phone(SUPERVISOR)
+    supervisor = await sandbox.target(SUPERVISOR)
     await supervisor.hears("take the call?")
     await supervisor.say("Yes, put them through")
     await caller.reaches(SUPERVISOR)
