@@ -34,9 +34,12 @@ LONGEST_MESSAGE = 120.0
 DELIVERY_TIMEOUT = 5.0
 """Seconds to deliver it: the caller waits in silence for the word that it has been."""
 
-ENDED_TIMEOUT, ENDED_TIMEOUT_ALONE = 1.8, 11.0
-"""Seconds to deliver it once the transfer is ended from outside, and once the caller has gone as well: a little less than
-the runner waits for a strategy, so that the outcome is known, and not given up, when it comes to that."""
+ENDED_TIMEOUT = 1.8
+"""Seconds to deliver it once the transfer is ended from outside: a little less than the runner waits for a strategy, so
+that the outcome is known, and not given up, when it comes to that."""
+
+ENDED_TIMEOUT_ALONE = 11.0
+"""Seconds to deliver it once the caller has gone as well: a little less than the runner waits then."""
 
 _KEYS = frozenset("0123456789*#")
 _SPOKEN_KEYS: Final = {"*": "star", "#": "pound"}

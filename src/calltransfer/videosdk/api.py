@@ -42,8 +42,12 @@ ACT_TIMEOUT = 10.0
 """Seconds for a request that acts; the readings go on beside it."""
 
 _CONNECT_TIMEOUT = 3.0
+"""Seconds for a connection to the platform."""
+
 _KEEP_ALIVE = 75.0  # longer than aiohttp's 15 s: a caller who talks for a minute must not cost a handshake
 _BACKOFF = (0.25, 0.75)
+"""Seconds after which a request is tried again that does no harm twice: a reading, or one that was not carried out (429)."""
+
 _LARGEST_ANSWER = 1024 * 1024  # ten calls are a few kilobytes, and what is read is parsed on the agent's own loop
 _LONGEST_ID = 128
 _LONGEST_LINE = 255

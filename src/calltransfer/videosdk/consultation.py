@@ -39,13 +39,21 @@ FAREWELL_TIMEOUT = 8.0
 """Seconds for a last sentence to a target; then the leg is ended all the same."""
 
 _HURRIED_FAREWELL = 3.0
+"""Seconds for a last sentence to a target when the session closes meanwhile."""
+
 _HURRIED_REQUEST = 1.5
+"""Seconds for one request that ends a target's leg when the session closes meanwhile."""
+
 _HURRIED_END = 4.0
-"""Seconds for a last sentence, for one request, and for the end of a leg, when the session closes meanwhile."""
+"""Seconds for a target's leg to be seen ended when the session closes meanwhile."""
 
 _GREETING_OF_MACHINE = 15.0
+"""Seconds for a machine that is left a message to be silent; then it is left all the same."""
+
 _PAUSE_OF_MACHINE = 1.5
 _INTRODUCTION_OF_PERSON = 5.0
+"""Seconds for who says their name over the greeting, or goes on speaking after a question, to be silent."""
+
 _PAUSE_OF_PERSON = 0.4
 _RECOGNITION = 0.6
 

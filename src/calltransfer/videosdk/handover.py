@@ -38,6 +38,8 @@ RECORDING_TIMEOUT = 20.0
 
 _LOOK_AGAIN = 15.0
 _STOP_RECORDING_TIMEOUT = 3.0
+"""Seconds for the caller's recording to be closed before they are moved."""
+
 _UNTIL_NEXT_TRY = (0.5, 1.0, 3.0)
 """Seconds after which a way back that was refused, or did not lead there, is tried again: most faults are short."""
 
@@ -46,8 +48,10 @@ _SDK_TRIES_FOR = 3.5
 """Seconds in which the SDK itself tries to record somebody who has come into a room, and then gives up."""
 _END_AGAIN = 3
 _END_REQUEST_TIMEOUT = 10.0
+"""Seconds for one request that ends the leg of who is left when the other one has hung up; made three times."""
+
 _END_TIMEOUT = 60.0
-"""Seconds: nobody waits for it, and when many leave at once the SDK's own garbage collections stop the loop for long."""
+"""Seconds for that leg to be seen ended: nobody waits for it, and when many leave at once the SDK's own garbage collections stop the loop for long."""
 
 
 T = TypeVar("T")

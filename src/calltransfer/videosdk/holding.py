@@ -21,6 +21,8 @@ _LEAD = 0.2
 """Seconds of music in the track ahead of what is heard: enough for a loop that is late, little to wait for a voice."""
 
 _KEYS_TIMEOUT = 2.0
+"""Seconds to ask for the caller's keys, so that one of them can bring them back from the hold."""
+
 
 _RESUMED_AFTER = 0.2
 """Seconds until a hold that was interrupted is heard again: mostly it ends then, and not one note of it is to be heard."""

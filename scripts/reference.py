@@ -1,0 +1,297 @@
+"""Writes the tables of the reference from the code: a hook of mkdocs, that fills in `<!-- table: NAME -->` in a page."""
+
+import functools
+import importlib
+import pathlib
+import re
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import griffe
+
+_HERE = pathlib.Path(__file__).parent
+_PAGES = _HERE.parent / "docs" / "reference"
+_TABLE = re.compile(r"^<!-- table: (\w+)\s*([^<>]*?)\s*-->$", re.MULTILINE)
+_DIRECTIVE = re.compile(r"^::: (calltransfer[\w.]*)$", re.MULTILINE)
+
+PUBLIC = (
+    "calltransfer",
+    "calltransfer.platform",
+    "calltransfer.hold",
+    "calltransfer.errors",
+    "calltransfer.sandbox",
+    "calltransfer.testing",
+)
+"""The modules whose names are public."""
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Fills in the tables of a page; mkdocs calls it for each."""
+    return _TABLE.sub(lambda asked: TABLES[asked[1]](*filter(None, [asked[2]])), markdown)
+
+
+@functools.cache
+def code() -> griffe.Module:
+    """The package as mkdocstrings reads it."""
+    if str(_HERE) not in sys.path:
+        sys.path.insert(0, str(_HERE))
+    from signatures import Signatures
+
+    loader = griffe.GriffeLoader(
+        extensions=griffe.load_extensions(Signatures),
+        search_paths=[_HERE.parent / "src"],
+        docstring_parser=griffe.Parser("google"),
+        docstring_options={"warnings": False},
+    )
+    package = loader.load("calltransfer")
+    loader.resolve_aliases(implicit=True)
+    assert isinstance(package, griffe.Module)
+    return package
+
+
+def found(path: str) -> Any:
+    """What `path` names, as it is in the code."""
+    within = code()
+    named: Any = within[path.removeprefix("calltransfer.")] if path != "calltransfer" else within
+    return named.final_target if named.is_alias else named
+
+
+def pages() -> Iterator[tuple[pathlib.Path, list[str]]]:
+    """The pages that document names, each with those that it does."""
+    navigation = (_HERE.parent / "mkdocs.yml").read_text()
+    listed = sorted(_PAGES.glob("*.md"), key=lambda page: navigation.find(f"reference/{page.name}"))
+    for page in listed:
+        names = _DIRECTIVE.findall(page.read_text())
+        if names:
+            yield page, names
+
+
+def _row(*cells: object) -> str:
+    return f"| {' | '.join(' '.join(str(cell).replace('|', chr(92) + '|').split()) for cell in cells)} |"
+
+
+def _table(heads: str, rows: Iterator[str]) -> str:
+    columns = heads.split("|")
+    return "\n".join([_row(*columns), _row(*["---"] * len(columns)), *rows])
+
+
+def _says(named: Any) -> str:
+    """The first sentence of a docstring."""
+    text = named.docstring.value.partition("\n\n")[0] if named.docstring is not None else ""
+    return re.split(r"(?<=[.!?])\s", text)[0].rstrip(".")
+
+
+def names() -> str:
+    """Every public name, with what it is, by the pages on which they are documented."""
+    written = []
+    for page, paths in pages():
+        title = page.read_text().partition("\n")[0].removeprefix("# ")
+        rows = (_row(f"[`{path.rpartition('.')[2]}`][{path}]", _says(found(path))) for path in paths)
+        written.append(f"## [{title}]({page.name})\n\n{_table('name|what it is', rows)}")
+    return "\n\n".join(written)
+
+
+def members(of: str) -> str:
+    """The members of an enumeration, with what its docstrings say of them."""
+    named = found(f"calltransfer.{of}")
+    rows = (
+        _row(f"`{each.name}`", f"`{str(each.value)}`".replace('"', "").replace("'", ""), each.docstring.value)
+        for each in named.members.values()
+        if each.is_attribute and each.name.isupper()
+    )
+    return _table("name|value|what it means", rows)
+
+
+def statuses() -> str:
+    """What each of the platform's statuses is taken for."""
+    following = importlib.import_module("calltransfer.videosdk.following")
+    meaning, outcome = following.Meaning, importlib.import_module("calltransfer").Outcome
+    forwarded = {
+        meaning.FORWARDED: outcome.CONNECTED,
+        meaning.NOT_FORWARDED: outcome.FAILED,
+        meaning.OVER: outcome.CALLER_LEFT,
+    }
+    rows = []
+    for status, means in following.STATUSES.items():
+        dialled = following.UNANSWERED.get(status, outcome.FAILED) if means is meaning.OVER else None
+        ends = (f"`{end.name}`" if end is not None else "" for end in (forwarded.get(means), dialled))
+        rows.append(_row(f"`{status}`", means.value, *ends))
+    return _table("status|what it says|of a caller who was forwarded|of a target who never answered", iter(rows))
+
+
+def fields(of: str) -> str:
+    """The attributes of a value, in a table."""
+    rows = (_row(f"`{name}`", _cell(each.annotation), each.description) for name, each in _parameters(f"calltransfer.{of}").items())
+    return _table("attribute|type|what it is", rows)
+
+
+def _cell(annotation: Any) -> str:
+    return f"`{annotation}`".replace(chr(34), "").replace("'", "")
+
+
+_IN_TOML = {
+    "briefing": "table, or reference",
+    "chooser": "reference",
+    "countries": "list of texts",
+    "decline_key": "key",
+    "accept_key": "key",
+    "default": "strategy",
+    "deliver": "reference",
+    "done_key": "key, or `false`",
+    "exceptions": "table of hours",
+    "hold": "table, or reference",
+    "inside": "strategy",
+    "outside": "strategy",
+    "return_key": "key, or `false`",
+    "schedule": "name of `[hours]`, or table",
+    "sip_hosts": "list of texts",
+    "strategies": "list of strategies",
+    "strategy": "strategy",
+    "summary": "table, or reference",
+    "targets": "list of targets",
+    "to": "target",
+    "weekly": "table of hours",
+}
+"""The types of parameters that a plan writes otherwise than Python."""
+
+_TYPES = {"bool": "true or false", "float": "seconds", "int": "whole number", "str": "text", "Gate": "text", "Move": "text"}
+
+
+def _type(name: str, annotation: str) -> str:
+    if name in _IN_TOML:
+        return _IN_TOML[name]
+    plain = annotation.replace(" | None", "").replace("str | ", "")
+    return "list of texts" if "tuple[" in plain or "Iterable" in plain else _TYPES.get(plain, "text")
+
+
+def _default(parameter: Any, *, required: bool) -> str:
+    if required:
+        return "required"
+    text = str(parameter.default) if parameter is not None and parameter.default is not None else ""
+    if text in {"None", "{}", "()", "frozenset()"}:
+        return "none"
+    if text == "...":
+        return "see text"
+    text = text.replace("Gate.VOICE_OR_KEY", "'voice_or_key'").replace("True", "true").replace("False", "false")
+    return f"`{text}`".replace("'", '"')
+
+
+def _parameters(path: str) -> dict[str, Any]:
+    named = found(path)
+    docstring = named.docstring
+    # As parsed for the reference: with the defaults that it shows.
+    sections = docstring.parsed
+    kinds = {griffe.DocstringSectionKind.parameters, griffe.DocstringSectionKind.attributes}
+    return {each.name.lstrip("*"): each for section in sections if section.kind in kinds for each in section.value}
+
+
+def _keys(kind: Any, *paths: str, without: frozenset[str] = frozenset()) -> str:
+    described: dict[str, Any] = {}
+    for path in reversed(paths):
+        described |= _parameters(path)
+    rows = (
+        _row(
+            f"`{key}`",
+            _type(name, str(described[name].annotation)),
+            _default(described[name], required=name in kind.required),
+            described[name].description,
+        )
+        for key, name in kind.keys.items()
+        if name not in without
+    )
+    return _table("key|type|default|what it is", rows)
+
+
+def strategies() -> str:
+    """The strategies that a plan can name, each with its keys."""
+    kinds = importlib.import_module("calltransfer.routes.kinds").KINDS
+    special = {"ring_group": ("calltransfer.RingGroup", "calltransfer.WarmTransfer")}
+    written = []
+    for name, kind in kinds.items():
+        paths = special.get(name, (f"calltransfer.{kind.make.__name__}",))
+        of = f"[`{paths[0].rpartition('.')[2]}`][{paths[0]}]"
+        written.append(f'### `strategy = "{name}"`\n\nIs a {of}.\n\n{_keys(kind, *paths)}')
+    return "\n\n".join(written)
+
+
+def keys(of: str) -> str:
+    """The keys of a table that is no strategy."""
+    kinds = importlib.import_module("calltransfer.routes.kinds")
+    reading = importlib.import_module("calltransfer.routes.reading")
+    path = f"calltransfer.{of}"
+    return _keys(kinds.kind_of(found_at_run_time(path)), path, without=frozenset(reading._NOT_AS_DATA))
+
+
+def target() -> str:
+    """The keys of a target that is written as a table."""
+    targets = importlib.import_module("calltransfer.routes.targets")
+    described = _parameters("calltransfer.Destination")
+    types = {"headers": "table of texts", "metadata": "table"}
+    rows = (
+        _row(
+            f"`{key}`",
+            "text" if key == "to" else types.get(key) or _type(key, str(described[key].annotation)),
+            _default(described.get(key), required=key == "to"),
+            described["address" if key == "to" else key].description,
+        )
+        for key in targets._KEYS
+    )
+    return _table("key|type|default|what it is", rows)
+
+
+def found_at_run_time(path: str) -> Any:
+    """What `path` names, imported."""
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def listed(text: str) -> Iterator[tuple[str, str]]:
+    """The constants of a table of deadlines, one a line, each with what sets it."""
+    for line in text.splitlines():
+        name, _, rest = line.strip().partition(" ")
+        yield name, rest.strip()
+
+
+def value_of(name: str) -> Any:
+    """The value of a constant that is named without the package."""
+    return found_at_run_time(f"calltransfer.{name}")
+
+
+def deadlines(text: str) -> str:
+    """What the constants bound, in the words of the code, with their values, and what sets them."""
+    rows = []
+    for name, set_with in listed(text):
+        constant, value = found(f"calltransfer.{name}"), value_of(name)
+        shown = ", ".join(f"{each:g}" for each in (value if isinstance(value, tuple) else (value,)))
+        rows.append(_row(f"**{shown}**", constant.docstring.value, set_with, f"`{name}`"))
+    return _table("s|what for|set with|in the code", iter(rows))
+
+
+def added_up(text: str) -> str:
+    """Deadlines that come one after the other, and what they come to; a line is "what is waited for: a, b x 4"."""
+    rows, total = [], 0.0
+    for line in text.splitlines():
+        what, _, names = line.strip().rpartition(": ")
+        seconds = 0.0
+        for each in names.split(","):
+            name, _, times = each.strip().partition(" x ")
+            value = value_of(name)
+            seconds += (sum(value) if isinstance(value, tuple) else value) * int(times or 1)
+        total += seconds
+        rows.append(_row(what, f"{seconds:g}"))
+    rows.append(_row("**all of it**", f"**{total:g}**"))
+    return _table("what is waited for|s, at most", iter(rows))
+
+
+TABLES: dict[str, Callable[..., str]] = {
+    "added_up": added_up,
+    "deadlines": deadlines,
+    "fields": fields,
+    "keys": keys,
+    "members": members,
+    "names": names,
+    "statuses": statuses,
+    "strategies": strategies,
+    "target": target,
+}

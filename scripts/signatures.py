@@ -1,0 +1,117 @@
+"""Makes signatures readable in the reference: an extension of griffe, which mkdocstrings reads the code with.
+
+An attrs class gets the signature of its constructor, and what its docstring lists as attributes is listed with types and
+defaults. A default that is a constant is shown as its value, and what is too long for a signature as "...".
+"""
+
+from typing import Any
+
+import griffe
+
+_LONGEST_IN_SIGNATURE = 24
+_LONGEST = 90
+_DECORATORS = {"attrs.frozen", "attrs.define"}
+
+
+class Signatures(griffe.Extension):
+    """The extension; its name is in mkdocs.yml."""
+
+    def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
+        """Looks at everything once it has all been read, so that constants of other modules are known."""
+        self._look(pkg)
+
+    def _look(self, within: griffe.Module | griffe.Class) -> None:
+        for member in list(within.members.values()):
+            if member.is_alias:
+                continue
+            if member.is_class:
+                if _is_attrs(member):
+                    _construct(member)
+                else:
+                    _show(member.members.get("__init__"), member.docstring)
+            if member.is_module or member.is_class:
+                self._look(member)
+            elif member.is_function:
+                _show(member, member.docstring)
+
+
+def _is_attrs(cls: griffe.Class) -> bool:
+    return any(decorator.callable_path in _DECORATORS for decorator in cls.decorators)
+
+
+def _construct(cls: griffe.Class) -> None:
+    if "__init__" not in cls.members:
+        keywords = next((d.value for d in cls.decorators if d.callable_path in _DECORATORS), None)
+        all_keywords = _arguments(keywords).get("kw_only") == "True"
+        fields = [_parameter(cls, field, all_keywords=all_keywords) for field in _fields(cls)]
+        own = griffe.Parameter("self", kind=griffe.ParameterKind.positional_or_keyword)
+        fields.sort(key=lambda field: field.kind is griffe.ParameterKind.keyword_only)
+        init = griffe.Function("__init__", parameters=griffe.Parameters(own, *fields), parent=cls, returns="None")
+        cls.set_member("__init__", init)
+    if cls.docstring is not None:
+        cls.docstring.value = cls.docstring.value.replace("\nAttributes:\n", "\nArgs:\n")
+    _show(cls.members["__init__"], cls.docstring)
+    for parameter in cls.members["__init__"].parameters:
+        parameter.annotation = None  # they are in the list below it
+
+
+def _fields(cls: griffe.Class) -> list[griffe.Attribute]:
+    return [
+        each
+        for each in cls.members.values()
+        if each.is_attribute and each.annotation is not None and "property" not in each.labels and each.name[0] != "_"
+    ]
+
+
+def _parameter(cls: griffe.Class, field: griffe.Attribute, *, all_keywords: bool) -> griffe.Parameter:
+    given = _arguments(field.value)
+    default: Any = field.value
+    if given or str(field.value).startswith(("attrs.field", "_answer(")):
+        default = given.get("default")
+        if "factory" in given:
+            default = {"dict": "{}", "list": "[]"}.get(str(given["factory"]), f"{given['factory']}()")
+        elif _has_default_method(cls, field.name) or str(field.value).startswith("_answer("):
+            default = "..."
+    by_keyword = all_keywords or given.get("kw_only") == "True"
+    kinds = griffe.ParameterKind
+    kind = kinds.keyword_only if by_keyword else kinds.positional_or_keyword
+    return griffe.Parameter(field.name, annotation=field.annotation, kind=kind, default=default)
+
+
+def _has_default_method(cls: griffe.Class, name: str) -> bool:
+    return any(
+        str(decorator.value) == f"{name}.default"
+        for each in cls.members.values()
+        if each.is_function
+        for decorator in each.decorators
+    )
+
+
+def _arguments(expression: Any) -> dict[str, Any]:
+    if not isinstance(expression, griffe.ExprCall):
+        return {}
+    return {each.name: each.value for each in expression.arguments if isinstance(each, griffe.ExprKeyword)}
+
+
+def _show(function: Any, docstring: griffe.Docstring | None) -> None:
+    """Shortens the defaults of a signature; in the list of its parameters they are shown as far as they can be read."""
+    if function is None or not function.is_function:
+        return
+    for parameter in function.parameters:
+        parameter.default = _readable(function, parameter.default)
+    if docstring is not None:
+        docstring.parsed = docstring.parse("google", warnings=False)
+    for parameter in function.parameters:
+        if parameter.default is not None and len(str(parameter.default)) > _LONGEST_IN_SIGNATURE:
+            parameter.default = "..."
+
+
+def _readable(function: griffe.Function, default: Any) -> Any:
+    if isinstance(default, griffe.ExprName):
+        try:
+            constant = function.modules_collection[default.canonical_path]
+            default = constant.value if constant.is_attribute and constant.value is not None else default
+        except (KeyError, griffe.AliasResolutionError):
+            pass
+    text = str(default) if default is not None else ""
+    return default if len(text) <= _LONGEST and "lambda" not in text else "..."
