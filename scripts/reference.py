@@ -5,6 +5,7 @@ import importlib
 import pathlib
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -105,8 +106,8 @@ def members(of: str) -> str:
 
 def statuses() -> str:
     """What each of the platform's statuses is taken for."""
-    following = importlib.import_module("calltransfer.videosdk.following")
-    meaning, outcome = following.Meaning, importlib.import_module("calltransfer").Outcome
+    following = imported("calltransfer.videosdk.following")
+    meaning, outcome = following.Meaning, imported("calltransfer").Outcome
     forwarded = {
         meaning.FORWARDED: outcome.CONNECTED,
         meaning.NOT_FORWARDED: outcome.FAILED,
@@ -205,7 +206,7 @@ def _keys(kind: Any, *paths: str, without: frozenset[str] = frozenset()) -> str:
 
 def strategies() -> str:
     """The strategies that a plan can name, each with its keys."""
-    kinds = importlib.import_module("calltransfer.routes.kinds").KINDS
+    kinds = imported("calltransfer.routes.kinds").KINDS
     special = {"ring_group": ("calltransfer.RingGroup", "calltransfer.WarmTransfer")}
     written = []
     for name, kind in kinds.items():
@@ -217,15 +218,15 @@ def strategies() -> str:
 
 def keys(of: str) -> str:
     """The keys of a table that is no strategy."""
-    kinds = importlib.import_module("calltransfer.routes.kinds")
-    reading = importlib.import_module("calltransfer.routes.reading")
+    kinds = imported("calltransfer.routes.kinds")
+    reading = imported("calltransfer.routes.reading")
     path = f"calltransfer.{of}"
-    return _keys(kinds.kind_of(found_at_run_time(path)), path, without=frozenset(reading._NOT_AS_DATA))
+    return _keys(kinds.kind_of(run_time(path)), path, without=frozenset(reading._NOT_AS_DATA))
 
 
 def target() -> str:
     """The keys of a target that is written as a table."""
-    targets = importlib.import_module("calltransfer.routes.targets")
+    targets = imported("calltransfer.routes.targets")
     described = _parameters("calltransfer.Destination")
     types = {"headers": "table of texts", "metadata": "table"}
     rows = (
@@ -240,10 +241,17 @@ def target() -> str:
     return _table("key|type|default|what it is", rows)
 
 
-def found_at_run_time(path: str) -> Any:
+def run_time(path: str) -> Any:
     """What `path` names, imported."""
     module, _, name = path.rpartition(".")
-    return getattr(importlib.import_module(module), name)
+    return getattr(imported(module), name)
+
+
+def imported(module: str) -> Any:
+    """A module; what the SDK says meanwhile of what it uses is not about the reference."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return importlib.import_module(module)
 
 
 def listed(text: str) -> Iterator[tuple[str, str]]:
@@ -255,7 +263,7 @@ def listed(text: str) -> Iterator[tuple[str, str]]:
 
 def value_of(name: str) -> Any:
     """The value of a constant that is named without the package."""
-    return found_at_run_time(f"calltransfer.{name}")
+    return run_time(f"calltransfer.{name}")
 
 
 def deadlines(text: str) -> str:

@@ -1,9 +1,11 @@
 """Makes signatures readable in the reference: an extension of griffe, which mkdocstrings reads the code with.
 
 An attrs class gets the signature of its constructor, and what its docstring lists as attributes is listed with types and
-defaults. A default that is a constant is shown as its value, and what is too long for a signature as "...".
+defaults. A default that is a constant is shown as its value, and what is too long for a signature as "...". A public name in
+a docstring is a link.
 """
 
+import re
 from typing import Any
 
 import griffe
@@ -18,12 +20,15 @@ class Signatures(griffe.Extension):
 
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
         """Looks at everything once it has all been read, so that constants of other modules are known."""
+        self._public = {str(name): pkg[str(name)] for name in pkg.exports or () if str(name) in pkg.members}
         self._look(pkg)
 
     def _look(self, within: griffe.Module | griffe.Class) -> None:
         for member in list(within.members.values()):
             if member.is_alias:
                 continue
+            if member.docstring is not None:
+                self._link(member.docstring, member.name)
             if member.is_class:
                 if _is_attrs(member):
                     _construct(member)
@@ -33,6 +38,18 @@ class Signatures(griffe.Extension):
                 self._look(member)
             elif member.is_function:
                 _show(member, member.docstring)
+
+    def _link(self, docstring: griffe.Docstring, own: str) -> None:
+        def linked(found: re.Match[str]) -> str:
+            name, _, rest = found[1].removesuffix("()").partition(".")
+            if name not in self._public or name == own:
+                return found[0]
+            path = f"calltransfer.sandbox.{name}" if name == "Sandbox" else f"calltransfer.{name}"
+            member = self._public[name].members.get(rest)
+            # What a value holds stands in the list of its parameters, without an anchor of its own.
+            return f"[{found[0]}][{path}{f'.{rest}' if member is not None and member.is_function else ''}]"
+
+        docstring.value = re.sub(r"(?<!\[)`([A-Za-z][\w.]*(?:\(\))?)`", linked, docstring.value)
 
 
 def _is_attrs(cls: griffe.Class) -> bool:
