@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import griffe
+import yaml
 
 _HERE = pathlib.Path(__file__).parent
 _PAGES = _HERE.parent / "docs" / "reference"
 _TABLE = re.compile(r"^<!-- table: (\w+)\s*([^<>]*?)\s*-->$", re.MULTILINE)
-_DIRECTIVE = re.compile(r"^::: (calltransfer[\w.]*)$", re.MULTILINE)
+_DIRECTIVE = re.compile(r"^::: (calltransfer[\w.]*)\n((?:    .*\n)*)", re.MULTILINE)
 
 PUBLIC = (
     "calltransfer",
@@ -63,9 +64,18 @@ def pages() -> Iterator[tuple[pathlib.Path, list[str]]]:
     navigation = (_HERE.parent / "mkdocs.yml").read_text()
     listed = sorted(_PAGES.glob("*.md"), key=lambda page: navigation.find(f"reference/{page.name}"))
     for page in listed:
-        names = _DIRECTIVE.findall(page.read_text())
+        names = [path for path, _ in _DIRECTIVE.findall(page.read_text())]
         if names:
             yield page, names
+
+
+def shown() -> Iterator[tuple[str, list[str] | None, bool]]:
+    """What each directive documents, which of its members (None: all that are public), and whether how it is made."""
+    for page, _ in pages():
+        for path, written in _DIRECTIVE.findall(page.read_text()):
+            options = (yaml.safe_load(written) or {}).get("options", {})
+            members = options.get("members")
+            yield path, [] if members is False else members, options.get("merge_init_into_class", True)
 
 
 def _row(*cells: object) -> str:

@@ -76,7 +76,8 @@ def _fields(cls: griffe.Class) -> list[griffe.Attribute]:
     return [
         each
         for each in cls.members.values()
-        if each.is_attribute and each.annotation is not None and "property" not in each.labels and each.name[0] != "_"
+        if _arguments(each.value if each.is_attribute else None).get("init") != "False"
+        and each.is_attribute and each.annotation is not None and "property" not in each.labels and each.name[0] != "_"
     ]
 
 

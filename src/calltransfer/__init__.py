@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from calltransfer.wording import ToolAnswer, Wording
 
 __version__ = "0.1.0"
+"""The version, by the rules of semantic versioning."""
 
 __all__ = [
     "Answer",

@@ -94,6 +94,7 @@ class TransferMixin(_Agent):
     """
 
     transfer_call: TransferTool
+    """The tool that the model calls; each agent has its own."""
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
@@ -144,6 +145,7 @@ class TransferMixin(_Agent):
             arguments["tools"] = [*arguments["tools"]]
         super().__init__(instructions=f"{instructions}\n\n{section}", **arguments)
         self.on_enter: Any = self._following_the_call(self.on_enter)
+        """The author's own, before which the call is found."""
 
     async def transfer(self, name: str, *, reason: str = "", tell_model: bool = True) -> TransferResult:
         """Transfers the caller from code, exactly as the tool does, and returns how it ended.
@@ -190,6 +192,9 @@ class TransferMixin(_Agent):
         """Called for everything that happens in a transfer. Override it; must return at once.
 
         `event.phase` is `FINISHED`, with `event.outcome`, when the outcome is known. What it raises is logged.
+
+        Args:
+            event: What has happened. Holds no number, name or token.
         """
 
     def _following_the_call(self, on_enter: Any) -> Any:

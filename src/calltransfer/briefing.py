@@ -57,7 +57,9 @@ class Answer(StrEnum):
     """What a target's answer means."""
 
     ACCEPTED = "accepted"
+    """They take the call."""
     DECLINED = "declined"
+    """They do not."""
     MACHINE = "machine"
     """It was no person's: voicemail, an answering machine, a menu."""
 
@@ -409,7 +411,11 @@ class Briefing:
                     )
 
     def opening(self, summary: str) -> str:
-        """What is spoken after the greeting: the summary and the question; where nothing is asked, the summary."""
+        """What is spoken after the greeting: the summary and the question; where nothing is asked, the summary.
+
+        Args:
+            summary: What they are told of the call.
+        """
         summary = " ".join(summary.split())
         if summary and summary[-1].isalnum():
             summary += "."  # or a voice would run on into the question
@@ -445,6 +451,9 @@ class Briefing:
         """What the target's words plainly mean; None where they are doubtful, which is for the model to settle.
 
         Only a whole utterance can be understood: the beginning of "no problem" is a no.
+
+        Args:
+            text: One utterance, as it was recognised.
         """
         said = normalised(text)
         padded = f" {said} "
@@ -458,11 +467,19 @@ class Briefing:
         return Answer.DECLINED if _consists_of(words, self.decline_words, self.neutral_words) else None
 
     def is_listening(self, text: str) -> bool:
-        """Whether the target's words only say that they are listening ("uh huh", "okay"), so that one can go on."""
+        """Whether the target's words only say that they are listening ("uh huh", "okay"), so that one can go on.
+
+        Args:
+            text: One utterance, as it was recognised.
+        """
         return _consists_of(normalised(text).split(), self.neutral_words, ())
 
     def pressed(self, key: str | int) -> Answer | None:
-        """What a key of the target's phone means; None for one that means nothing here."""
+        """What a key of the target's phone means; None for one that means nothing here.
+
+        Args:
+            key: The key: a digit, "*" or "#".
+        """
         return {self.accept_key: Answer.ACCEPTED, self.decline_key: Answer.DECLINED}.get(str(key).strip())
 
     def _decision_rules(self) -> Sequence[str]:

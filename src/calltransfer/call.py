@@ -59,8 +59,11 @@ class Presence(Enum):
     """Whether the caller is there."""
 
     NEVER = "nobody on a phone has been on this call"
+    """Nobody on a phone has been on this call: a web caller, or the playground."""
     HERE = "the caller is on the line"
+    """The caller is on the line."""
     GONE = "the caller has hung up"
+    """The caller has hung up."""
 
 
 class Call(ABC):
@@ -71,7 +74,13 @@ class Call(ABC):
 
     @abstractmethod
     def report(self, phase: Phase, detail: str = "", status: str | None = None) -> None:
-        """Reports what happens to the call: `status` is the platform's own word for it."""
+        """Reports what happens to the call: `status` is the platform's own word for it.
+
+        Args:
+            phase: What happens.
+            detail: Why, in one line for a log, with nothing private in it.
+            status: The platform's own word for it, where there is one.
+        """
 
     @property
     @abstractmethod
@@ -108,6 +117,9 @@ class Call(ABC):
         """Notes the end of one of the things that a plan tries; it is in the result of the transfer, however that ends.
 
         Called by a strategy that tries several others; not for a result that has `attempts` itself.
+
+        Args:
+            result: How it ended.
         """
         return
 
@@ -148,6 +160,11 @@ class Call(ABC):
         Returns `REFUSED`, and nothing is asked for, where the agent's policy does not allow it.
 
         Never raises for what the platform answers. Prepares the call first if that has not been done.
+
+        Args:
+            destination: Where to; its address alone, as what is for dialling cannot be carried.
+            timeout: Seconds until it is given up, the ring included.
+            play_dialtone: Whether the platform plays a ringing tone meanwhile.
         """
 
     async def ask_model(self, instructions: str, text: str, *, llm: Any | None = None) -> str:
@@ -188,6 +205,14 @@ class Call(ABC):
 
         Room, agent, dial and summary begin side by side when the block is entered; the caller notices nothing. Leaving
         the block ends what was not handed over, beside whatever comes next; the result of the transfer waits for that.
+
+        Args:
+            destination: Whom to call.
+            request: What was asked for; the target is told of its reason.
+            summary: What makes what they are told.
+            briefing: How they are told, what they are asked, and how an answer is understood.
+            ring_timeout: Seconds their phone rings.
+            decision_timeout: Seconds they have to decide, from the end of the question.
 
         Raises:
             NoConsultation: the platform cannot, or is not set up for it.
@@ -282,12 +307,16 @@ class Consultation(ABC):
         """
 
     def set_goodbye(self, sentence: str) -> None:
-        """Sets the last sentence that a target hears who has neither declined nor been connected."""
+        """Sets `sentence` as the last that a target hears who has neither declined nor been connected."""
         return
 
     @abstractmethod
     def result(self, response: Response) -> TransferResult:
-        """How the transfer ended, with everything that is known about it."""
+        """How the transfer ended, with everything that is known about it.
+
+        Args:
+            response: What came of the step that ended it.
+        """
 
 
 class Dictation(ABC):
@@ -335,7 +364,14 @@ class Summary(Protocol):
     """How the target's summary is made. It is given as long as it takes, beside the ring, and must bound itself."""
 
     async def summarise(self, call: Call, request: TransferRequest) -> str:
-        """Returns what the caller needs, in about thirty spoken words."""
+        """Returns what the caller needs, in about thirty spoken words.
+
+        What it raises, and an empty text, is replaced by `ExtractiveSummary`, and so is what takes more than 15 seconds.
+
+        Args:
+            call: The call, with its transcript.
+            request: What was asked for.
+        """
 
 
 class TransferStrategy(Protocol):
@@ -356,4 +392,11 @@ class TransferStrategy(Protocol):
 
         It is cancelled when the caller hangs up or changes their mind, and when the session closes. Whatever it raises
         ends the transfer as `FAILED`, with the caller back at the agent.
+
+        Args:
+            call: The call; nothing below it is seen.
+            request: What was asked for.
+
+        Returns:
+            How it ended. `CONNECTED` is believed only where the platform shows it.
         """

@@ -34,10 +34,14 @@ class CallWrapper(Call):
         class InLowerCase(CallWrapper):
             async def say(self, text):
                 return await super().say(text.lower())
+
+    Args:
+        call: The call that it delegates to; its attribute `wrapped`.
     """
 
     def __init__(self, call: Call) -> None:
         self.wrapped = call
+        """The call that this one delegates to."""
 
     @override
     def report(self, phase: Phase, detail: str = "", status: str | None = None) -> None:

@@ -27,6 +27,29 @@ found when the agent is built, and for the platform's answers, which a strategy 
 
 from collections.abc import Iterable
 
+__all__ = [
+    "AnswerLost",
+    "CallOver",
+    "CallTransferError",
+    "ConfigurationError",
+    "ConfigurationWarning",
+    "DestinationError",
+    "NoConsultation",
+    "NoDictation",
+    "NoLiveCall",
+    "NoTextModel",
+    "NoToken",
+    "NotAllowed",
+    "NotAuthorised",
+    "NotFound",
+    "PlatformError",
+    "PlatformUnreachable",
+    "RateLimited",
+    "RequestRefused",
+    "RoutesError",
+    "ServerFault",
+]
+
 
 class CallTransferError(Exception):
     """Everything that calltransfer raises on purpose."""
@@ -112,8 +135,9 @@ class AnswerLost(PlatformError):
 class RequestRefused(PlatformError):
     """The platform answered that it will not do it.
 
-    Attributes:
-        status: The HTTP status.
+    Args:
+        message: What was asked for, and what the platform said.
+        status: The HTTP status of its answer.
     """
 
     def __init__(self, message: str, *, status: int) -> None:

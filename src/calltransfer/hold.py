@@ -58,7 +58,13 @@ class Hold(Protocol):
         """Whether the caller is on hold from the start, and not only once the target has said yes."""
 
     async def entertain(self, caller: HeldCaller) -> None:
-        """Plays and speaks until it is cancelled."""
+        """Plays and speaks until it is cancelled.
+
+        Where it ends or raises, music goes on: a caller on hold is never left in silence.
+
+        Args:
+            caller: To whom.
+        """
 
 
 def _checked_key(_: Any, attribute: "attrs.Attribute[Any]", value: str | None) -> None:
@@ -155,8 +161,14 @@ class StayWithCaller:
 def music(file: str | Path | None = None) -> bytes:
     """The samples of a WAV file, or of the loop that comes with calltransfer.
 
+    Args:
+        file: The path of a WAV file of 24 kHz, mono, 16 bit; None: the loop.
+
     Raises:
         ConfigurationError: it cannot be read, or has another format.
+
+    Returns:
+        PCM, 24 kHz, mono, 16 bit.
     """
     source = resources.files("calltransfer") / "assets" / "hold.wav" if file is None else Path(file)
     try:

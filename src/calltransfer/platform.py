@@ -52,7 +52,13 @@ class PlatformCall(Call):
 
     @override
     def report(self, phase: Phase, detail: str = "", status: str | None = None) -> None:
-        """Reports what happens to the call: `status` is the platform's own word for it."""
+        """Reports what happens to the call: `status` is the platform's own word for it.
+
+        Args:
+            phase: What happens.
+            detail: Why, in one line for a log, with nothing private in it.
+            status: The platform's own word for it, where there is one.
+        """
         if self.listener is not None:
             self.listener(phase, detail, status)
 

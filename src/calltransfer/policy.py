@@ -117,7 +117,7 @@ class Policy:
 
         Args:
             attempts: When the attempts of the call were made, in seconds.
-            now: The time on the same clock.
+            now: The time on the same clock, in seconds.
         """
         return used_up(attempts, now, on_one_call=self.attempts, within_a_minute=self.attempts_per_minute)
 

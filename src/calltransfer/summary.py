@@ -237,7 +237,12 @@ class ExtractiveSummary:
         return self.of(call.transcript(), request)
 
     def of(self, transcript: Sequence[Utterance], request: TransferRequest) -> str:
-        """Returns the summary of a call of which this was said."""
+        """Returns the summary of a call of which this was said.
+
+        Args:
+            transcript: What was said, in order.
+            request: What was asked for.
+        """
         lines = [" ".join(utterance.text.split()) for utterance in transcript if utterance.speaker == "caller"]
         lines = [line for line in lines[-_RECENT:] if telling(line)]
         reason = spoken(request.reason)

@@ -110,6 +110,9 @@ class Wording:
             worker shuts down; before the session's own close, and so before `on_exit`. Empty: nothing.
         closing_forwarded: The same where their call has been forwarded already, and how that ends is not known yet.
         closing_message: The same where they were leaving a message, and what they have said of it was delivered.
+
+    Raises:
+        ConfigurationError: a value is no text, or uses a field that is not known there.
     """
 
     instructions: str = attrs.field(

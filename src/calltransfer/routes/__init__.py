@@ -66,6 +66,9 @@ class Routes(Sequence[Route]):
 
         What it names as "package.module:name" is imported: whoever may write it may run code.
 
+        Args:
+            path: The file, in UTF-8.
+
         Raises:
             RoutesError: something in it is wrong; it names every mistake, with its line and what would be right.
         """

@@ -32,7 +32,15 @@ class Account:
         dtmf: bool | None = True,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Sets up a routing rule; `dtmf` None: it does not say."""
+        """Sets up a routing rule.
+
+        Args:
+            rule_id: Its id, such as "rr_outbound".
+            numbers: The numbers it may show, in E.164.
+            type: "outbound" or "inbound".
+            dtmf: Whether keys are passed on; None: it does not say.
+            headers: SIP headers that it adds.
+        """
         rule = {"id": rule_id, "name": f"rule {rule_id}", "type": type, "phoneNumbers": [*numbers]}
         self.routing_rules[rule_id] = {
             **rule,
@@ -43,7 +51,14 @@ class Account:
     def gateway(
         self, gateway_id: str, *, numbers: Iterable[str] = (), direction: str = "outbound", dtmf: bool = True
     ) -> None:
-        """Sets up a gateway."""
+        """Sets up a gateway.
+
+        Args:
+            gateway_id: Its id, such as "gw_outbound".
+            numbers: The numbers that belong to it, in E.164.
+            direction: "outbound" or "inbound".
+            dtmf: Whether keys are passed on.
+        """
         gateway = {"id": gateway_id, "name": f"gateway {gateway_id}", "numbers": [*numbers], "enableDtmf": dtmf}
         self.gateways[gateway_id] = {**gateway, "direction": direction}
 

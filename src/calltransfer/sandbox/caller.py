@@ -67,6 +67,7 @@ class Caller(Phone):
     """
 
     who: ClassVar[str] = "caller"
+    """What they are called in messages."""
 
     agent: Any
     session: Any
@@ -109,7 +110,7 @@ class Caller(Phone):
         return timeline_of(self, others, zip(self._reports.at, self.events, strict=True), self._notes)
 
     def note(self, text: str) -> None:
-        """Adds a line to the timeline."""
+        """Adds `text` to the timeline, as a line of the test."""
         self._notes.append((self._switchboard.now(), text))
 
     async def reaches(self, *numbers: str, timeout: float = 60.0) -> str:

@@ -14,8 +14,9 @@ class Heard:
 
     Attributes:
         began: When its first word was over, in seconds on the loop's clock.
-        ended: When its last word was over.
+        ended: When its last word was over, in seconds on the same clock.
         words: The words that were played, and no others.
+        utterance: Which utterance it is of.
         speaker: Who said it: "agent", or the number of another phone.
     """
 

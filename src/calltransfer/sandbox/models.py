@@ -83,6 +83,9 @@ class Script:
         system: The system messages it was given the last time.
         summaries_asked: The system and the user message of each request for a summary.
         realtime: The realtime model that follows the script, where there is one.
+
+    Raises:
+        TypeError: `steps` is one string.
     """
 
     realtime: "ScriptedRealtimeModel | None" = None

@@ -49,6 +49,7 @@ class Phone:
     """
 
     who: ClassVar[str] = "phone"
+    """What they are called in messages."""
 
     def __init__(self, switchboard: "Switchboard", number: str, room_id: str, leg: Leg | None = None) -> None:
         self.number = number
@@ -90,7 +91,7 @@ class Phone:
         return self.leg.participant_id or ""
 
     async def say(self, text: str) -> None:
-        """Speaks, and returns when the last word is out."""
+        """Says `text`, and returns when the last word is out."""
         began, utterance = self._switchboard.now(), next(_utterances)
         spoken = words(text, utterance)
         self._switchboard.speak(self, encoded(Word("", utterance, -1, len(spoken)), frames=1))
@@ -101,7 +102,7 @@ class Phone:
         self._has_done(Says(text), began)
 
     async def cough(self, seconds: float = 1.0) -> None:
-        """Makes a noise that is taken for speech, and in which no words are recognised."""
+        """Makes a noise, for `seconds` seconds, that is taken for speech, and in which no words are recognised."""
         utterance = next(_utterances)
         self._switchboard.speak(self, encoded(Word("", utterance, -1, 1), frames=1))
         await asyncio.sleep(seconds)
@@ -199,7 +200,9 @@ class Target(Phone):
     """
 
     who: ClassVar[str] = "target"
+    """What they are called in messages."""
     leg: Leg
+    """The call between them and the platform."""
 
     def __init__(self, switchboard: "Switchboard", leg: Leg, person: Person | None) -> None:
         super().__init__(switchboard, leg.called_number, leg.room_id, leg)

@@ -45,7 +45,7 @@ class Sandbox:
     Attributes:
         trouble: What goes wrong in the rooms; see `Trouble`.
         faults: Every fault that was asked for, those that are over included.
-        frames_played_at: When each frame of an agent's audio was played, on the wall clock only.
+        frames_played_at: When each frame of an agent's audio was played, in seconds; on the wall clock only.
 
     Args:
         latency: Seconds that the platform takes to answer a request.
@@ -177,6 +177,15 @@ class Sandbox:
     ) -> Person:
         """Puts somebody at a number; see `Person`. A number with nobody at it is refused by the carrier.
 
+        Args:
+            number: Their number in international form, or their SIP URI.
+            name: What they are called in a room.
+            answers_after: Seconds of ringing until they pick up; None: never.
+            refuses_after: Seconds until they, or their carrier, refuse the call; None: they do not.
+            hangs_up_after: Seconds after picking up until they hang up; None: they stay.
+            early_media: Whether there is audio on their line while it still rings.
+            says: What they do, step by step, once they have answered: text, `Says`, `Presses`, `HangsUp`.
+
         Raises:
             DestinationError: `number` is none that a call could be forwarded to.
         """
@@ -193,7 +202,7 @@ class Sandbox:
         return person
 
     async def target(self, number: str, *, timeout: float = 60.0) -> Target:
-        """Whom the platform has dialled at a number, waiting for it at most `timeout` seconds; of several, the newest.
+        """Whom the platform has dialled at `number`, waiting for it at most `timeout` seconds; of several, the newest.
 
         Raises:
             AssertionError: nobody is being dialled there, or on the line; the message says who was dialled instead.
@@ -210,7 +219,13 @@ class Sandbox:
         return live()[-1]
 
     def fault(self, method: str, path: str, **how: Any) -> Fault:
-        """Has requests fail; see `Fault`. The first fault that fits is applied."""
+        """Has requests fail; see `Fault`. The first fault that fits is applied.
+
+        Args:
+            method: The requests it applies to: the method, "*" for all.
+            path: The end of their path, such as "/transfer"; "" for all.
+            **how: What happens to them, and how often: the other attributes of `Fault`.
+        """
         fault = Fault(method.upper(), path, **how)
         self._cloud.server.faults.append(fault)
         self.faults.append(fault)
@@ -328,6 +343,9 @@ class Sandbox:
         """Keeps nothing more of calls and legs that have been over for so many seconds, nor of any request so far.
 
         For those who make many calls in one sandbox: it remembers everything otherwise, for tests to look at.
+
+        Args:
+            over_for: Seconds that they have to be over.
         """
         self._hosts = {caller: known for caller, known in self._hosts.items() if not known[0].done()}
         await self._cloud.run(lambda network: network.forget(network.now() - over_for))

@@ -123,7 +123,11 @@ class StrategyConformance:
     thorough: ClassVar[bool] = False
 
     def strategy(self) -> TransferStrategy:
-        """Makes the strategy; called for each test, and once when the tests are collected."""
+        """Makes the strategy; called for each test, and once when the tests are collected.
+
+        Raises:
+            NotImplementedError: it is not overridden.
+        """
         raise NotImplementedError(
             f"{type(self).__name__} needs 'def strategy(self)', which returns the strategy to test"
         )
@@ -141,7 +145,7 @@ class StrategyConformance:
         return VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_1")
 
     def agrees(self, target: Target) -> bool:
-        """Whether somebody who was dialled has agreed to be connected; looked at again and again."""
+        """Whether `target`, who was dialled, has agreed to be connected; looked at again and again."""
         return said_yes(target) if self.consent else True
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:

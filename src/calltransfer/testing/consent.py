@@ -12,12 +12,12 @@ ANNOUNCED: Final = "caller for you"
 
 
 def said_yes(target: Target) -> bool:
-    """Whether a target has said yes, or pressed 1, after they had been told that there is a caller."""
+    """Whether `target` has said yes, or pressed 1, after they had been told that there is a caller."""
     return any(ANNOUNCED in did.heard and did.act in _YES for did in target.did)
 
 
 def pressed_yes(target: Target) -> bool:
-    """Whether a target has pressed 1 after they had been told that there is a caller."""
+    """Whether `target` has pressed 1 after they had been told that there is a caller."""
     return any(ANNOUNCED in did.heard and did.act == Presses("1") for did in target.did)
 
 

@@ -105,8 +105,8 @@ class Witness:
         broken: What did not hold, each with its invariant's name first.
         transfers: Every transfer, by its id.
         caller: The caller.
-        hung_up_at: When the caller hung up.
-        closed_at: When the agent's side ended the call, as far as the test has said so.
+        hung_up_at: When the caller hung up, in seconds on the loop's clock.
+        closed_at: When the agent's side ended the call, in seconds on the same clock, as far as the test has said so.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class Witness:
 
     @property
     def hung_up_at(self) -> float:
-        """When the caller hung up; never: infinity."""
+        """When the caller hung up, in seconds on the loop's clock; never: infinity."""
         return min((did.began for did in self.caller.did if isinstance(did.act, HangsUp)), default=math.inf)
 
     @asynccontextmanager
@@ -160,7 +160,13 @@ class Witness:
             await asyncio.wait([watch])
 
     def holds(self, invariant: str, condition: bool, why: str) -> None:
-        """Notes that an invariant is broken, unless it is not."""
+        """Notes that an invariant is broken, unless it is not.
+
+        Args:
+            invariant: One of `INVARIANTS`.
+            condition: Whether it holds.
+            why: What was seen, in one line.
+        """
         line = f"{invariant}: {why}"
         if not condition and line not in self.broken:
             self.broken.append(line)
