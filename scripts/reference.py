@@ -34,7 +34,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 @functools.cache
-def code() -> griffe.Module:
+def code() -> Any:
     """The package as mkdocstrings reads it."""
     if str(_HERE) not in sys.path:
         sys.path.insert(0, str(_HERE))
@@ -48,7 +48,6 @@ def code() -> griffe.Module:
     )
     package = loader.load("calltransfer")
     loader.resolve_aliases(implicit=True)
-    assert isinstance(package, griffe.Module)
     return package
 
 
@@ -107,7 +106,7 @@ def members(of: str) -> str:
     """The members of an enumeration, with what its docstrings say of them."""
     named = found(f"calltransfer.{of}")
     rows = (
-        _row(f"`{each.name}`", f"`{str(each.value)}`".replace('"', "").replace("'", ""), each.docstring.value)
+        _row(f"`{each.name}`", _cell(each.value), each.docstring.value)
         for each in named.members.values()
         if each.is_attribute and each.name.isupper()
     )
@@ -133,7 +132,10 @@ def statuses() -> str:
 
 def fields(of: str) -> str:
     """The attributes of a value, in a table."""
-    rows = (_row(f"`{name}`", _cell(each.annotation), each.description) for name, each in _parameters(f"calltransfer.{of}").items())
+    rows = (
+        _row(f"`{name}`", _cell(each.annotation), each.description)
+        for name, each in _parameters(f"calltransfer.{of}").items()
+    )
     return _table("attribute|type|what it is", rows)
 
 
@@ -166,7 +168,14 @@ _IN_TOML = {
 }
 """The types of parameters that a plan writes otherwise than Python."""
 
-_TYPES = {"bool": "true or false", "float": "seconds", "int": "whole number", "str": "text", "Gate": "text", "Move": "text"}
+_TYPES = {
+    "bool": "true or false",
+    "float": "seconds",
+    "int": "whole number",
+    "str": "text",
+    "Gate": "text",
+    "Move": "text",
+}
 
 
 def _type(name: str, annotation: str) -> str:
@@ -231,7 +240,7 @@ def keys(of: str) -> str:
     kinds = imported("calltransfer.routes.kinds")
     reading = imported("calltransfer.routes.reading")
     path = f"calltransfer.{of}"
-    return _keys(kinds.kind_of(run_time(path)), path, without=frozenset(reading._NOT_AS_DATA))
+    return _keys(kinds.kind_of(run_time(path)), path, without=frozenset(reading._NOT_AS_DATA))  # noqa: SLF001
 
 
 def target() -> str:
@@ -246,7 +255,7 @@ def target() -> str:
             _default(described.get(key), required=key == "to"),
             described["address" if key == "to" else key].description,
         )
-        for key in targets._KEYS
+        for key in targets._KEYS  # noqa: SLF001
     )
     return _table("key|type|default|what it is", rows)
 

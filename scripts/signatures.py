@@ -77,7 +77,10 @@ def _fields(cls: griffe.Class) -> list[griffe.Attribute]:
         each
         for each in cls.members.values()
         if _arguments(each.value if each.is_attribute else None).get("init") != "False"
-        and each.is_attribute and each.annotation is not None and "property" not in each.labels and each.name[0] != "_"
+        and each.is_attribute
+        and each.annotation is not None
+        and "property" not in each.labels
+        and each.name[0] != "_"
     ]
 
 

@@ -166,7 +166,9 @@ def test_what_is_raised_is_listed() -> None:
     """An error that the code of a function, or of a class's construction, raises stands under "Raises"."""
     unsaid = {}
     for each in ON_PAGES:
-        made_by = [each] if each.is_function else [each.members.get(name) for name in ("__init__", "__attrs_post_init__")]
+        made_by = (
+            [each] if each.is_function else [each.members.get(name) for name in ("__init__", "__attrs_post_init__")]
+        )
         raised = set().union(*(_raised(one) for one in made_by if one is not None and one.lineno))
         if each.is_class and any("validator=" in str(own.value) for own in each.members.values() if own.is_attribute):
             raised.add("DestinationError" if each.name == "Destination" else "ConfigurationError")

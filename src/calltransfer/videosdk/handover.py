@@ -51,7 +51,8 @@ _END_REQUEST_TIMEOUT = 10.0
 """Seconds for one request that ends the leg of who is left when the other one has hung up; made three times."""
 
 _END_TIMEOUT = 60.0
-"""Seconds for that leg to be seen ended: nobody waits for it, and when many leave at once the SDK's own garbage collections stop the loop for long."""
+"""Seconds for that leg to be seen ended: nobody waits for it, and when many leave at once the SDK's own garbage
+collections stop the loop for long."""
 
 
 T = TypeVar("T")
