@@ -106,11 +106,11 @@ def members(of: str) -> str:
     """The members of an enumeration, with what its docstrings say of them."""
     named = found(f"calltransfer.{of}")
     rows = (
-        _row(f"`{each.name}`", _cell(each.value), each.docstring.value)
+        _row(f"`{each.name}`", each.docstring.value)
         for each in named.members.values()
         if each.is_attribute and each.name.isupper()
     )
-    return _table("name|value|what it means", rows)
+    return _table("name|what it means", rows)
 
 
 def statuses() -> str:
@@ -133,10 +133,10 @@ def statuses() -> str:
 def fields(of: str) -> str:
     """The attributes of a value, in a table."""
     rows = (
-        _row(f"`{name}`", _cell(each.annotation), each.description)
+        _row(f"`{name}`", f"{_cell(each.annotation)}: {each.description}")
         for name, each in _parameters(f"calltransfer.{of}").items()
     )
-    return _table("attribute|type|what it is", rows)
+    return _table("name|what it is", rows)
 
 
 def _cell(annotation: Any) -> str:
@@ -189,12 +189,10 @@ def _default(parameter: Any, *, required: bool) -> str:
     if required:
         return "required"
     text = str(parameter.default) if parameter is not None and parameter.default is not None else ""
-    if text in {"None", "{}", "()", "frozenset()"}:
-        return "none"
-    if text == "...":
-        return "see text"
+    if text in {"None", "{}", "()", "frozenset()", "..."}:
+        return "optional"  # the text says what holds without it
     text = text.replace("Gate.VOICE_OR_KEY", "'voice_or_key'").replace("True", "true").replace("False", "false")
-    return f"`{text}`".replace("'", '"')
+    return f"by default `{text}`".replace("'", '"')
 
 
 def _parameters(path: str) -> dict[str, Any]:
@@ -213,14 +211,13 @@ def _keys(kind: Any, *paths: str, without: frozenset[str] = frozenset()) -> str:
     rows = (
         _row(
             f"`{key}`",
-            _type(name, str(described[name].annotation)),
-            _default(described[name], required=name in kind.required),
-            described[name].description,
+            f"*{_type(name, str(described[name].annotation))}, "
+            f"{_default(described[name], required=name in kind.required)}.* {described[name].description}",
         )
         for key, name in kind.keys.items()
         if name not in without
     )
-    return _table("key|type|default|what it is", rows)
+    return _table("key|what it is", rows)
 
 
 def strategies() -> str:
@@ -248,16 +245,12 @@ def target() -> str:
     targets = imported("calltransfer.routes.targets")
     described = _parameters("calltransfer.Destination")
     types = {"headers": "table of texts", "metadata": "table"}
-    rows = (
-        _row(
-            f"`{key}`",
-            "text" if key == "to" else types.get(key) or _type(key, str(described[key].annotation)),
-            _default(described.get(key), required=key == "to"),
-            described["address" if key == "to" else key].description,
-        )
-        for key in targets._KEYS  # noqa: SLF001
-    )
-    return _table("key|type|default|what it is", rows)
+    rows = []
+    for key in targets._KEYS:  # noqa: SLF001
+        field = described["address" if key == "to" else key]
+        kind = "text" if key == "to" else types.get(key) or _type(key, str(field.annotation))
+        rows.append(_row(f"`{key}`", f"*{kind}, {_default(field, required=key == 'to')}.* {field.description}"))
+    return _table("key|what it is", iter(rows))
 
 
 def run_time(path: str) -> Any:
@@ -287,12 +280,15 @@ def value_of(name: str) -> Any:
 
 def deadlines(text: str) -> str:
     """What the constants bound, in the words of the code, with their values, and what sets them."""
+    known = [*listed(text)]
+    heads = "s|what for|set with" if any(set_with for _, set_with in known) else "s|what for"
     rows = []
-    for name, set_with in listed(text):
-        constant, value = found(f"calltransfer.{name}"), value_of(name)
+    for name, set_with in known:
+        value = value_of(name)
         shown = ", ".join(f"{each:g}" for each in (value if isinstance(value, tuple) else (value,)))
-        rows.append(_row(f"**{shown}**", constant.docstring.value, set_with, f"`{name}`"))
-    return _table("s|what for|set with|in the code", iter(rows))
+        what = f"{found(f'calltransfer.{name}').docstring.value}<br><small>`{name}`</small>"
+        rows.append(_row(*(f"**{shown}**", what, set_with)[: heads.count("|") + 1]))
+    return _table(heads, iter(rows))
 
 
 def added_up(text: str) -> str:

@@ -16,6 +16,7 @@ import griffe
 
 from calltransfer.briefing import Briefing
 from calltransfer.destination import Destination
+from calltransfer.events import Phase
 from calltransfer.hold import HoldMusic
 from calltransfer.outcome import Outcome
 from calltransfer.policy import Policy
@@ -201,6 +202,11 @@ def test_every_end_says_who_speaks() -> None:
     page = (PAGES / "outcomes.md").read_text()
     section = page.partition("## Who speaks at the end")[2].partition("\n## ")[0]
     assert set(re.findall(r"^\| `(\w+)`", section, re.MULTILINE)) == {outcome.name for outcome in Outcome}
+
+
+def test_values_are_names_in_small_letters() -> None:
+    """An outcome's, or a phase's, value is what the page says it is."""
+    assert [each for kind in (Outcome, Phase) for each in kind if each.value != each.name.lower()] == []
 
 
 def test_the_levels_of_the_log_are_those_of_the_code() -> None:
