@@ -103,6 +103,12 @@ def test_every_public_name_is_on_exactly_one_page() -> None:
     assert [path for path, times in on_pages.items() if times > 1] == []
 
 
+def test_the_pages_show_what_there_is() -> None:
+    """A member that a page is to show exists: mkdocstrings leaves out silently what does not."""
+    shown = ((reference.found(path), path, members or []) for path, members, _ in reference.shown())
+    assert [f"{path}.{name}" for named, path, names in shown for name in names if name not in named.all_members] == []
+
+
 def test_names_are_documented_in_the_reference_only() -> None:
     """No other page documents a name, which would then be linked to on either."""
     elsewhere = [page for page in (ROOT / "docs").rglob("*.md") if page.parent != PAGES]
