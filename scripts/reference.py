@@ -78,7 +78,14 @@ def shown() -> Iterator[tuple[str, list[str] | None, bool]]:
 
 
 def _row(*cells: object) -> str:
-    return f"| {' | '.join(' '.join(str(cell).replace('|', chr(92) + '|').split()) for cell in cells)} |"
+    """A row of a table. A bar is escaped where it stands outside code; in code it separates nothing."""
+    texts = (" ".join(str(cell).split()) for cell in cells)
+    escaped = ("`".join(_outside(part, place) for place, part in enumerate(text.split("`"))) for text in texts)
+    return f"| {' | '.join(escaped)} |"
+
+
+def _outside(part: str, place: int) -> str:
+    return part if place % 2 else part.replace("|", r"\|")
 
 
 def _table(heads: str, rows: Iterator[str]) -> str:
