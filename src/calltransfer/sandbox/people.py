@@ -39,6 +39,9 @@ class Says:
         text: What.
         when: What they have to have heard first, since their previous step, in any case; "": they do not wait.
         after: Seconds from then until they begin.
+
+    Raises:
+        ConfigurationError: a value is wrong, at construction.
     """
 
     text: str = attrs.field(validator=_a_text)
@@ -54,6 +57,9 @@ class Presses:
         key: Which: a digit, "*" or "#".
         when: What they have to have heard first, since their previous step, in any case; "": they do not wait.
         after: Seconds from then until they press it.
+
+    Raises:
+        ConfigurationError: a value is wrong, at construction.
     """
 
     key: str = attrs.field(validator=_a_key)
@@ -91,6 +97,9 @@ class Person:
             audio stream, before anybody has answered, whatever `waitUntilAnswered` asked for.
         says: What they do, step by step, once they have been dialled and have answered. A plain string is said after
             a question: `Says(text, when="?")`.
+
+    Raises:
+        ConfigurationError: a value is wrong, at construction.
     """
 
     number: str
