@@ -229,7 +229,7 @@ def _keys(kind: Any, *paths: str, without: frozenset[str] = frozenset()) -> str:
 
 def strategies() -> str:
     """The strategies that a plan can name, each with its keys."""
-    kinds = imported("calltransfer.routes.kinds").PIPELINE_KINDS
+    kinds = imported("calltransfer.routes.kinds").KINDS
     special = {"ring_group": ("calltransfer.RingGroup", "calltransfer.WarmTransfer")}
     written = []
     for name, kind in kinds.items():
