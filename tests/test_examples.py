@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -18,8 +17,7 @@ from calltransfer.cli import main
 from calltransfer.demo import show
 from calltransfer.sandbox import FastForwardLoop
 
-ROOT = Path(__file__).parent.parent
-EXAMPLES = ROOT / "examples"
+EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 @functools.cache
@@ -215,43 +213,6 @@ def test_the_command_line_without_its_extra() -> None:
     assert 1 == done.returncode
     assert "pip install 'calltransfer[cli]'" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def blocks(page: str) -> list[str]:
-    """The Python code on a page."""
-    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
-
-
-@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
-def test_the_first_agent_on_a_page_works(page: str) -> None:
-    """The agent that a page shows first can be built as it stands there."""
-    names: dict[str, Any] = {}
-    exec(blocks(page)[0], names)  # noqa: S102
-    assert "- billing: the caller asks about an invoice" in names["SupportAgent"]().instructions
-
-
-def test_what_the_page_on_warm_transfers_shows_can_be_built() -> None:
-    """Every snippet of the page runs as it stands there, one after the other."""
-    names: dict[str, Any] = {}
-    for block in blocks("docs/guides/warm.md"):
-        exec(block, names)  # noqa: S102
-    assert [] == list(names["supervisor"].strategy.problems_on(names["platform"]))
-
-
-def test_the_tests_on_the_page_pass() -> None:
-    """What the page on the sandbox shows runs, with the agent of the first page."""
-    names: dict[str, Any] = {}
-    for block in [*blocks("docs/index.md"), *blocks("docs/guides/sandbox.md")]:
-        exec(block, names)  # noqa: S102
-
-
-def test_the_tests_on_the_page_pass_under_pytest(tmp_path: Path) -> None:
-    """The tests of the page on the sandbox are collected and pass with what the page says for pytest."""
-    direct, warm, _, for_pytest = blocks("docs/guides/sandbox.md")
-    module = tmp_path / "test_page.py"
-    module.write_text("\n".join([*blocks("docs/index.md"), direct, warm, for_pytest]))
-
-    assert "2 passed" in run("-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(module))
 
 
 @pytest.mark.parametrize("example", ["call_transfer.py", "call_center_agent.py", "warm_transfer.py"])
