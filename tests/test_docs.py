@@ -1,10 +1,13 @@
 """Whatever the documentation shows is true: every block of code on every page is executed, and every link leads there."""
 
+import re
 from pathlib import Path
 
 import markdown  # type: ignore[import-untyped]
 import pytest
+from mkdocs.commands.build import build
 from mkdocs.config import load_config
+from mkdocs.exceptions import Abort
 from mkdocs.utils.meta import get_data
 
 from tests.pages import executed
@@ -167,3 +170,44 @@ ok       routing rule rr_outbound: it is there, for outbound calls
 No code.
 ```
 """
+
+
+LINKS = {
+    "[there](other.md#a-section)": True,
+    "[here](#a-page)": True,
+    "[a page that is none](gone.md)": False,
+    "[a section that is none](other.md#gone)": False,
+    "[a section of the page that is none](#gone)": False,
+    "![a picture that is none](gone.svg)": False,
+    "[not relative](/other/)": False,
+}
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_a_dead_link_breaks_the_site(link: str, tmp_path: Path) -> None:
+    """`mkdocs build`, a part of `make test`, fails where a page or a section is not there."""
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    (pages / "index.md").write_text(f"# A page\n\n{link}\n")
+    (pages / "other.md").write_text("# Another page\n\n## A section\n")
+    site = load_config(
+        str(ROOT / "mkdocs.yml"),
+        docs_dir=str(pages),
+        site_dir=str(tmp_path / "site"),
+        nav=["index.md", "other.md"],
+        plugins=[],
+        hooks=[],
+    )
+
+    if LINKS[link]:
+        build(site)
+    else:
+        with pytest.raises(Abort, match="1 warnings in strict mode"):
+            build(site)
+
+
+def test_what_the_readme_links_to_is_there() -> None:
+    """Files of the project, that is; what is elsewhere is not asked for."""
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    files = [link for link in links if not link.startswith("https://")]
+    assert [] == [file for file in files if not (ROOT / file).is_file()]
