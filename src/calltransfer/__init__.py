@@ -187,13 +187,15 @@ _WHERE = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Imports what a name needs when it is used: the SDK takes two seconds, and pytest loads a plugin of ours anywhere."""
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
+if not TYPE_CHECKING:  # a checker would take any name for one of these
 
-    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
+    def __getattr__(name: str) -> Any:
+        """Imports what a name needs when it is used: the SDK takes two seconds, and pytest loads a plugin anywhere."""
+        if name not in _WHERE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib
+
+        return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
 
 
 def __dir__() -> list[str]:

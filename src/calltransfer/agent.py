@@ -54,8 +54,11 @@ class TransferTool(Protocol):
 
 
 if TYPE_CHECKING:
+    from videosdk.agents import AgentSession
 
     class _Agent(Agent):
+        session: AgentSession | Any  # None to the SDK; where an author's code runs, there is one
+
         def __init__(self, instructions: str, **arguments: Any) -> None: ...
 
 else:

@@ -310,6 +310,13 @@ def _gate(value: Any) -> Gate:
         raise ConfigurationError(f"Briefing.gate is one of {known}, not {shown(value)}") from None
 
 
+def _question_that_fits(briefing: "Briefing") -> str:
+    accept, decline = (_spoken_key(key) for key in (briefing.accept_key, briefing.decline_key))
+    if briefing.gate is Gate.KEYS_ONLY:
+        return f"To take the call, press {accept}. To decline it, press {decline}."
+    return f"Would you like to take the call? Say yes or no, or press {accept} or {decline}."
+
+
 @attrs.frozen(kw_only=True)
 class Briefing:
     """What a target is told and what is asked of them, and how an answer is understood.
@@ -361,7 +368,7 @@ class Briefing:
     )
     accept_key: str = attrs.field(default="1", validator=_check_key)
     decline_key: str = attrs.field(default="2", validator=_check_key)
-    question: str = attrs.field(validator=_check_spoken)
+    question: str = attrs.field(default=attrs.Factory(_question_that_fits, takes_self=True), validator=_check_spoken)
     accept_words: tuple[str, ...] = attrs.field(
         default=_ACCEPT, converter=_phrases, validator=_check_phrases, repr=False
     )
@@ -387,13 +394,6 @@ class Briefing:
         default=None, validator=attrs.validators.optional(_check_spoken), repr=False
     )
     introduction: str | None = attrs.field(default=None, validator=attrs.validators.optional(_check_spoken))
-
-    @question.default
-    def _question_that_fits(self) -> str:
-        accept, decline = (_spoken_key(key) for key in (self.accept_key, self.decline_key))
-        if self.gate is Gate.KEYS_ONLY:
-            return f"To take the call, press {accept}. To decline it, press {decline}."
-        return f"Would you like to take the call? Say yes or no, or press {accept} or {decline}."
 
     def __attrs_post_init__(self) -> None:
         if self.accept_key == self.decline_key:

@@ -84,6 +84,15 @@ def _sentences(value: str | Sequence[str]) -> tuple[str, ...]:
     return sentences
 
 
+# Here and elsewhere no `@field.default`: type checkers other than mypy take such a field for one without a default.
+def _still_connecting(hold: "HoldMusic") -> tuple[str, ...]:
+    sentence = "Thank you for holding. I am still connecting you."
+    if hold.return_key is None:
+        return (sentence,)
+    key = {"*": "star", "#": "pound"}.get(str(hold.return_key), hold.return_key)
+    return (f"{sentence} To come back to me, press {key}.",)
+
+
 @attrs.frozen(kw_only=True)
 class HoldMusic:
     """Music, and at intervals a sentence that says that somebody is still there.
@@ -101,16 +110,10 @@ class HoldMusic:
 
     file: str | Path | None = None
     return_key: str | None = attrs.field(default="*", validator=_checked_key)
-    reassurance: tuple[str, ...] = attrs.field(converter=_sentences)
+    reassurance: tuple[str, ...] = attrs.field(
+        default=attrs.Factory(_still_connecting, takes_self=True), converter=_sentences
+    )
     every: float = attrs.field(default=20.0, validator=_above_zero)
-
-    @reassurance.default
-    def _still_connecting(self) -> tuple[str, ...]:
-        sentence = "Thank you for holding. I am still connecting you."
-        if self.return_key is None:
-            return (sentence,)
-        key = {"*": "star", "#": "pound"}.get(str(self.return_key), self.return_key)
-        return (f"{sentence} To come back to me, press {key}.",)
 
     def __attrs_post_init__(self) -> None:
         if self.file is not None and not isinstance(self.file, str | Path):

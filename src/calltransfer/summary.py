@@ -277,6 +277,10 @@ def _ended(quote: str) -> str:
     return f"{quote}." if quote[-1:].isalnum() else quote
 
 
+def _extractive(summary: "LLMSummary") -> Summary:
+    return ExtractiveSummary(words=summary.words)
+
+
 @attrs.frozen
 class LLMSummary:
     """A summary by a language model, checked and cleaned before anybody hears it.
@@ -300,11 +304,9 @@ class LLMSummary:
     llm: Any | None = attrs.field(default=None, kw_only=True, repr=False)
     words: int = attrs.field(default=SUMMARY_WORDS, kw_only=True, validator=_check_words)
     timeout: float = attrs.field(default=SUMMARY_TIMEOUT, kw_only=True, validator=_check_timeout)
-    otherwise: Summary = attrs.field(kw_only=True, validator=_check_summary)
-
-    @otherwise.default
-    def _extractive(self) -> Summary:
-        return ExtractiveSummary(words=self.words)
+    otherwise: Summary = attrs.field(
+        default=attrs.Factory(_extractive, takes_self=True), kw_only=True, validator=_check_summary
+    )
 
     async def summarise(self, call: Call, request: TransferRequest) -> str:
         """Returns the summary; see the class."""

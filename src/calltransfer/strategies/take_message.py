@@ -130,6 +130,18 @@ def _phrases(value: Any) -> tuple[str, ...]:
     return phrases
 
 
+def _ask(strategy: "TakeMessage") -> str:
+    how = (
+        f"press {_SPOKEN_KEYS.get(strategy.done_key, strategy.done_key)} or just stop speaking"
+        if strategy.done_key
+        else ""
+    )
+    return (
+        "I am sorry, nobody can take your call right now. Please leave me a message. When you are done, "
+        f"{how or 'just stop speaking'}."
+    )
+
+
 @attrs.frozen
 class TakeMessage:
     """Takes a message from the caller, and hands it to a function of yours; ends as `MESSAGE_TAKEN`.
@@ -176,7 +188,7 @@ class TakeMessage:
 
     deliver: Delivery = attrs.field(validator=_async_function)
     done_key: str | None = attrs.field(default="#", kw_only=True, validator=_a_key)
-    prompt: str = attrs.field(kw_only=True, validator=_a_sentence)
+    prompt: str = attrs.field(default=attrs.Factory(_ask, takes_self=True), kw_only=True, validator=_a_sentence)
     again: str = attrs.field(
         default="I have not heard anything. Please leave your message now.", kw_only=True, validator=_a_sentence
     )
@@ -192,14 +204,6 @@ class TakeMessage:
     longest: float = attrs.field(default=LONGEST_MESSAGE, kw_only=True, validator=seconds)
     deliver_timeout: float = attrs.field(default=DELIVERY_TIMEOUT, kw_only=True, validator=seconds)
     sentence_timeout: float = attrs.field(default=SENTENCE_TIMEOUT, kw_only=True, validator=seconds)
-
-    @prompt.default
-    def _ask(self) -> str:
-        how = f"press {_SPOKEN_KEYS.get(self.done_key, self.done_key)} or just stop speaking" if self.done_key else ""
-        return (
-            "I am sorry, nobody can take your call right now. Please leave me a message. When you are done, "
-            f"{how or 'just stop speaking'}."
-        )
 
     async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
         """Takes the message and delivers it; see the class."""

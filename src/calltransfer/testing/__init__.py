@@ -34,13 +34,15 @@ _WHERE = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Imports what needs the SDK only when it is used: pytest loads the plugin in here into every run."""
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
+if not TYPE_CHECKING:  # a checker would take any name for one of these
 
-    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
+    def __getattr__(name: str) -> Any:
+        """Imports what needs the SDK only when it is used: pytest loads the plugin in here into every run."""
+        if name not in _WHERE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib
+
+        return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
 
 
 def __dir__() -> list[str]:
