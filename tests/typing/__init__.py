@@ -1,0 +1,1 @@
+"""A project of a user's; see `tests/test_typing.py`."""
