@@ -7,8 +7,9 @@ language, and a language without a rule is an error:
 - `python title="agent.py"` is a file, which is imported. One that is named `test_*.py` is run by pytest.
 - `toml title="routes.toml"` is a plan, which must be good unless the page shows what `calltransfer check` says of it.
 - `console` has commands, each after a `$`, and what they print. `...` stands for anything, and alone on a line for any
-  lines. Without output, the command must succeed. Some are not executed: see `tests/commands.py`.
-- `text` is no code.
+  lines; two spaces or more, for as many as the terminal's width makes of them. Without output, the command must succeed.
+  Some are not executed: see `tests/commands.py`.
+- `text` and `mermaid` are no code.
 
 Setup that readers have no use for stands in a comment, `<!-- invisible-code-block: python ... -->`.
 """
@@ -90,6 +91,7 @@ class _Page:
             "toml": self.toml,
             "console": self.console,
             "text": lambda _: None,
+            "mermaid": lambda _: None,
         }
         document = Document.parse(str(path), self.regions)
         document.namespace["__name__"] = "page"
@@ -326,8 +328,9 @@ def _lines(text: str) -> list[str]:
 
 def _pattern(expected: Iterable[str]) -> re.Pattern[str]:
     """What output has to look like."""
-    lines = (
-        "(?:.*\n)*" if line.strip() == "..." else ".*".join(map(re.escape, line.split("..."))) + "\n"
-        for line in expected
-    )
-    return re.compile("".join(lines))
+    return re.compile("".join("(?:.*\n)*" if line.strip() == "..." else f"{_any_gap(line)}\n" for line in expected))
+
+
+def _any_gap(line: str) -> str:
+    parts = (".*".join(map(re.escape, part.split("..."))) for part in re.split(r"(?<=\S) {2,}", line))
+    return " {2,}".join(parts)

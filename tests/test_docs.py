@@ -142,6 +142,7 @@ def test_it():
 
 ```console
 $ pytest -q
+F                   [100%]
 ...
 E ... assert 1 == 2
 ...
