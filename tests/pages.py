@@ -188,15 +188,13 @@ class _Page:
             yield command, _lines("\n".join(expected))
 
     def preamble(self, command: str) -> str:
-        """Has the command line ask a platform on this machine, and the demo run without waiting."""
+        """Has the command line ask a platform on this machine, show a plan wide, and the demo without waiting."""
         if not re.search(r"calltransfer (check|demo)", command):
             return ""
         if not self.platform and "calltransfer check" in command:
             self.platform = self.closing.enter_context(_platform())
-        return (
-            f"calltransfer() {{ case $1 in check) command calltransfer \"$@\" --base-url '{self.platform}';; "
-            'demo) command calltransfer "$@" --fast;; *) command calltransfer "$@";; esac; }\n'
-        )
+        options = f'check) set -- "$@" --base-url \'{self.platform}\';; demo) set -- "$@" --fast;;'
+        return f'calltransfer() {{ case $1 in {options} esac; COLUMNS=120 command calltransfer "$@"; }}\n'
 
     def file(self, example: Example, title: str) -> Path:
         file = self.folder / title
@@ -230,7 +228,7 @@ _TESTS = ("test_", "Test")
 _SUBPROCESS = {
     "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
     "PYTHONPATH": os.pathsep.join(filter(None, [str(OFFLINE), os.environ.get("PYTHONPATH")])),
-    "COLUMNS": "120",
+    "COLUMNS": "80",
     "NO_COLOR": "1",
 }
 
