@@ -19,7 +19,7 @@ async def test_who_is_angry_reaches_a_human(sandbox: Sandbox) -> None:
     caller = await sandbox.call(SupportAgent, model=model)
     await caller.say("My line is dead for the third time")
     await caller.until(Phase.ON_HOLD)
-    await caller.reaches(SUPERVISOR, within=40.0)
+    await caller.reaches(SUPERVISOR)
 
     assert await caller.talking_to() == SUPERVISOR
     assert [Outcome.CONNECTED] == caller.outcomes
