@@ -82,7 +82,7 @@ async def awaits_what_is_no_coroutine(call: Call) -> None:
 
 
 async def ends_the_call(call: Call) -> None:
-    await call.hang_up()  # error: attr-defined, reportAttributeAccessIssue
+    await call.close()  # error: attr-defined, reportAttributeAccessIssue
 
 
 class Sync:
