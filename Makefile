@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 # The site is built with the versions pyproject.toml asks for; what a later one will change is not this build's news.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: demo test lint bench matrix fire rings conformance cancellation mutants soak docs clean
+.PHONY: demo test lint bench matrix fire rings conformance cancellation mutants soak docs dist clean
 
 demo: $(INSTALLED)
 	$(BIN)/calltransfer demo
@@ -63,10 +63,15 @@ soak: $(INSTALLED)
 docs: $(INSTALLED)
 	$(BIN)/mkdocs build --strict
 
+# The sdist and the wheel, into dist/, and whether they are what they should be; installs the wheel away from here, too.
+dist: $(INSTALLED)
+	$(BIN)/python scripts/check_distribution.py
+
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli]' --group dev
 	touch $@
 
 clean:
-	rm -rf .venv site .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis bench.json
+	rm -rf .venv site dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis bench.json

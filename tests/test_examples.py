@@ -205,14 +205,19 @@ def test_the_command_line() -> None:
     assert calltransfer.__version__ in CliRunner().invoke(main, ["--version"]).output
 
 
-def test_the_command_line_without_its_extra() -> None:
-    """Without the extra, the command says what to install."""
-    code = "import sys; sys.modules['rich'] = None; import calltransfer.cli"
+@pytest.mark.parametrize("command", [["demo"], ["check", "routes.toml"]])
+def test_a_command_without_the_extra(command: list[str]) -> None:
+    """Without the extra, a command says what to install; what this is, is said without it."""
+    code = f"import sys; sys.modules['rich'] = None; from calltransfer.cli import main; main({command!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
     assert 1 == done.returncode
     assert "pip install 'calltransfer[cli]'" in done.stderr
     assert "Traceback" not in done.stderr
+    version = subprocess.run(
+        [sys.executable, "-c", code.replace(repr(command), "['--version']")], capture_output=True, text=True, check=True
+    )
+    assert f"calltransfer, version {calltransfer.__version__}\n" == version.stdout
 
 
 @pytest.mark.parametrize("example", ["call_transfer.py", "call_center_agent.py", "warm_transfer.py"])

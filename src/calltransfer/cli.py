@@ -1,19 +1,16 @@
-"""The command line: `calltransfer demo` and `calltransfer check`."""
+"""The command line: `calltransfer demo` and `calltransfer check`, which need the extra `cli`."""
 
 import asyncio
 import pathlib
 import sys
+from typing import TYPE_CHECKING
 
-try:
-    import click
-    from rich.console import Console
-except ModuleNotFoundError as missing:
-    raise SystemExit(
-        f"calltransfer: the command line needs {missing.name}, which is not installed; run: "
-        "pip install 'calltransfer[cli]' (in a checkout: pip install '.[cli]')"
-    ) from missing
+import click
 
 import calltransfer
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,12 +28,13 @@ def demo(*, fast: bool) -> None:
     is two supervisors at once, and then a message: on one call both say yes, and on the other one nobody does. They run
     on this machine, on the real SDK, without an account or a phone.
     """
+    console = _console()
     # The SDK takes two seconds to import; --help should not.
     from calltransfer.demo import show
     from calltransfer.sandbox import FastForwardLoop
 
     with asyncio.Runner(loop_factory=FastForwardLoop if fast else None) as runner:
-        runner.run(show(Console(highlight=False)))
+        runner.run(show(console))
 
 
 @main.command()
@@ -64,6 +62,7 @@ def check(
     token, caller ID and routing rule are good for it; nothing is changed there, and nobody is called. What the plan names as
     "package.module:name" is imported. The exit status is 1 if anything is wrong.
     """
+    console = _console()
     from calltransfer.checking import checked
 
     if routing_rule and gateway:
@@ -72,7 +71,6 @@ def check(
     for place in map(str, (pathlib.Path(file).resolve().parent, pathlib.Path.cwd())):
         if place not in sys.path:
             sys.path.insert(0, place)
-    console = Console(highlight=False)
     good = checked(
         file,
         console,
@@ -83,3 +81,15 @@ def check(
         base_url=base_url,
     )
     sys.exit(0 if good else 1)
+
+
+def _console() -> "Console":
+    """Returns what both commands print with, or ends with what to install."""
+    try:
+        from rich.console import Console
+    except ModuleNotFoundError as missing:
+        raise click.ClickException(
+            "this command needs rich, which is not installed; run: pip install 'calltransfer[cli]' "
+            "(in a checkout: pip install '.[cli]')"
+        ) from missing
+    return Console(highlight=False)
