@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 # The site is built with the versions pyproject.toml asks for; what a later one will change is not this build's news.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: demo test lint bench matrix fire rings conformance cancellation mutants soak docs dist clean
+.PHONY: demo test lowest lint bench matrix fire rings conformance cancellation mutants soak docs dist clean
 
 demo: $(INSTALLED)
 	$(BIN)/calltransfer demo
@@ -17,6 +17,10 @@ test: lint
 	$(BIN)/coverage report
 	$(BIN)/mkdocs build --strict --quiet --site-dir .venv/site
 	@echo "All checks passed: formatting, lint, types, imports, tests, coverage, docs."
+
+# The tests with the lowest versions of what we depend on that pyproject.toml allows.
+lowest: .venv-lowest/.installed
+	.venv-lowest/bin/python -m pytest --numprocesses 2 --dist worksteal
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
@@ -73,5 +77,14 @@ $(INSTALLED): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli]' --group dev
 	touch $@
 
+.venv-lowest/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.venv-lowest/bin/uv pip compile --quiet --python .venv-lowest/bin/python --extra cli --resolution lowest-direct \
+		--output-file .venv-lowest/lowest.txt pyproject.toml
+	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --constraint .venv-lowest/lowest.txt \
+		--editable '.[cli]' --group dev
+	touch $@
+
 clean:
-	rm -rf .venv site dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis bench.json
+	rm -rf .venv .venv-lowest site dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis bench.json
