@@ -111,7 +111,7 @@ def built(elsewhere: Path) -> tuple[Path, Path]:
     copy = elsewhere / "copy"
     for path in in_git():
         (copy / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / path, copy / path)
+        shutil.copy(ROOT / path, copy / path)
     shutil.rmtree(DIST, ignore_errors=True)
     # Without being told which, `build` makes the wheel from the sdist.
     run(sys.executable, "-m", "build", "--sdist", "--wheel", "--outdir", DIST, ROOT, SOURCE_DATE_EPOCH=when)
