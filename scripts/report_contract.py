@@ -29,7 +29,9 @@ def main(*files: str) -> int:
     if not cases:
         print(f"# {sdk}: nothing we rely on has changed")
         return 0
-    print(f"# {sdk} breaks {counted(len(gone) + len(import_errors), 'contract')} and {counted(len(behaviour), 'test')}\n")
+    print(
+        f"# {sdk} breaks {counted(len(gone) + len(import_errors), 'contract')} and {counted(len(behaviour), 'test')}\n"
+    )
     if gone:
         print("| gone from the SDK | what we need it for |\n|---|---|")
         for name, why in gone:
