@@ -15,7 +15,7 @@ test: lint
 	$(BIN)/coverage run -m pytest --numprocesses 2 --dist worksteal
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
-	$(BIN)/mkdocs build --strict --quiet --site-dir .venv/site
+	$(BIN)/mkdocs build --strict --site-dir .venv/site
 	@echo "All checks passed: formatting, lint, types, imports, tests, coverage, docs."
 
 # The tests with the lowest versions of what we depend on that pyproject.toml allows.
