@@ -16,6 +16,7 @@ from calltransfer.briefing import Briefing
 from calltransfer.events import Phase, TransferEvent
 from calltransfer.masking import masked_address
 from calltransfer.outcome import Outcome
+from calltransfer.phases import out_of_order
 from calltransfer.sandbox import Caller, HangsUp, Sandbox, Target
 from calltransfer.testing.consent import said_yes
 from calltransfer.testing.left import tasks_left
@@ -381,6 +382,8 @@ class Witness:
             silence = max((self._silence(*held) for held in transfer.held), default=0.0)
             self.holds("never silent on hold", silence <= SILENT, f"a caller on hold heard nothing for {silence:.1f} s")
             self._was_told(transfer)
+            disorder = out_of_order(transfer.phases)
+            self.holds("truth", disorder is None, f"{disorder}")
 
     def _silence(self, begin: float, end: float) -> float:
         """The longest silence of a caller on hold, in seconds; none once they have gone, or while they are alone."""
