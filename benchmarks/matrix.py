@@ -277,8 +277,8 @@ stays, a healthy platform. "Broken" counts all cells of the product with that ro
 model's tool call to the report (ours: until they have been told), or until they hung up; "orphan leg" says whether a
 phone that was dialled was left ringing, or its owner alone on the line.
 
-Written by `make matrix` on the [sandbox](../guides/sandbox.md): ours on fast-forwarded time, the SDK unpatched and in real time,
-with the timeouts that it leaves to its user at {JOIN_TIMEOUT:g} s for the target to join (not 120) and
+Written by `make matrix` on the [sandbox](../guides/sandbox.md): ours on fast-forwarded time, the SDK unpatched and in
+real time, with the timeouts that it leaves to its user at {JOIN_TIMEOUT:g} s for the target to join (not 120) and
 {BRIEFING_TIMEOUT:g} s for the briefing (not 180), so that "answers at the edge" answers after {JOIN_TIMEOUT - 0.1:g} s
 there and 24.9 s here. A request that hangs or is refused stays so to the end: in {not_released} cells the platform ends
 a leg by no means, which is reported as `NOT_RELEASED` and left to the limits it was dialled with.

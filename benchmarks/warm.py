@@ -14,6 +14,7 @@ import statistics
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -251,7 +252,20 @@ async def accepted(side: Side) -> dict[str, float]:
             "silence_longest": caller.longest_silence(called, together),
             "answer_to_first_word": target.audible[0][0] - answered - FIRST_AUDIO_SECONDS,
             "loop_stall": asked.stall.longest,
+            **{f"at_{stage}": at - called for stage, at in stages(target, together).items()},
         }
+
+
+def stages(target: Target, together: float) -> dict[str, float]:
+    """When each stage of the caller's wait was over, as the phones and the platform show it."""
+    return {
+        "dialled": dict(target.leg.log)["initiated"],
+        "answered": answered_at(target),
+        "greeted": target.audible[0][0],
+        "asked": asked_of(target).ended,
+        "accepted": asked_of(target).ended + DECISION_SECONDS + seconds_to_say(YES),
+        "connected": together,
+    }
 
 
 async def declined(side: Side) -> dict[str, float]:
@@ -279,7 +293,12 @@ async def measured(rounds: int) -> dict[str, Any]:
     medians = {
         name: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for name, runs in samples.items()
     }
-    return {"rounds": rounds, "sides": medians, "samples": samples}
+    return {
+        "date": datetime.now(tz=UTC).date().isoformat(),
+        "rounds": rounds,
+        "sides": medians,
+        "samples": samples,
+    }
 
 
 @attrs.frozen

@@ -1,0 +1,182 @@
+"""Draws the diagrams of the documentation from the code's own tables, while the site is built.
+
+A page says `<!-- drawn: NAME -->` where one is wanted, and NAME is one of `DRAWINGS`; an unknown one fails the build.
+"""
+
+import functools
+import re
+from collections.abc import Callable, Iterable, Mapping
+from html import escape
+from typing import Any
+
+from mkdocs.exceptions import PluginError
+
+from calltransfer.events import Phase
+from calltransfer.phases import COURSES, STEPS, Party
+from calltransfer.sandbox.leg import LEG_STATES
+
+_MARKER = re.compile(r"^<!-- drawn: (.+?) -->$", re.MULTILINE)
+
+# At their own size: what does not fit a phone is scrolled, and can be read.
+_WIDTH = 720
+_NOTE_WIDTH = 172
+_LANES = dict(zip(Party, (_NOTE_WIDTH / 2 + 1, 270, 450, _WIDTH - _NOTE_WIDTH / 2 - 1), strict=True))
+_HEAD, _ROW, _NOTE = 28, 46, 26
+_STYLE = (
+    ".sequence,.mermaid{overflow-x:auto;margin:1em 0}"
+    ".sequence svg{max-width:none}"
+    ".sequence text{font-size:11.5px;fill:var(--md-default-fg-color)}"
+    ".sequence .who{font-size:13px;font-weight:700;text-anchor:middle}"
+    ".sequence .name{font-size:10px;fill:var(--md-default-fg-color--light);font-family:var(--md-code-font-family,monospace)}"
+    ".sequence .name,.sequence .does{paint-order:stroke;stroke:var(--md-default-bg-color);stroke-width:5px}"
+    ".sequence .middle{text-anchor:middle}"
+    ".sequence .lane{stroke:var(--md-default-fg-color--lighter);stroke-dasharray:3 4}"
+    ".sequence .arrow{stroke:var(--md-typeset-a-color);stroke-width:1.5}"
+    ".sequence .dot{fill:var(--md-typeset-a-color)}"
+    ".sequence .note{fill:var(--md-code-bg-color);stroke:var(--md-default-fg-color--lightest)}"
+)
+_STATES_AT_THEIR_SIZE = '%%{init: {"state": {"useMaxWidth": false}}}%%'
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Puts the drawings where a page asks for them; called by mkdocs."""
+    return _MARKER.sub(lambda marker: drawn(marker[1]), markdown)
+
+
+def drawn(name: str) -> str:
+    """One drawing, as Markdown."""
+    if name not in DRAWINGS:
+        raise PluginError(f"there is no drawing {name!r}; there are {', '.join(sorted(DRAWINGS))}")
+    return DRAWINGS[name]()
+
+
+def sequence(name: str) -> str:
+    """Who does what towards whom in one course, and what the two on the phone hear from then on."""
+    course = COURSES[name]
+    shapes: list[str] = []
+    heard: dict[Party, str] = {}
+    y = _HEAD
+    for phase in course.phases:
+        step = STEPS[phase]
+        y += _ROW
+        shapes.append(_arrow(step.by, step.towards, y, phase.name, step.does))
+        for party, hears in ((Party.CALLER, step.caller), (Party.TARGET, step.target)):
+            if hears and hears != heard.get(party):
+                heard[party] = hears
+                y += _NOTE
+                shapes.append(_note(party, party, y, f"hears {hears}"))
+    if course.caller_with is Party.TARGET:
+        y += _NOTE
+        shapes.append(_note(Party.CALLER, Party.TARGET, y, f"caller and target hear each other: {course.outcome.name}"))
+    lanes = "".join(
+        f'<line class="lane" x1="{x}" y1="{_HEAD}" x2="{x}" y2="{y + 14}"/>'
+        f'<text class="who" x="{x}" y="{_HEAD - 10}">{party}</text>'
+        for party, x in _LANES.items()
+    )
+    return (
+        f'<div class="sequence"><svg role="img" aria-label="{name}: {", ".join(course.phases)}" '
+        f'width="{_WIDTH}" height="{y + 20}" viewBox="0 0 {_WIDTH} {y + 20}">'
+        f"<style>{_STYLE}</style>{lanes}{''.join(shapes)}</svg></div>"
+    )
+
+
+def _arrow(by: Party, towards: Party, y: float, name: str, does: str) -> str:
+    here, there = _LANES[by], _LANES[towards]
+    if by is towards:
+        return (
+            f'<circle class="dot" cx="{here}" cy="{y - 4}" r="4"/>'
+            f'<text class="name" x="{here + 12}" y="{y - 8}">{name}</text>'
+            f'<text class="does" x="{here + 12}" y="{y + 6}">{escape(does)}</text>'
+        )
+    back = 8 if there > here else -8
+    middle = (here + there) / 2
+    return (
+        f'<text class="name middle" x="{middle}" y="{y - 18}">{name}</text>'
+        f'<text class="does middle" x="{middle}" y="{y - 5}">{escape(does)}</text>'
+        f'<line class="arrow" x1="{here}" y1="{y}" x2="{there - back}" y2="{y}"/>'
+        f'<path class="dot" d="M{there} {y}l{-back} -4v8z"/>'
+    )
+
+
+def _note(first: Party, last: Party, y: float, text: str) -> str:
+    middle = (_LANES[first] + _LANES[last]) / 2
+    width = _LANES[last] - _LANES[first] + _NOTE_WIDTH
+    return (
+        f'<rect class="note" x="{middle - width / 2}" y="{y - 18}" width="{width}" height="22" rx="4"/>'
+        f'<text class="middle" x="{middle}" y="{y - 3}">{escape(text)}</text>'
+    )
+
+
+def states(statuses: Iterable[str]) -> str:
+    """Which of some statuses of a leg can follow which."""
+    known = set(statuses)
+    return _mermaid(
+        "stateDiagram-v2",
+        [
+            f"{_identifier(status)}: {status}\n"
+            + "\n".join(
+                f"{_identifier(status)} --> {_identifier(following)}"
+                for following in sorted(LEG_STATES[status] & known)
+            )
+            for status in LEG_STATES
+            if status in known
+        ],
+    )
+
+
+def table_of_states() -> str:
+    """Every status of a leg, and what can follow it."""
+    return _table(
+        ("status", "can become"),
+        (
+            (
+                f"`{status}`",
+                ", ".join(f"`{following}`" for following in sorted(LEG_STATES[status])) or "nothing: it is over",
+            )
+            for status in LEG_STATES
+        ),
+    )
+
+
+def table_of_phases() -> str:
+    """Every phase: what has come before it, who does what, and what the two on the phone hear."""
+    return _table(
+        ("phase", "comes after", "what happens", "caller hears", "target hears"),
+        (
+            (
+                f"`{phase.name}`",
+                " or ".join(f"`{before.name}`" for before in Phase if before in step.after),
+                f"{step.by}: {step.does}",
+                step.caller,
+                step.target,
+            )
+            for phase, step in STEPS.items()
+        ),
+    )
+
+
+def _mermaid(kind: str, lines: Iterable[str]) -> str:
+    return "\n".join(["```mermaid", _STATES_AT_THEIR_SIZE, kind, *lines, "```"])
+
+
+def _identifier(status: str) -> str:
+    return status.replace("-", "_")
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = tuple(head)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
+
+
+_MOVED = {status for status in LEG_STATES if status.startswith("switch-room")}
+_FORWARDED = {status for status in LEG_STATES if status.startswith("transfer")}
+
+DRAWINGS: Mapping[str, Callable[[], str]] = {
+    **{f"sequence, {name}": functools.partial(sequence, name) for name in COURSES},
+    "states, called": lambda: states(LEG_STATES.keys() - _MOVED - _FORWARDED),
+    "states, forwarded": lambda: states({"answered", *_FORWARDED}),
+    "states, moved": lambda: states({"answered", *_MOVED}),
+    "states": table_of_states,
+    "phases": table_of_phases,
+}
+"""What a page can ask for, by name."""
