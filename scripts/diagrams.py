@@ -12,15 +12,15 @@ from typing import Any
 from mkdocs.exceptions import PluginError
 
 from calltransfer.events import Phase
-from calltransfer.phases import COURSES, STEPS, Party
+from calltransfer.phases import COURSES, STEPS, Party, Step
 from calltransfer.sandbox.leg import LEG_STATES
 
 _MARKER = re.compile(r"^<!-- drawn: (.+?) -->$", re.MULTILINE)
 
 # At their own size: what does not fit a phone is scrolled, and can be read.
-_WIDTH = 720
+_WIDTH = 684
 _NOTE_WIDTH = 172
-_LANES = dict(zip(Party, (_NOTE_WIDTH / 2 + 1, 270, 450, _WIDTH - _NOTE_WIDTH / 2 - 1), strict=True))
+_LANES = dict(zip(Party, (_NOTE_WIDTH / 2 + 1, 257, 427, _WIDTH - _NOTE_WIDTH / 2 - 1), strict=True))
 _HEAD, _ROW, _NOTE = 28, 46, 26
 _STYLE = (
     ".sequence,.mermaid{overflow-x:auto;margin:1em 0}"
@@ -34,6 +34,11 @@ _STYLE = (
     ".sequence .arrow{stroke:var(--md-typeset-a-color);stroke-width:1.5}"
     ".sequence .dot{fill:var(--md-typeset-a-color)}"
     ".sequence .note{fill:var(--md-code-bg-color);stroke:var(--md-default-fg-color--lightest)}"
+)
+# Scrolled, too, before a name is broken in two.
+_STYLE_OF_TABLES = (
+    ".md-typeset table:not([class]) td:first-child code{white-space:nowrap}"
+    ".md-typeset table:not([class]) td:not(:first-child){min-width:7.5rem}"
 )
 _STATES_AT_THEIR_SIZE = '%%{init: {"state": {"useMaxWidth": false}}}%%'
 
@@ -60,7 +65,7 @@ def sequence(name: str) -> str:
         step = STEPS[phase]
         y += _ROW
         shapes.append(_arrow(step.by, step.towards, y, phase.name, step.does))
-        for party, hears in ((Party.CALLER, step.caller), (Party.TARGET, step.target)):
+        for party, hears in _heard(step):
             if hears and hears != heard.get(party):
                 heard[party] = hears
                 y += _NOTE
@@ -139,20 +144,23 @@ def table_of_states() -> str:
 
 
 def table_of_phases() -> str:
-    """Every phase: what has come before it, who does what, and what the two on the phone hear."""
+    """Every phase: what has come before it, who does what, and what is heard from then on."""
     return _table(
-        ("phase", "comes after", "what happens", "caller hears", "target hears"),
+        ("phase", "after", "what happens", "heard from then on"),
         (
             (
                 f"`{phase.name}`",
                 " or ".join(f"`{before.name}`" for before in Phase if before in step.after),
                 f"{step.by}: {step.does}",
-                step.caller,
-                step.target,
+                "; ".join(f"{party}: {hears}" for party, hears in _heard(step) if hears),
             )
             for phase, step in STEPS.items()
         ),
     )
+
+
+def _heard(step: Step) -> Iterable[tuple[Party, str]]:
+    return ((Party.CALLER, step.caller), (Party.TARGET, step.target))
 
 
 def _mermaid(kind: str, lines: Iterable[str]) -> str:
@@ -165,7 +173,8 @@ def _identifier(status: str) -> str:
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     head = tuple(head)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
+    return f"<style>{_STYLE_OF_TABLES}</style>\n\n{table}"
 
 
 _MOVED = {status for status in LEG_STATES if status.startswith("switch-room")}

@@ -209,6 +209,7 @@ STEPS: Final[Mapping[Phase, Step]] = {
         by=Party.AGENT,
         towards=Party.AGENT,
         does="does not let something else speak to the caller, or end their call",
+        late=True,
     ),
     Phase.DICTATING: Step(
         after={Phase.STARTED},
