@@ -1,12 +1,14 @@
-"""Draws the diagrams of the documentation from the code's own tables, while the site is built.
+"""Draws the pictures of the explanations from the code's own tables, and from what was measured, as the site is built.
 
 A page says `<!-- drawn: NAME -->` where one is wanted, and NAME is one of `DRAWINGS`; an unknown one fails the build.
 """
 
 import functools
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from mkdocs.exceptions import PluginError
@@ -33,8 +35,28 @@ _STYLE = (
     ".sequence .lane{stroke:var(--md-default-fg-color--lighter);stroke-dasharray:3 4}"
     ".sequence .arrow{stroke:var(--md-typeset-a-color);stroke-width:1.5}"
     ".sequence .dot{fill:var(--md-typeset-a-color)}"
+    ".sequence .side{font-size:13px;font-weight:700}"
+    ".sequence .ours{fill:var(--md-accent-fg-color)}"
+    ".sequence .floor{fill:var(--md-default-fg-color--lighter)}"
     ".sequence .note{fill:var(--md-code-bg-color);stroke:var(--md-default-fg-color--lightest)}"
 )
+_LABELS = 190
+_FIGURES = Path(__file__).parent.parent / "docs" / "explanation" / "bench.json"
+_STAGES = (
+    ("dialled", "until they are dialled", False),
+    ("answered", "their phone rings", True),
+    ("greeted", "until they hear a word", False),
+    ("asked", "greeting, summary, question", True),
+    ("accepted", "they decide, and say yes", True),
+    ("connected", "understood, moved, proven", False),
+)
+_SUMS = {
+    "beyond_floor": "beyond the floor",
+    "silence_total": "the caller hears nothing, in all",
+    "silence_longest": "… and at a time",
+    "decline_to_first_word": "after a no: until the caller hears a word",
+}
+
 # Scrolled, too, before a name is broken in two.
 _STYLE_OF_TABLES = (
     ".md-typeset table:not([class]) td:first-child code{white-space:nowrap}"
@@ -78,11 +100,60 @@ def sequence(name: str) -> str:
         f'<text class="who" x="{x}" y="{_HEAD - 10}">{party}</text>'
         for party, x in _LANES.items()
     )
-    return (
-        f'<div class="sequence"><svg role="img" aria-label="{name}: {", ".join(course.phases)}" '
-        f'width="{_WIDTH}" height="{y + 20}" viewBox="0 0 {_WIDTH} {y + 20}">'
-        f"<style>{_STYLE}</style>{lanes}{''.join(shapes)}</svg></div>"
+    return _picture(f"{name}: {', '.join(course.phases)}", y + 20, lanes + "".join(shapes))
+
+
+def waterfall() -> str:
+    """Where the seconds of a caller's wait went in the last run of `make bench`, stage by stage, for both sides."""
+    sides = _measured()["sides"]
+    scale = (_WIDTH - _LABELS - 50) / max(figures["at_connected"] for figures in sides.values())
+    shapes: list[str] = []
+    y = 0.0
+    for side, figures in sides.items():
+        y += 24
+        shapes.append(f'<text class="side" x="0" y="{y}">{side}</text>')
+        for label, begin, end, theirs in _spans(figures):
+            y += 20
+            x, width = _LABELS + begin * scale, max(2.0, (end - begin) * scale)
+            shapes.append(
+                f'<text x="{_LABELS - 8}" y="{y}" text-anchor="end">{label}</text>'
+                f'<rect class="{"floor" if theirs else "ours"}" x="{x:.1f}" y="{y - 11}" '
+                f'width="{width:.1f}" height="14" rx="2"/>'
+                f'<text x="{x + width + 5:.1f}" y="{y}">{end - begin:.1f} s</text>'
+            )
+        y += 12
+    return _picture("where the seconds of a caller's wait go", y + 6, "".join(shapes))
+
+
+def table_of_waits() -> str:
+    """The same as a table."""
+    sides = _measured()["sides"]
+    spans = [_spans(figures) for figures in sides.values()]
+    return _table(
+        ("seconds", *(f"`{side}`" for side in sides)),
+        (
+            *(
+                (stages[0][0], *(f"{end - begin:.1f}" for _, begin, end, _ in stages))
+                for stages in zip(*spans, strict=True)
+            ),
+            ("**in all**", *(f"**{figures['at_connected']:.1f}**" for figures in sides.values())),
+            *((label, *(f"{figures[key]:.1f}" for figures in sides.values())) for key, label in _SUMS.items()),
+        ),
     )
+
+
+def _measured() -> Mapping[str, Any]:
+    measured: Mapping[str, Any] = json.loads(_FIGURES.read_text())["warm"]
+    return measured
+
+
+def _spans(figures: Mapping[str, float]) -> list[tuple[str, float, float, bool]]:
+    """Each stage, with when it began and ended, and whether it would take as long whoever transfers."""
+    ends = [figures[f"at_{stage}"] for stage, _, _ in _STAGES]
+    return [
+        (label, begin, end, theirs)
+        for (_, label, theirs), begin, end in zip(_STAGES, [0.0, *ends[:-1]], ends, strict=True)
+    ]
 
 
 def _arrow(by: Party, towards: Party, y: float, name: str, does: str) -> str:
@@ -100,6 +171,13 @@ def _arrow(by: Party, towards: Party, y: float, name: str, does: str) -> str:
         f'<text class="does middle" x="{middle}" y="{y - 5}">{escape(does)}</text>'
         f'<line class="arrow" x1="{here}" y1="{y}" x2="{there - back}" y2="{y}"/>'
         f'<path class="dot" d="M{there} {y}l{-back} -4v8z"/>'
+    )
+
+
+def _picture(says: str, height: float, shapes: str) -> str:
+    return (
+        f'<div class="sequence"><svg role="img" aria-label="{escape(says)}" width="{_WIDTH}" height="{height}" '
+        f'viewBox="0 0 {_WIDTH} {height}"><style>{_STYLE}</style>{shapes}</svg></div>'
     )
 
 
@@ -187,5 +265,7 @@ DRAWINGS: Mapping[str, Callable[[], str]] = {
     "states, moved": lambda: states({"answered", *_MOVED}),
     "states": table_of_states,
     "phases": table_of_phases,
+    "waterfall": waterfall,
+    "waits": table_of_waits,
 }
 """What a page can ask for, by name."""

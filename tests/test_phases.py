@@ -93,7 +93,9 @@ async def test_a_witness_notices_disorder() -> None:
 
         transfer_id = caller.agent.events[-1].transfer_id
         for phase in (Phase.FORWARDING, Phase.CONTRADICTED):
-            witness.told(TransferEvent(phase=phase, transfer_id=transfer_id, route="billing", attempt=1, at=9.0))
+            event = TransferEvent(phase=phase, transfer_id=transfer_id, route="billing", attempt=1, at=9.0)
+            for listener in caller.listeners:
+                listener(event)
         witness.look_back()
         assert ["truth: forwarding came when the outcome was known already"] == witness.broken
 
