@@ -59,7 +59,7 @@ _SUMS = {
 
 # Scrolled, too, before a name is broken in two.
 _STYLE_OF_TABLES = (
-    ".md-typeset table:not([class]) td:first-child code{white-space:nowrap}"
+    ".md-typeset table:not([class]) td code{white-space:nowrap}"
     ".md-typeset table:not([class]) td:not(:first-child){min-width:7.5rem}"
 )
 _STATES_AT_THEIR_SIZE = '%%{init: {"state": {"useMaxWidth": false}}}%%'
