@@ -268,9 +268,9 @@ def page(cells: Sequence[Row], sdk_rows: Sequence[Row]) -> str:
     not_released = sum(row.orphan for row in cells)
     return f"""# What can go wrong in a warm transfer
 
-How a warm transfer ends when target, caller and platform each do something else. {len(TARGETS)} targets, {len(CALLERS)} callers and
-{len(PLATFORMS)} platforms make **{len(cells):,} warm transfers**, and every one is held to [what always holds](invariants.md):
-**{count} broke an invariant**. The longest took {_longest(cells):.0f} s to its end.
+How a warm transfer ends when target, caller and platform each do something else. {len(TARGETS)} targets,
+{len(CALLERS)} callers and {len(PLATFORMS)} platforms make **{len(cells):,} warm transfers**, and every one is held to
+[what always holds](invariants.md): **{count} broke an invariant**. The longest took {_longest(cells):.0f} s to its end.
 
 Each row below is one target, caller or platform with the other two at their usual: a target who accepts, a caller who
 stays, a healthy platform. "Broken" counts all cells of the product with that row. Beside it stands the SDK's own
@@ -284,8 +284,8 @@ real time, with the timeouts that it leaves to its user at {JOIN_TIMEOUT:g} s fo
 there and 24.9 s here. A request that hangs or is refused stays so to the end: in {not_released} cells the platform ends
 a leg by no means, which is reported as `NOT_RELEASED` and left to the limits it was dialled with.
 
-[Outcomes and events](../reference/outcomes.md) says what each outcome means, [How a transfer works](how-it-works.md) what happened
-before it, and [Compared with others](comparison.md) what is wrong in the SDK's column, one by one.
+[Outcomes and events](../reference/outcomes.md) says what each outcome means, [How a transfer works](how-it-works.md)
+what happened before it, and [Compared with others](comparison.md) what is wrong in the SDK's column, one by one.
 
 {table(cells, sdk_rows)}
 {_broken_cells(cells)}"""

@@ -41,7 +41,7 @@ _STYLE = (
     ".sequence .note{fill:var(--md-code-bg-color);stroke:var(--md-default-fg-color--lightest)}"
 )
 _LABELS = 190
-_FIGURES = Path(__file__).parent.parent / "docs" / "explanation" / "bench.json"
+_FIGURES = Path(__file__).parent.parent / "docs" / "explanation" / "wait.json"
 _STAGES = (
     ("dialled", "until they are dialled", False),
     ("answered", "their phone rings", True),
