@@ -6,6 +6,7 @@ A page says `<!-- drawn: NAME -->` where one is wanted, and NAME is one of `DRAW
 import functools
 import json
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from pathlib import Path
@@ -15,7 +16,10 @@ from mkdocs.exceptions import PluginError
 
 from calltransfer.events import Phase
 from calltransfer.phases import COURSES, STEPS, Party, Step
-from calltransfer.sandbox.leg import LEG_STATES
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # what the SDK says of what it imports is not about the site
+    from calltransfer.sandbox.leg import LEG_STATES
 
 _MARKER = re.compile(r"^<!-- drawn: (.+?) -->$", re.MULTILINE)
 

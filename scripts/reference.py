@@ -36,9 +36,9 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 @functools.cache
 def code() -> Any:
     """The package as mkdocstrings reads it."""
-    if str(_HERE) not in sys.path:
-        sys.path.insert(0, str(_HERE))
-    from signatures import Signatures
+    if str(_HERE.parent) not in sys.path:
+        sys.path.insert(0, str(_HERE.parent))
+    from scripts.signatures import Signatures
 
     loader = griffe.GriffeLoader(
         extensions=griffe.load_extensions(Signatures),

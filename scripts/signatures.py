@@ -25,16 +25,16 @@ class Signatures(griffe.Extension):
 
     def _look(self, within: griffe.Module | griffe.Class) -> None:
         for member in list(within.members.values()):
-            if member.is_alias:
+            if isinstance(member, griffe.Alias):
                 continue
             if member.docstring is not None:
                 self._link(member.docstring, member.name)
-            if member.is_class:
+            if isinstance(member, griffe.Class):
                 if _is_attrs(member):
                     _construct(member)
                 else:
                     _show(member.members.get("__init__"), member.docstring)
-            if member.is_module or member.is_class:
+            if isinstance(member, griffe.Module | griffe.Class):
                 self._look(member)
             elif member.is_function:
                 _show(member, member.docstring)
@@ -60,52 +60,45 @@ def _construct(cls: griffe.Class) -> None:
     if "__init__" not in cls.members:
         keywords = next((d.value for d in cls.decorators if d.callable_path in _DECORATORS), None)
         all_keywords = _arguments(keywords).get("kw_only") == "True"
-        fields = [_parameter(cls, field, all_keywords=all_keywords) for field in _fields(cls)]
+        fields = [_parameter(field, all_keywords=all_keywords) for field in _fields(cls)]
         own = griffe.Parameter("self", kind=griffe.ParameterKind.positional_or_keyword)
         fields.sort(key=lambda field: field.kind is griffe.ParameterKind.keyword_only)
         init = griffe.Function("__init__", parameters=griffe.Parameters(own, *fields), parent=cls, returns="None")
         cls.set_member("__init__", init)
     if cls.docstring is not None:
         cls.docstring.value = cls.docstring.value.replace("\nAttributes:\n", "\nArgs:\n")
-    _show(cls.members["__init__"], cls.docstring)
-    for parameter in cls.members["__init__"].parameters:
-        parameter.annotation = None  # they are in the list below it
+    constructor = cls.members["__init__"]
+    _show(constructor, cls.docstring)
+    if isinstance(constructor, griffe.Function):
+        for parameter in constructor.parameters:
+            parameter.annotation = None  # they are in the list below it
 
 
 def _fields(cls: griffe.Class) -> list[griffe.Attribute]:
     return [
         each
         for each in cls.members.values()
-        if _arguments(each.value if each.is_attribute else None).get("init") != "False"
-        and each.is_attribute
+        if isinstance(each, griffe.Attribute)
+        and _arguments(each.value).get("init") != "False"
         and each.annotation is not None
         and "property" not in each.labels
         and each.name[0] != "_"
     ]
 
 
-def _parameter(cls: griffe.Class, field: griffe.Attribute, *, all_keywords: bool) -> griffe.Parameter:
+def _parameter(field: griffe.Attribute, *, all_keywords: bool) -> griffe.Parameter:
     given = _arguments(field.value)
     default: Any = field.value
     if given or str(field.value).startswith(("attrs.field", "_answer(")):
         default = given.get("default")
         if "factory" in given:
             default = {"dict": "{}", "list": "[]"}.get(str(given["factory"]), f"{given['factory']}()")
-        elif _has_default_method(cls, field.name) or str(field.value).startswith("_answer("):
+        elif "Factory(" in str(default) or str(field.value).startswith("_answer("):
             default = "..."
     by_keyword = all_keywords or given.get("kw_only") == "True"
     kinds = griffe.ParameterKind
     kind = kinds.keyword_only if by_keyword else kinds.positional_or_keyword
     return griffe.Parameter(field.name, annotation=field.annotation, kind=kind, default=default)
-
-
-def _has_default_method(cls: griffe.Class, name: str) -> bool:
-    return any(
-        str(decorator.value) == f"{name}.default"
-        for each in cls.members.values()
-        if each.is_function
-        for decorator in each.decorators
-    )
 
 
 def _arguments(expression: Any) -> dict[str, Any]:
