@@ -189,7 +189,7 @@ class RestServer:
                 request.transport.abort()
             return web.Response()
         if fault.status is None and fault.body is None:
-            return answer or await self._answered(request, handler)
+            return answer if answer is not None else await self._answered(request, handler)
         return web.Response(
             status=fault.status or 200,
             text=fault.body if fault.body is not None else '{"message": "as asked for"}',
