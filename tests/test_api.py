@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -82,6 +84,115 @@ async def test_what_acts_is_sent_again_only_when_nothing_was_done(fault: dict[st
             await api.transfer(leg, Destination(BILLING))
 
         assert requests == len(sandbox.requests)
+
+
+DIALLING = {"gatewayId": "gateway", "sipCallTo": BILLING}
+
+ACTS: dict[str, Callable[[VideoSDKAPI], Awaitable[Any]]] = {
+    "dial": lambda api: api.dial(DIALLING),
+    "transfer": lambda api: api.transfer("call-1", Destination(BILLING)),
+    "switch-room": lambda api: api.switch_room("call-1", room_id="room", participant_id="caller", token=None),
+}
+"""What must not be done twice."""
+
+LOSSES: dict[str, tuple[bytes, bool]] = {
+    "closed": (b"", False),
+    "reset": (b"", True),
+    "closed within the head": (b"HTTP/1.1 200 OK\r\nContent-", False),
+    "reset within the head": (b"HTTP/1.1 200 OK\r\nContent-", True),
+    "closed within the body": (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", False),
+    "reset within the body": (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", True),
+    "closed after a promise": (b"HTTP/1.1 100 Continue\r\n\r\n", False),
+}
+"""How an answer is lost: what comes of it, and whether the connection is reset then or closed."""
+
+
+@asynccontextmanager
+async def losing_answers(loss: str, *, kept_alive: bool) -> AsyncIterator[tuple[VideoSDKAPI, list[str]]]:
+    """A client, and the methods that a server on a real socket has read whole; each loses its answer.
+
+    Where the connection is kept alive, the first request on each is answered, and the second loses its answer.
+    """
+    came, reset = LOSSES[loss]
+    received: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read(reader)
+        if kept_alive:
+            writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{"roomId": "one"}')
+            await read(reader)
+        writer.write(came)
+        await writer.drain()
+        if reset:
+            linger = struct.pack("ii", 1, 0)  # for no time: what closes the socket then is a RST
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            writer.transport.abort()
+        writer.close()
+
+    async def read(reader: asyncio.StreamReader) -> None:
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            length = next(
+                (line for line in head.splitlines() if line.startswith("content-length:")), "content-length: 0"
+            )
+            await reader.readexactly(int(length.partition(":")[2]))
+        except asyncio.IncompleteReadError:
+            return  # the client has closed the connection
+        received.append(head.partition(" ")[0].upper())
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, VideoSDKAPI(base_url=base_url, token=lambda: "token") as api:
+        yield api, received
+
+
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("kept_alive", [False, True])
+@pytest.mark.real_time
+async def test_what_acts_is_not_sent_again_when_its_connection_breaks(kept_alive: bool, loss: str, act: str) -> None:
+    """What acts, and was read before its connection broke, new or kept alive, is sent again neither by us nor by aiohttp."""
+    async with losing_answers(loss, kept_alive=kept_alive) as (api, received):
+        if kept_alive:
+            assert "one" == await api.create_room({})
+        with pytest.raises(AnswerLost) as caught:
+            await ACTS[act](api)
+
+    assert caught.value.may_have_acted
+    assert ["POST"] * (1 + kept_alive) == received
+
+
+@pytest.mark.parametrize("loss", ["closed", "reset"])
+@pytest.mark.real_time
+async def test_a_reading_is_sent_again_when_its_connection_breaks(loss: str) -> None:
+    """A reading whose connection breaks is sent until it has been tried often enough: the server above counts them all."""
+    async with losing_answers(loss, kept_alive=False) as (api, received):
+        with pytest.raises(AnswerLost):
+            await api.leg("call-1")
+
+    assert 3 <= len(received)
+    assert {"GET"} == set(received)
+
+
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.real_time
+async def test_what_acts_is_not_sent_again_when_the_kept_connection_was_just_closed(act: str) -> None:
+    """A connection that the platform closes while a request is on its way costs that request, which is sent nowhere else."""
+    heads: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{"roomId": "one"}')
+        writer.close()  # without saying so: the client takes the connection for one that it can use again
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, VideoSDKAPI(base_url=base_url, token=lambda: "token") as api:
+        assert "one" == await api.create_room({})
+        with pytest.raises(AnswerLost):
+            await ACTS[act](api)
+
+    assert 1 == len(heads)
 
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"status": 429}, {"reset": True}, {"body": "no JSON"}])
