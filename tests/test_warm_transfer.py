@@ -536,6 +536,21 @@ async def test_a_hold_that_breaks_leaves_no_silence() -> None:
         assert caller.longest_silence(began, ended) < 1.0
 
 
+@pytest.mark.parametrize("kind", ["cascade", "realtime"])
+@pytest.mark.parametrize("every", [21.0, 22.8, 23.0])
+async def test_what_a_hold_says_is_broken_off_as_it_ends(kind: str, every: float) -> None:
+    """Begun or only asked for: nobody hears that they are still being connected once they are with the agent again."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=None)
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, hold=HoldMusic(every=every)), kind=kind)
+        await caller.hears(SORRY)
+        came_back = caller.agent.time_of(Phase.OFF_HOLD)
+
+        sorry = next(heard for heard in caller.heard if heard.text == SORRY)
+        assert sorry.began - came_back < 1.0
+        assert [sorry] == [heard for heard in caller.heard if heard.ended > came_back + 0.1]
+
+
 async def test_all_is_as_before_after_a_transfer_that_failed() -> None:
     """Hearing, auto-end, wake-up and hang-up are the session's own again, and a second attempt works."""
     async with Sandbox() as sandbox:

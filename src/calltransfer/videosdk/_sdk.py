@@ -31,7 +31,7 @@ from videosdk.agents.room._input_stream import InputStreamManager
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 from videosdk.agents.room.room import VideoSDKHandler
 from videosdk.agents.speech_understanding import SpeechUnderstanding
-from videosdk.agents.utils import RealtimeMode, UserState, generate_videosdk_token
+from videosdk.agents.utils import AgentState, RealtimeMode, UserState, generate_videosdk_token
 from videosdk.agents.utterance_handle import UtteranceHandle
 from videosdk.pubsub import PubSub
 
@@ -83,6 +83,7 @@ CONTRACT: Final[tuple[tuple[type, str, str], ...]] = (
     (DTMFHandler, "_callback", "set_callback() has no counterpart that reads it"),
     (Pipeline, "orchestrator", "the cascade's turns"),
     (Pipeline, "_realtime_model", "rebuilt for the consultation; what it has understood"),
+    (Pipeline, "_on_agent_speech_ended_realtime", "a realtime agent that is broken off is taken for speaking for ever"),
     (Pipeline, "eou_config", "how long to wait after a target's last word: not at all"),
     (Pipeline, "interrupt_config", "a target's one word is an answer"),
     (
@@ -406,6 +407,15 @@ def _auto_end_held_back(room: VideoSDKHandler) -> Iterator[None]:
                 room._schedule_session_end(0)
             elif auto_end and (present or was_ending) and room._non_agent_participant_count == 0:
                 room._schedule_session_end(room.session_timeout_seconds or 0)
+
+
+def break_off(session: AgentSession) -> None:
+    """Has the agent stop speaking, whatever it says."""
+    session.interrupt(force=True)
+    pipeline = session.pipeline
+    if pipeline is not None and pipeline.config.is_realtime and session.agent_state is AgentState.SPEAKING:
+        # The end comes with the last byte of its audio, which is thrown away: it would be waited for in vain.
+        pipeline._on_agent_speech_ended_realtime({})
 
 
 def silence(session: AgentSession) -> None:

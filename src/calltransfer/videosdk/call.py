@@ -58,9 +58,6 @@ CLOSE_TIMEOUT = 15.0
 TOOL_TIMEOUT = 1.0
 """Seconds that a last sentence waits for a tool to return: it may be the one that closes the session, and waits for it."""
 
-SAY_TIMEOUT = 20.0
-"""Seconds for a realtime model to say one sentence that it has begun."""
-
 _LOOK_AGAIN = 0.1
 
 END_TIMEOUT = 5.0
@@ -318,27 +315,16 @@ class VideoSDKCall(PlatformCall):
 
     @override
     async def say(self, text: str) -> bool:
-        conversation, session = self._conversation, self._session
-        before = conversation.beginnings
-        try:
-            said = await conversation.speak(
-                lambda: _sdk.say(session, text), insist=False
-            ) or await self._have_model_say(text)
-            if said and not _sdk.is_cascade(session):
-                # A realtime model has only taken it by now.
-                await conversation.until(lambda: conversation.beginnings > before, FIRST_ANSWER_TIMEOUT)
-                await conversation.quiet(SAY_TIMEOUT)
-        except asyncio.CancelledError:
-            # Whoever no longer has it said would have the rest of it be heard otherwise, true or not by then.
-            if conversation.beginnings > before and conversation.agent == "speaking" and not _sdk.closed(session):
-                session.interrupt(force=True)
-            raise
-        return said
-
-    async def _have_model_say(self, text: str) -> bool:
-        return await self.tell_model(
-            f'[Call system, not the caller] Say exactly this to the caller, and nothing else: "{text}"'
+        heard = self._conversation.until_heard
+        return await heard(lambda: _sdk.say(self._session, text), insist=False) or await heard(
+            lambda: _sdk.reply(self._session, self._asking_for(text)), insist=True
         )
+
+    def _asking_for(self, text: str) -> str:
+        """What has a model say `text` that has no voice of its own for it; not to be found in a transcript."""
+        asking = f'[Call system, not the caller] Say exactly this to the caller, and nothing else: "{text}"'
+        self._told.add(asking)
+        return asking
 
     @override
     async def take_leave(self, text: str) -> bool:
@@ -362,7 +348,7 @@ class VideoSDKCall(PlatformCall):
     async def _say_last(self, text: str) -> bool:
         conversation, session = self._conversation, self._session
         if conversation.busy:  # to an agent who is silent it would be the next sentence that is broken off
-            session.interrupt(force=True)
+            _sdk.break_off(session)
 
         async def speech() -> bool:
             if _sdk.is_cascade(session) and _sdk.has_voice(session):
@@ -371,7 +357,7 @@ class VideoSDKCall(PlatformCall):
             return await _sdk.say(session, text)
 
         before = conversation.beginnings
-        said = await conversation.speak(speech, insist=False) or await self._have_model_say(text)
+        said = await conversation.speak(speech, insist=False) or await self.tell_model(self._asking_for(text))
         if said and not _sdk.is_cascade(session):
             # A realtime model has only taken it by now.
             said = await conversation.until(lambda: conversation.beginnings > before, FIRST_ANSWER_TIMEOUT)

@@ -43,6 +43,9 @@ FIRST_ANSWER_TIMEOUT = 6.0
 SPEECH_TIMEOUT = 60.0
 """Seconds for what the agent says then."""
 
+SAY_TIMEOUT = 20.0
+"""Seconds for a realtime model to say one sentence that it has begun."""
+
 _LOOK_AGAIN = 0.5
 
 TALK_TIMEOUT = 120.0
@@ -130,6 +133,31 @@ class Conversation:
             # A provider that fails here must not keep the caller from hearing the words that need no model.
             logger.warning("the agent could not be made to speak: %s", described(error))
         return False
+
+    async def until_heard(self, speech: Callable[[], Coroutine[Any, Any, bool]], *, insist: bool) -> bool:
+        """As `speak`, and returns when it has been heard; whoever no longer waits for that has the rest broken off.
+
+        True or not by then, it would be heard to its end otherwise, and keep from the caller what is said next.
+        """
+        asked_after: int | None = None
+
+        async def asked() -> bool:
+            nonlocal asked_after
+            asked_after = self.beginnings
+            return await speech()
+
+        try:
+            said = await self.speak(asked, insist=insist)
+            if said and asked_after is not None and not _sdk.is_cascade(self.session):
+                # A realtime model has only taken it by now.
+                begun_before = asked_after
+                await self.until(lambda: self.beginnings > begun_before, FIRST_ANSWER_TIMEOUT)
+                await self.quiet(SAY_TIMEOUT)
+        except asyncio.CancelledError:
+            if asked_after is not None and not _sdk.closed(self.session):
+                _sdk.break_off(self.session)
+            raise
+        return said
 
     async def _begun_in_time(self, speech: Coroutine[Any, Any, bool]) -> bool | None:
         """Whether it was taken; None when the agent does not begin: with a model that is down the SDK waits for ever."""

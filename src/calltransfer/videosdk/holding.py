@@ -90,7 +90,7 @@ class LineOnHold(HeldCaller):
 
     @override
     async def say(self, text: str) -> None:
-        speech = self._conversation.speak(lambda: _sdk.say(self._session, text), insist=False)
+        speech = self._conversation.until_heard(lambda: _sdk.say(self._session, text), insist=False)
         async with asyncio.TaskGroup() as group:
             speaking = group.create_task(speech)
             # It waits for whoever has the agent speak now, and the caller does not wait in silence.
