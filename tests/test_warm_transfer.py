@@ -333,6 +333,18 @@ async def test_a_target_who_is_not_connected_hears_why(says: Any, last: str) -> 
         assert "hung up" == target.connected_to
 
 
+@pytest.mark.parametrize("kind", ["cascade", "realtime"])
+async def test_a_target_who_declines_in_the_middle_of_a_sentence_hears_a_last_one_at_once(kind: str) -> None:
+    """What is broken off is not waited for, whatever the pipeline reports of it."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says=[Presses("2", when=OPENED)])
+        caller = await transferred(sandbox, kind=kind)
+        (target,) = sandbox.targets
+
+        assert "All right, thank you. Goodbye." == target.texts_heard[-1]
+        assert target.heard[-1].began - caller.agent.time_of(Phase.DECIDED) < 2.0
+
+
 async def test_a_target_hears_that_the_caller_has_hung_up() -> None:
     """When the caller hangs up in the briefing, the target is told in one sentence and released, and the session ends."""
     async with Sandbox() as sandbox:

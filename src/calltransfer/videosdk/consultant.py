@@ -301,7 +301,7 @@ class Consultant:
     def interrupt(self) -> None:
         """Stops speaking."""
         if self._session is not None and self._session.pipeline is not None:
-            self._context.run(self._session.interrupt, force=True)
+            self._context.run(_sdk.break_off, self._session)
 
     def deafen(self) -> None:
         """Hears nobody any more."""
