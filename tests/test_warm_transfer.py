@@ -999,6 +999,34 @@ async def test_recording_goes_on() -> None:
         assert {target.room_id for target in sandbox.targets} <= {room for room, _ in recorded(sandbox, "start")}
 
 
+@pytest.mark.real_time
+@pytest.mark.parametrize("fails", [False, True], ids=["the target leaves within seconds", "the move fails half-way"])
+async def test_a_caller_who_is_with_the_agent_again_is_recorded_again(fails: bool) -> None:
+    """Under the name they have come back with, and although the platform takes them for not yet joined at first."""
+    brief = Briefing(greeting="Hi.", question="Yes?")
+    async with Sandbox() as sandbox:
+        sandbox.trouble.switched_leg_vanishes = int(fails)
+        sandbox.person(SUPERVISOR, answers_after=0.2, says=["yes"] if fails else ["yes", HangsUp(after=0.5)])
+        caller = await call(
+            sandbox,
+            WarmTransfer(SUPERVISOR, briefing=brief, summary=Short()),
+            model=Script([SORRY]),
+            room_options={"recording": True},
+        )
+        home, own = caller.room_id, caller.peer_id
+        transferring = asyncio.create_task(caller.agent.transfer("supervisor"))
+        await caller.agent.until(Phase.ROLLED_BACK if fails else Phase.RETURNED)
+        sandbox.fault("POST", "/recordings/participant/track/start", status=400, times=3)
+        result = await transferring
+        async with asyncio.timeout(20):
+            while (home, caller.peer_id) not in recorded(sandbox, "start"):
+                await caller.something_happens_within(0.5)
+
+        assert result.connected is not fails
+        assert own != caller.peer_id
+        assert (home, own) in recorded(sandbox, "stop")
+
+
 def recorded(sandbox: Sandbox, action: str) -> set[tuple[str, str]]:
     """Of whom, and where, recording has been started or stopped."""
     return {(room, who) for what, room, who in sandbox.recordings if what.endswith(action)}

@@ -1014,12 +1014,11 @@ async def stop_recording(room: VideoSDKHandler, participant_id: str) -> None:
     """Closes a participant's recording; after they have left the room, nothing could."""
     manager = room.recording_manager
     room.recorded_participants.discard(participant_id)  # first: a request that hangs must not end the session later
-    kinds = room._track_recordings_kinds_by_participant.pop(participant_id, None) or {"audio"}
-    if room.record_audio is None:
+    kinds = room._track_recordings_kinds_by_participant.pop(participant_id, None) or set()
+    if room.record_audio is None and "audio" not in kinds:  # which is how those are recorded who have been moved before
         await manager.stop_participant_recording(participant_id)
-    else:
-        for kind in sorted(kinds):
-            await manager.stop_track_recording(participant_id, kind)
+    for kind in sorted(kinds or (set() if room.record_audio is None else {"audio"})):
+        await manager.stop_track_recording(participant_id, kind)
 
 
 async def start_recording(room: VideoSDKHandler, participant_id: str) -> bool:

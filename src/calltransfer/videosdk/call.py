@@ -471,6 +471,7 @@ class VideoSDKCall(PlatformCall):
             token=self._setup.token,
             report=consultation.report,
             own=self._own,
+            later=self._later,
             released=self.released,
         )
         self._connecting = handover

@@ -71,6 +71,7 @@ class Handover:
         token: Makes a token for one participant of one room.
         report: Told what happens.
         own: Makes a task that the call ends and awaits.
+        later: Makes a task that the call ends, and that nobody waits for.
         released: Returns when whoever else was called for it has been released.
     """
 
@@ -86,6 +87,7 @@ class Handover:
         token: Callable[[str, str], str | None],
         report: Report,
         own: Callable[[Coroutine[Any, Any, None], str], None],
+        later: Callable[[Coroutine[Any, Any, None], str], None],
         released: Callable[[], Coroutine[Any, Any, None]],
     ) -> None:
         self.keeper = AsyncExitStack()
@@ -99,6 +101,7 @@ class Handover:
         self._token = token
         self._report = report
         self._own = own
+        self._later = later
         self._released = released
         self._unmute: Callable[[], None] | None = None
         self._remember: Callable[[], None] = lambda: None
@@ -301,7 +304,7 @@ class Handover:
         if response.outcome is not Outcome.FAILED:
             await self._under_way(switch, there)
         if self._caller.is_here:
-            self._own(self._record_here(), "recording a caller who has not been moved")
+            self._record_again()
             if switch.may_come_true:
                 self._caller.fetch_back = self._fetch_late
             return response
@@ -333,11 +336,13 @@ class Handover:
                 )
                 result = await back.done(timeout=BACK_TIMEOUT, over=Outcome.CALLER_LEFT, together=Response)
                 if result.outcome is None:
+                    self._record_again()
                     return response
                 if result.outcome is Outcome.CALLER_LEFT:
                     return result
                 # It may have been refused because one is under way already.
                 if await self._home.attendance.until(lambda: self._caller.is_here, pause):
+                    self._record_again()
                     return response
         # They are in the consultation's room, or in none. Better a call that ends with a word than one in silence.
         logger.error("a caller could not be brought back to the agent; their call is ended")
@@ -398,23 +403,37 @@ class Handover:
         room = self._consultation.consultant.room
         if self._move != "caller" or caller_id is None or room is None or not _sdk.is_recorded(room):
             return
+        await self._recorded(room, caller_id, there=lambda: True, after=_SDK_TRIES_FOR)
+
+    def _record_again(self) -> None:
+        """Goes on recording a caller whose recording was closed for a move, and who is with the agent; nobody waits."""
+        self._later(_beside(self._record_here, "recording a caller who is with the agent"), "recording a caller")
+
+    async def _record_here(self) -> None:
+        caller_id = self._caller.participant_id
+        if caller_id is None or not _sdk.is_recorded(self._room):
+            return
+
+        def there() -> bool:
+            return self._caller.is_here and self._caller.participant_id == caller_id
+
+        # Who has come back may be recorded by the SDK already, but only where it records everybody.
+        after = _SDK_TRIES_FOR if self._room.record_all_participants else 0.0
+        await self._recorded(self._room, caller_id, there=there, after=after)
+
+    @staticmethod
+    async def _recorded(room: Any, participant_id: str, *, there: Callable[[], bool], after: float) -> None:
         try:
             async with asyncio.timeout(RECORDING_TIMEOUT):
-                await asyncio.sleep(_SDK_TRIES_FOR)
+                await asyncio.sleep(after)
                 while True:
-                    if await _sdk.start_recording(room, caller_id):
+                    if not there() or await _sdk.start_recording(room, participant_id):
                         return
                     await asyncio.sleep(_RECORD_AGAIN)
         except TimeoutError:
-            logger.warning("the caller who was moved could not be recorded")
-
-    async def _record_here(self) -> None:
-        """Goes on recording a caller whose recording was closed for a move that has not happened."""
-        caller_id = self._caller.participant_id
-        if caller_id is not None and _sdk.is_recorded(self._room):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(RECORDING_TIMEOUT):
-                    await _sdk.start_recording(self._room, caller_id)
+            logger.warning(
+                "a caller who was moved is not recorded: the platform took them for not yet joined throughout"
+            )
 
     async def _stop_recording(self) -> None:
         caller_id = self._caller.participant_id
