@@ -26,6 +26,7 @@ from calltransfer import (
 )
 from calltransfer.sandbox import Calls, HangsUp, Presses, Sandbox, Says, Script, Unknowns
 from calltransfer.sandbox.models import ScriptedLLM as LLMOfSandbox
+from calltransfer.sandbox.models import ScriptedTTS
 from calltransfer.sandbox.pipelines import make_pipeline
 from tests.warm import (
     ANSWER,
@@ -1075,6 +1076,48 @@ async def test_components_that_cannot_be_made_anew_are_found_out_before_the_hold
         assert [Outcome.FAILED] == caller.agent.outcomes
         assert Phase.ON_HOLD not in caller.agent.phases
         assert [] == sandbox.targets
+
+
+@pytest.mark.parametrize("kind", ["realtime", "realtime_own_voice", "realtime_llm_only"])
+async def test_a_realtime_model_without_a_voice_for_the_target_is_found_out_before_the_hold(kind: str) -> None:
+    """One that only writes, with no voice of its own or with one that cannot be made anew: nobody is dialled."""
+
+    class NeedsKey(ScriptedTTS):
+        def __init__(self, key: str) -> None:
+            super().__init__()
+
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR)
+        caller = await call(sandbox, kind=kind)
+        caller.session.pipeline._realtime_model.config.modalities = ["text"]
+        if caller.session.pipeline.tts is not None:
+            caller.session.pipeline.tts.__class__ = NeedsKey
+        result = await caller.agent.transfer("supervisor")
+
+        assert Outcome.FAILED is result.outcome
+        assert "the consultation needs pipeline=" in result.detail
+        assert Phase.ON_HOLD not in caller.agent.phases
+        assert [] == sandbox.targets
+
+
+@pytest.mark.parametrize("kind", ["realtime_own_voice", "realtime_llm_only"])
+async def test_a_realtime_agents_own_voice_speaks_to_the_target(kind: str) -> None:
+    """Without pipeline= it is made anew beside the model, which may only write."""
+    said: list[str] = []
+
+    class OwnVoice(ScriptedTTS):
+        async def _speak(self, text: str, utterance: int, already: int) -> int:
+            said.append(text)
+            return await super()._speak(text, utterance, already)
+
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await call(sandbox, kind=kind)
+        caller.session.pipeline.tts.__class__ = OwnVoice
+        result = await caller.agent.transfer("supervisor")
+
+        assert Outcome.CONNECTED is result.outcome
+        assert any(OPENED in text for text in said)
 
 
 async def test_an_authors_summary_of_their_own_model() -> None:

@@ -663,37 +663,54 @@ def skip_session_close(job: JobContext) -> None:
     job._shutdown_callbacks.clear()
 
 
+_REBUILT = ("stt", "llm", "tts", "vad", "turn_detector")
+_REBUILT_WITH_REALTIME_MODEL = ("tts",)
+"""It hears by itself, in the language that is spoken; but it may only write, and leave speaking to another voice."""
+
+
 def why_not_rebuilt(session: AgentSession) -> str | None:
     """Why the agent's components could not be made anew without arguments; None if they can, as far as can be told."""
     pipeline = session.pipeline
-    if pipeline is None or pipeline._realtime_model is not None:
-        return None  # a realtime model is rebuilt with its model and its config, or bare; that shows when it is tried
-    if pipeline.tts is None:
+    if pipeline is None:
+        return None
+    model = pipeline._realtime_model
+    if pipeline.tts is None and (model is None or _only_writes(model)):
         return "it has no voice to speak to a target with"
-    for component in (pipeline.stt, pipeline.llm, pipeline.tts, pipeline.vad, pipeline.turn_detector):
+    for name in _REBUILT if model is None else _REBUILT_WITH_REALTIME_MODEL:
+        component = getattr(pipeline, name)
         try:
             inspect.signature(type(component)).bind()
         except TypeError as error:
             return f"{type(component).__name__}() {error}"
         except ValueError:
             continue  # no signature to look at
-    return None
+    return (
+        None  # a realtime model gets its model and its config, or nothing; whether it takes that shows when it is tried
+    )
+
+
+def _only_writes(model: Any) -> bool:
+    config = getattr(model, "config", None)
+    modalities = getattr(config, "response_modalities", None) or getattr(config, "modalities", None) or ()
+    given = [modalities] if isinstance(modalities, str) else list(modalities)
+    names = {str(getattr(modality, "value", modality)).lower() for modality in given}
+    return bool(names) and "audio" not in names
 
 
 def rebuilt_pipeline(session: AgentSession) -> Pipeline:
     """A pipeline like the agent's, of new components; they are never shared between two sessions."""
     pipeline = session.pipeline
     model = pipeline._realtime_model
-    if model is not None:
-        settings = {
-            name: getattr(model, name) for name in ("model", "config") if getattr(model, name, None) is not None
-        }
-        try:
-            return Pipeline(llm=type(model)(**settings))
-        except TypeError:
-            return Pipeline(llm=type(model)())
-    parts = {name: getattr(pipeline, name) for name in ("stt", "llm", "tts", "vad", "turn_detector")}
-    return Pipeline(**{name: type(part)() for name, part in parts.items() if part is not None})
+    names = _REBUILT if model is None else _REBUILT_WITH_REALTIME_MODEL
+    parts = {name: getattr(pipeline, name) for name in names}
+    new = {name: type(part)() for name, part in parts.items() if part is not None}
+    if model is None:
+        return Pipeline(**new)
+    settings = {name: getattr(model, name) for name in ("model", "config") if getattr(model, name, None) is not None}
+    try:
+        return Pipeline(llm=type(model)(**settings), **new)
+    except TypeError:
+        return Pipeline(llm=type(model)(), **new)
 
 
 def second_session(agent: Agent, pipeline: Pipeline) -> AgentSession:
