@@ -1409,6 +1409,30 @@ async def test_a_dial_of_which_nothing_is_known_is_not_reported_as_released() ->
         assert [] == target.heard
 
 
+@pytest.mark.parametrize(
+    ("dial", "lists", "known"),
+    [({"status": 500}, {}, True), ({"status": 504}, {}, False), ({"status": 500}, {"status": 503}, False)],
+    ids=["nothing is listed", "a proxy has answered", "nothing can be listed"],
+)
+async def test_a_dial_that_failed_is_an_orphan_only_where_it_cannot_be_known(
+    dial: dict[str, Any], lists: dict[str, Any], known: bool
+) -> None:
+    """A fault of the platform's, and no call in the room's list: there is none, and nobody is alarmed."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR)
+        caller = await call(sandbox)
+        sandbox.fault("POST", "/v2/sip/call", **dial)
+        if lists:
+            sandbox.fault("GET", "/v2/sip/call", **lists)
+        result = await caller.agent.transfer("supervisor")
+
+        assert Outcome.FAILED is result.outcome
+        assert "could not be dialled" in result.detail
+        assert [Phase.RELEASED if known else Phase.NOT_RELEASED] == [
+            phase for phase in caller.agent.phases if phase in {Phase.RELEASED, Phase.NOT_RELEASED}
+        ]
+
+
 async def test_a_target_who_leaves_during_the_introduction() -> None:
     """The sentence to both is not said to the end for one of them: the caller is brought back at once."""
     async with Sandbox() as sandbox:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from calltransfer.call import Response
-from calltransfer.errors import AnswerLost, PlatformError
+from calltransfer.errors import AnswerLost, PlatformError, ServerFault
 from calltransfer.outcome import Outcome
 from calltransfer.videosdk.api import VideoSDKAPI
 from calltransfer.videosdk.ending import END_TIMEOUT, REQUEST_TIMEOUT, Ending
@@ -25,6 +25,8 @@ _LOOK_AGAIN = 0.3
 _TICK = 0.001
 _END_AGAIN = 2
 _LONGEST_RING = 60
+_OF_A_PROXY = frozenset({502, 504})
+"""Answers of somebody before the platform, who does not know what became of the request."""
 
 
 class DialledLeg:
@@ -43,6 +45,7 @@ class DialledLeg:
         self._rings = rings
         self._asking: asyncio.Task[str] | None = None
         self._searched = False
+        self._none_listed = False
         self._may_exist = False
         self._rang = False
         self._worth_a_reading = asyncio.Event()
@@ -65,7 +68,7 @@ class DialledLeg:
             if not error.may_have_acted:
                 raise
             logger.warning("the answer to a dial was lost; its leg is looked for: %s", error)
-            self.id = await self._found()
+            self.id = await self._found(error)
 
     async def answered(self, ring_timeout: float) -> Response:
         """Waits until it is answered, or over, or has rung for `ring_timeout` seconds."""
@@ -107,13 +110,13 @@ class DialledLeg:
             try:
                 self.id = await asyncio.shield(self._asking)
             except PlatformError as error:
-                self._may_exist = error.may_have_acted
                 if error.may_have_acted and not self._searched:
                     with suppress(AnswerLost):
-                        self.id = await self._found()
+                        self.id = await self._found(error)
+                self._may_exist = error.may_have_acted and not (self._none_listed and _is_over(error))
         return self.id is not None
 
-    async def _found(self) -> str:
+    async def _found(self, after: PlatformError) -> str:
         self._searched = True
         try:
             async with asyncio.timeout(FIND_TIMEOUT):
@@ -123,13 +126,15 @@ class DialledLeg:
                         return leg_id
                     await asyncio.sleep(_LOOK_AGAIN)
         except TimeoutError:
-            raise AnswerLost("the answer to the dial was lost, and the platform lists no call in its room") from None
+            raise AnswerLost(f"{after}; the platform lists no call in its room") from None
 
     async def _listed(self) -> str | None:
+        self._none_listed = False
         try:
             async for leg in self._api.legs(room_id=self._room_id):
                 if not leg.over and leg.direction != "inbound":
                     return leg.id
+            self._none_listed = True
         except PlatformError as error:
             logger.info("the calls of a room could not be listed: %s", error)
         return None
@@ -164,3 +169,8 @@ class DialledLeg:
                 await self._worth_a_reading.wait()
         except TimeoutError:
             return
+
+
+def _is_over(error: PlatformError) -> bool:
+    """Whether the platform is done with a request that it may have acted on: nothing of it will be listed later."""
+    return isinstance(error, ServerFault) and error.status not in _OF_A_PROXY
