@@ -403,6 +403,12 @@ def test_what_else_an_agent_cannot_work_with() -> None:
             async def on_transfer_event(self, event: object) -> None:  # type: ignore[override]
                 ...
 
+    with pytest.raises(ConfigurationError, match="on_transfer_finished must be a plain 'def'"):
+
+        class AsyncToo(SupportAgent):
+            async def on_transfer_finished(self, result: object) -> None:  # type: ignore[override]
+                ...
+
     class WithoutAgent(TransferMixin): ...
 
     with pytest.raises(ConfigurationError, match="must derive from Agent too"):

@@ -107,11 +107,12 @@ class TransferMixin(_Agent):
                 f"{cls.__name__}: TransferMixin must come before Agent, as in "
                 f"'class {cls.__name__}(TransferMixin, Agent)'"
             )
-        if inspect.iscoroutinefunction(cls.on_transfer_event):
-            raise ConfigurationError(
-                f"{cls.__name__}.on_transfer_event must be a plain 'def': it is called in the middle of a transfer. "
-                "Start a task of your own for what takes time"
-            )
+        for hook in (cls.on_transfer_event, cls.on_transfer_finished):
+            if inspect.iscoroutinefunction(hook):
+                raise ConfigurationError(
+                    f"{cls.__name__}.{hook.__name__} must be a plain 'def': it is called in the middle of a transfer. "
+                    "Start a task of your own for what takes time"
+                )
 
     def __init__(
         self,
@@ -173,18 +174,18 @@ class TransferMixin(_Agent):
         transfers = Transfers.of(self.session) if self.session is not None else None
         if transfers is None or transfers.closed:
             why = "the agent is in no call" if transfers is None else "the call is over"
-            return TransferResult(outcome=Outcome.REFUSED, detail=why)
+            return TransferResult(outcome=Outcome.REFUSED, route=name, detail=why)
         limit = transfers.used_up(self.__policy)
         if limit is not None:
-            return TransferResult(outcome=Outcome.REFUSED, detail=f"the policy allows {limit}")
+            return TransferResult(outcome=Outcome.REFUSED, route=name, detail=f"the policy allows {limit}")
         try:
             started = self._start(route, reason, after_tool=False, tell_model=tell_model)
         except CallOver as error:
-            return TransferResult(outcome=Outcome.CALLER_LEFT, detail=str(error))
+            return TransferResult(outcome=Outcome.CALLER_LEFT, route=name, detail=str(error))
         except NoLiveCall as error:
-            return TransferResult(outcome=Outcome.REFUSED, detail=str(error))
+            return TransferResult(outcome=Outcome.REFUSED, route=name, detail=str(error))
         if started is None:
-            return TransferResult(outcome=Outcome.REFUSED, detail="a transfer is already under way")
+            return TransferResult(outcome=Outcome.REFUSED, route=name, detail="a transfer is already under way")
         return await asyncio.shield(started.result)
 
     def update_tools(self, tools: list[Any]) -> None:
@@ -198,6 +199,17 @@ class TransferMixin(_Agent):
 
         Args:
             event: What has happened. Holds no number, name or token.
+        """
+
+    def on_transfer_finished(self, result: TransferResult) -> None:
+        """Called once for every transfer that this agent has started, when its result is final. Override it.
+
+        Whoever asked for it, the model or your code, and however it ended: a caller who hung up and a session that
+        closed are results too. What was refused without being started, such as a second transfer during another one, is
+        none. Must return at once; what it raises is logged.
+
+        Args:
+            result: How it ended, with its `route`, `transfer_id`, `attempts` and `timeline`.
         """
 
     def _following_the_call(self, on_enter: Any) -> Any:
@@ -226,6 +238,7 @@ class TransferMixin(_Agent):
             reason=reason[:_LONGEST_REASON].encode(errors="replace").decode(),
             wording=self.__wording,
             listener=self._notify,
+            on_result=self._conclude,
             after_tool=after_tool,
             tell_model=tell_model,
             policy=self.__policy,
@@ -233,6 +246,9 @@ class TransferMixin(_Agent):
 
     def _notify(self, event: TransferEvent) -> None:
         self.on_transfer_event(event)
+
+    def _conclude(self, result: TransferResult) -> None:
+        self.on_transfer_finished(result)
 
     def _tool(self, description: str) -> TransferTool:
         async def transfer_call(destination: str = "", reason: str = "", **_invented: object) -> dict[str, Any]:

@@ -119,10 +119,13 @@ class ConsultationIds:
 class TransferResult:
     """How a transfer ended.
 
-    A strategy returns one with what it knows; `attempts` and `timeline` are filled in by the runner.
+    A strategy returns one with what it knows; `route`, `transfer_id`, `attempts` and `timeline` are filled in by the
+    runner.
 
     Attributes:
         outcome: The typed end.
+        route: The route's name; filled in by the runner.
+        transfer_id: The same as in the transfer's events; filled in by the runner. Empty where none was started.
         destination: Where the call was to go; None when no destination was found.
         detail: Why, in one line for a log, without anything private.
         status: The platform's own last word, where there is one.
@@ -139,6 +142,8 @@ class TransferResult:
     """
 
     outcome: Outcome = attrs.field(converter=Outcome)
+    route: str = ""
+    transfer_id: str = ""
     destination: Destination | None = None
     detail: str = attrs.field(default="", converter=str)
     status: str | None = None

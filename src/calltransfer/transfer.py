@@ -1,6 +1,8 @@
 """One transfer under way."""
 
 import asyncio
+import logging
+from collections.abc import Callable
 
 import attrs
 
@@ -12,8 +14,12 @@ from calltransfer.masking import one_line
 from calltransfer.outcome import Outcome
 from calltransfer.platform import PlatformCall, Turn
 from calltransfer.policy import Policy
-from calltransfer.timeline import Timeline
+from calltransfer.timeline import Timeline, described
 from calltransfer.wording import Wording
+
+logger = logging.getLogger("calltransfer")
+
+ResultListener = Callable[[TransferResult], None]
 
 STRATEGY_TIMEOUT = 300.0
 """Seconds after which a strategy is taken for hung; while a call is being forwarded they do not count, and they begin anew
@@ -37,6 +43,7 @@ class Transfer:
     wording: Wording
     turn: Turn
     timeline: Timeline
+    on_result: ResultListener
     tell_model: bool
     policy: Policy
     attempts: list[float]
@@ -151,15 +158,22 @@ class Transfer:
 
     def finish(self, result: TransferResult) -> None:
         """Makes the outcome known, once: in the timeline, to listeners, and to whoever waits for `result`."""
-        if not self.result.done():
-            result = self.proven or result
-            finished = self.timeline.record(Phase.FINISHED, result.detail, result.status, outcome=result.outcome)
-            self.result.set_result(
-                attrs.evolve(
-                    result,
-                    detail=finished.detail,
-                    status=finished.status,
-                    attempts=tuple(self.attempted),
-                    timeline=tuple(self.timeline.events),
-                )
-            )
+        if self.result.done():
+            return
+        result = self.proven or result
+        finished = self.timeline.record(Phase.FINISHED, result.detail, result.status, outcome=result.outcome)
+        final = attrs.evolve(
+            result,
+            route=self.route,
+            transfer_id=self.timeline.transfer_id,
+            detail=finished.detail,
+            status=finished.status,
+            attempts=tuple(self.attempted),
+            timeline=tuple(self.timeline.events),
+        )
+        self.result.set_result(final)
+        try:
+            self.on_result(final)
+        except Exception as error:
+            # As with events: the author's hook must not be able to break off what comes after a transfer.
+            logger.error("on_transfer_finished raised: %s", described(error))  # noqa: TRY400

@@ -25,7 +25,7 @@ from calltransfer.platform import Platform, PlatformCall, Turn
 from calltransfer.policy import Policy
 from calltransfer.strategy_run import StrategyRun
 from calltransfer.timeline import EventListener, Timeline, described
-from calltransfer.transfer import Transfer
+from calltransfer.transfer import ResultListener, Transfer
 from calltransfer.wording import Wording
 
 logger = logging.getLogger("calltransfer")
@@ -118,6 +118,7 @@ class Transfers:
         reason: str,
         wording: Wording,
         listener: EventListener,
+        on_result: ResultListener | None = None,
         after_tool: bool,
         tell_model: bool = True,
         policy: Policy | None = None,
@@ -146,6 +147,7 @@ class Transfers:
             wording=wording,
             turn=call.turn(after_tool=after_tool),
             timeline=Timeline(route=route, attempt=self._started, listener=self._telling(listener)),
+            on_result=on_result or _nobody,
             tell_model=tell_model,
             policy=policy or Policy(),
             attempts=self._attempts,
@@ -334,3 +336,7 @@ class Transfers:
         if sentence and transfer.turn.confirmed and call.caller is Presence.HERE:
             told = await call.take_leave(sentence)
             transfer.timeline.record(Phase.TOLD if told else Phase.NOT_TOLD)
+
+
+def _nobody(_result: TransferResult) -> None:
+    return
