@@ -282,7 +282,8 @@ class TransferMixin(_Agent):
             answer = self._begin(destination, reason if isinstance(reason, str) else "")
             if answer.status != "closed":
                 self._call().when_model_is_silent(TOOL, answer.spoken)
-        except NoLiveCall:
+        except NoLiveCall as error:
+            logger.warning("transfer_call: %s", error)
             answer = _Answer("error", self.__wording.not_a_phone_call)
         except Exception as error:
             # The last line of defence: a bug, or a strategy's problems() that raised.

@@ -319,7 +319,10 @@ class LLMSummary:
                     return summary
             except Exception as error:
                 # Only its type: what an error says may quote the call.
-                logger.info("a summary could not be made: %s", type(error).__name__)
+                logger.info(
+                    "a summary could not be made: %s; does llm= of LLMSummary take text, and answer within its timeout=?",
+                    type(error).__name__,
+                )
         return ExtractiveSummary(words=self.words).of((), request)
 
     async def _by_model(self, call: Call, request: TransferRequest) -> str | None:
@@ -332,5 +335,7 @@ class LLMSummary:
         source = "\n".join([request.reason, *(utterance.text for utterance in transcript)])
         if usable(summary, source):
             return summary
-        logger.info("the model's summary says nothing of this call; another one is used")
+        logger.info(
+            "the model's summary says nothing of this call; another one is used. Try prompt= or llm= of LLMSummary"
+        )
         return None

@@ -136,7 +136,7 @@ class Transfers:
                 return None
             self._current.end(Outcome.CANCELLED, "replaced before the caller had finished speaking")
         if call.caller is Presence.NEVER:
-            raise NoLiveCall("this is not a phone call")
+            raise NoLiveCall("this is not a phone call: nobody in the room has come by SIP")
         if call.caller is Presence.GONE:
             raise CallOver("the caller has hung up")
         self._started += 1

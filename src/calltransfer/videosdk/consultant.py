@@ -170,7 +170,10 @@ class Consultant:
             async with asyncio.timeout(JOIN_TIMEOUT):
                 await self._inside(self._join(room_id))
         except TimeoutError:
-            raise NoConsultation(f"the consultation's room was not joined within {JOIN_TIMEOUT:g} s") from None
+            raise NoConsultation(
+                f"the consultation's room was not joined within {JOIN_TIMEOUT:g} s; look at the worker's network, and at "
+                "what its pipeline waits for as it starts"
+            ) from None
         except NoConsultation:
             raise
         except Exception as error:

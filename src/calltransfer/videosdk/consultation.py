@@ -352,7 +352,13 @@ class VideoSDKConsultation(Consultation):
             async with asyncio.timeout(JOIN_TIMEOUT):
                 await asyncio.shield(self._joined)
         except TimeoutError:
-            self._end(Response(Outcome.FAILED, "the target answered before there was an agent to speak to them"))
+            self._end(
+                Response(
+                    Outcome.FAILED,
+                    "the target answered before there was an agent to speak to them; what its pipeline loads belongs "
+                    "into the worker's start",
+                )
+            )
             return
         attendance = self.consultant.attendance
         if attendance is None or not await attendance.until(lambda: bool(attendance.phones), APPEAR_TIMEOUT):
@@ -396,7 +402,12 @@ class VideoSDKConsultation(Consultation):
         await asyncio.shield(self._summarised)
         said = await self._open() or said
         if not said:
-            self._end(Response(Outcome.FAILED, "the target could not be spoken to"))
+            self._end(
+                Response(
+                    Outcome.FAILED,
+                    "the target could not be spoken to; try the voice of the consultation's pipeline, its key and quota",
+                )
+            )
         await self._wait_for_decision()
 
     async def _open(self) -> bool:

@@ -192,7 +192,11 @@ class Following:
     def verdict(self, now: float) -> Verdict | None:
         """How it ended; None while that is not known."""
         if Meaning.NOT_FORWARDED in self._seen:
-            return self._verdict(Outcome.FAILED, "the carrier did not forward the call")
+            return self._verdict(
+                Outcome.FAILED,
+                "the carrier did not forward the call; are REFER and the caller ID allowed on the trunk? "
+                "direct_or_bridge() dials instead",
+            )
         if Meaning.FORWARDED in self._seen and not self._may_be_the_other:
             return self._forwarded
         if Meaning.FORWARDED in self._seen:

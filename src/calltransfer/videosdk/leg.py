@@ -89,9 +89,14 @@ class CallerLeg:
             found = [leg async for leg in self._api.legs(room_id=self._room_id)]
             live = self._of_caller(found)
         if not live:
-            raise NoLiveCall("the platform lists no live leg of the caller")
+            raise NoLiveCall(
+                "the platform lists no live leg of the caller; is the token of the account that has taken the call?"
+            )
         if len(live) > 1:
-            logger.warning("the caller may be any of %d legs; the newest is taken", len(live))
+            logger.warning(
+                "the caller may be any of %d legs; the newest is taken. Does somebody else dial into this room?",
+                len(live),
+            )
         self._keep(max(live, key=lambda leg: leg.started))
 
     def _of_caller(self, legs: list[Leg]) -> list[Leg]:
