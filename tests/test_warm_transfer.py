@@ -13,6 +13,7 @@ from videosdk.agents.event_bus import get_current_event_bus
 from calltransfer import (
     Briefing,
     Destination,
+    ExtractiveSummary,
     Gate,
     HeldCaller,
     HoldMusic,
@@ -1199,6 +1200,25 @@ async def test_a_summary_that_does_not_work_is_the_callers_own_words(how: str) -
 
         assert [Outcome.CONNECTED] == caller.agent.outcomes
         assert any(ASKS in text for text in target.texts_heard)
+
+
+@pytest.mark.parametrize("how", ["hangs", "raises", "is empty"])
+async def test_an_author_says_what_is_told_where_their_summary_does_not_work(
+    how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the language of the target, which nobody else can know; and the log names the summary that did not."""
+
+    class InGerman(Broken):
+        otherwise = ExtractiveSummary(reason="Grund: {reason}.", quote="Der Anrufer sagt: {words}", route="{route}")
+
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says=[Says("yes please", when="1 or 2")])
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, summary=InGerman(how)))
+        (target,) = sandbox.targets
+
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
+        assert any(f"Grund: {REASON}. Der Anrufer sagt: {ASKS}" in text for text in target.texts_heard)
+        assert "InGerman gave no words" in caplog.text or "InGerman raised" in caplog.text
 
 
 class Deaf(Briefing):

@@ -361,12 +361,21 @@ class Dictation(ABC):
 
 
 class Summary(Protocol):
-    """How the target's summary is made. It is given as long as it takes, beside the ring, and must bound itself."""
+    """How the target's summary is made. It is given as long as it takes, beside the ring, and must bound itself.
+
+    One may name another that is told where it is late, raises or is empty, as an attribute `otherwise`:
+
+        class FromOurRecords:
+            otherwise = ExtractiveSummary(reason="Grund: {reason}.", quote="Zitat: {words}", route="Ein Anruf für {route}.")
+            async def summarise(self, call, request):
+                return await records.summary_of(call.details.number)
+    """
 
     async def summarise(self, call: Call, request: TransferRequest) -> str:
         """Returns what the caller needs, in about thirty spoken words.
 
-        What it raises, and an empty text, is replaced by `ExtractiveSummary`, and so is what takes more than 15 seconds.
+        What it raises, and an empty text, is replaced by the one that `otherwise` names, without one, or where that takes
+        more than 5 seconds, by `ExtractiveSummary`, in English; and so is what takes more than 15 seconds.
 
         Args:
             call: The call, with its transcript.

@@ -253,6 +253,11 @@ class _KeptSummary:
     wrapped: Summary
     _made_of: "dict[int, asyncio.Task[str]]" = attrs.field(factory=dict)
 
+    @property
+    def otherwise(self) -> Summary | None:
+        """The one that is told where this one cannot be."""
+        return getattr(self.wrapped, "otherwise", None)
+
     async def summarise(self, call: Call, request: TransferRequest) -> str:
         """The summary, made now if there is none of what has been said so far."""
         said = sum(utterance.speaker == "caller" for utterance in call.transcript())

@@ -32,7 +32,7 @@ from calltransfer.hold import Hold
 from calltransfer.masking import masked_text
 from calltransfer.outcome import Outcome
 from calltransfer.platform import LEAVE_TIMEOUT, PlatformCall, ProgressListener, Turn
-from calltransfer.summary import ExtractiveSummary
+from calltransfer.summary import SUMMARY_TIMEOUT, ExtractiveSummary
 from calltransfer.timeline import described
 from calltransfer.videosdk import _sdk
 from calltransfer.videosdk.api import VideoSDKAPI
@@ -449,14 +449,20 @@ class VideoSDKCall(PlatformCall):
             await self._api.close()
 
     async def _summary(self, summary: Summary, request: TransferRequest) -> str:
-        """An author's summary, or the caller's own words where it takes too long, raises, or is empty."""
-        try:
-            async with asyncio.timeout(SUMMARY_LIMIT):
-                made = await summary.summarise(self, request)
-        except Exception as error:
-            logger.error("%s raised %s", type(summary).__name__, described(error))  # noqa: TRY400
-            made = ""
-        return made or ExtractiveSummary().of(self.transcript(), request)
+        """An author's summary, or the one it names, or the caller's own words: where it is late, raises, or is empty."""
+        for attempt, seconds in ((summary, SUMMARY_LIMIT), (getattr(summary, "otherwise", None), SUMMARY_TIMEOUT)):
+            if attempt is None:
+                continue
+            name = type(getattr(attempt, "wrapped", attempt)).__name__  # the author's own, not what keeps it
+            try:
+                async with asyncio.timeout(seconds):
+                    made = await attempt.summarise(self, request)
+                if made:
+                    return made
+                logger.error("%s gave no words", name)
+            except Exception as error:
+                logger.error("%s raised %s", name, described(error))  # noqa: TRY400
+        return ExtractiveSummary().of(self.transcript(), request)
 
     async def _connect(
         self, consultation: VideoSDKConsultation, move: Move, timeout: float, leave_unwatched: bool
