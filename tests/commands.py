@@ -56,8 +56,8 @@ def _packages(command: str, _: Path) -> str | None:
             unknown = requirement.extras - set(_METADATA.get_all("Provides-Extra", []))
             if unknown:
                 return f"calltransfer has no extra {', '.join(sorted(unknown))}"
-        elif name not in SDK_PLUGINS | _REQUIRED:
-            return f"{name} is neither ours, nor what we need, nor a plugin of the SDK's; see SDK_PLUGINS"
+        elif name not in SDK_PLUGINS | _REQUIRED | {"pytest"}:
+            return f"{name} is neither ours, nor what we need, nor pytest, nor a plugin of the SDK's; see SDK_PLUGINS"
     return ""
 
 
