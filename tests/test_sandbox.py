@@ -1,6 +1,7 @@
 """The sandbox is honest: the SDK's own transfer code, which nobody here wrote, runs on it unpatched but for its address."""
 
 import asyncio
+import re
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +16,17 @@ from videosdk import PubSubSubscribeConfig
 from videosdk.agents import Agent, ChatContext, ChatRole, DTMFHandler, Pipeline, function_tool
 from videosdk.agents.warm_transfer import SIPDestination, WarmTransferConfig, WarmTransferResult
 
-from calltransfer import ConfigurationError, DestinationError, Outcome
+from calltransfer import (
+    ConfigurationError,
+    ConfigurationWarning,
+    DestinationError,
+    Outcome,
+    Phase,
+    Route,
+    TransferMixin,
+    VideoSDKPlatform,
+    WarmTransfer,
+)
 from calltransfer.sandbox import (
     LEG_STATES,
     Caller,
@@ -358,19 +369,120 @@ async def test_what_is_waited_for_in_vain_is_refused_at_once() -> None:
         assert began == asyncio.get_running_loop().time()
 
 
-async def test_a_script_that_calls_what_the_agent_does_not_have(caplog: pytest.LogCaptureFixture) -> None:
-    """A script is a list, and one that calls a tool the agent does not have says so."""
-    with pytest.raises(TypeError, match="a list of steps"):
-        Script("One moment.")
+async def test_a_script_that_calls_what_the_agent_does_not_have() -> None:
+    """One that calls a tool the agent does not have says so in the timeline, and where something is waited for in vain."""
+    instead = re.escape("; the model called look_up(42) -> error: the agent has no such tool; it has transfer_call")
     async with Sandbox() as sandbox:
-        caller = await sandbox.call(SupportAgent, kind="realtime", model=[Calls("look_up"), "One moment."])
+        model = [Calls("look_up", {"account": 42}), "One moment."]
+        caller = await sandbox.call(SupportAgent, kind="realtime", model=model)
+        await caller.hears(GREETING)
         await caller.say(ASKS)
-        await caller.talking_to()
+        with pytest.raises(AssertionError, match=f"never heard 'account', but .*{instead}$"):
+            await caller.hears("account", timeout=5)
 
-    assert "the script calls 'look_up', and the agent has no such tool" in caplog.text
+    assert said_by("model", caller)[0].startswith("look_up(42) -> error: the agent has no such tool")
+
+
+async def test_a_language_model_that_calls_what_the_agent_does_not_have() -> None:
+    """So does one in a cascade: the SDK 1.0.30 breaks off there, without a word to model or caller."""
+    script = Script([Calls("look_up")])
+    async for _ in ScriptedLLM(script).chat(chat_context((ChatRole.USER, "hello")), tools=[]):
+        assert "look_up() -> error: the agent has no such tool; it has none" == script.last_error
+
+
+@pytest.mark.parametrize(
+    "steps",
+    ["One moment.", {"tool": "x"}, [{"tool": "x"}], [["One moment.", 1]], [None], Calls("transfer_call")],
+)
+def test_a_script_is_made_of_steps(steps: Any) -> None:
+    """What is no list of steps is refused when the script is made."""
+    with pytest.raises(TypeError, match=r"a (step of a )?script is"):
+        Script(steps)
+
+
+async def test_a_function_makes_a_step() -> None:
+    """A step that is a function is asked for one when its turn comes, and one that makes something else is refused."""
+    script = Script([lambda last: [last, "too"], lambda last: {"tool": last}])
+
+    assert ["hello", "too"] == script.next("hello")
+    with pytest.raises(TypeError, match=r"not {'tool': 'hello'}"):
+        script.next("hello")
+
+
+@pytest.mark.parametrize("kind", ["cascade", "realtime"])
+async def test_what_the_model_was_refused_is_said(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transfer that the tool refuses is in the timeline, and in what fails for want of it; so is a script that is over."""
+    monkeypatch.delenv("VIDEOSDK_CALLER_ID", raising=False)
+    call = Calls("transfer_call", {"destination": "supervisor", "reason": "a refund"})
+    refused = r"transfer_call\(supervisor\) -> error: This transfer is not set up: .* caller_id="
+    async with Sandbox() as sandbox:
+        with pytest.warns(ConfigurationWarning, match="caller_id="):
+            caller = await sandbox.call(NotSetUpAgent, kind=kind, model=[call, "One moment."])
+        await caller.hears(GREETING)
+        await caller.say(ASKS)
+        await caller.hears("One moment.")
+        await caller.say("I am still waiting for a human")
+        with pytest.raises(AssertionError, match=f"the last thing they heard is .*; the model called {refused}"):
+            await caller.reaches(SUPERVISOR, timeout=5)
+        with pytest.raises(
+            AssertionError, match=f"no transfer was finished within 1 s: .*; the model called {refused}"
+        ):
+            await caller.until(Phase.FINISHED, timeout=1)
+        with pytest.raises(AssertionError, match=rf"at \*\*\*0199: nobody was dialled; the model called {refused}"):
+            await sandbox.target(SUPERVISOR, timeout=1)
+        said = said_by("model", caller)
+
+    assert re.match(refused, said[0])
+    assert ["the script is over, so it says otherwise='Is there anything else?'"] == said[1:]
+
+
+async def test_a_number_with_nobody_at_it_is_said() -> None:
+    """Who is dialled, or forwarded to, without having been put there is named, masked, with how to put them there."""
+    said = "nobody is at ***0123 in this sandbox: sandbox.person('***0123', ...) puts somebody there"
+    async with Sandbox() as sandbox:
+        forwarded = await asking_caller(sandbox, model=TRANSFERS)
+        with pytest.raises(AssertionError, match=re.escape(f"; {said}") + "$"):
+            await forwarded.reaches(BILLING, timeout=20)
+        dialled_for = await sandbox.call(PlainAgent)
+        await posted(
+            sandbox,
+            "sip/call",
+            {
+                "sipCallTo": BILLING,
+                "sipCallFrom": "+14155550100",
+                "routingRuleId": "rr_1",
+                "destinationRoomId": dialled_for.room_id,
+            },
+        )
+        await dialled_for.talking_to()
+
+        assert [said] == said_by("sandbox", dialled_for)
+        assert [said, said] == said_by("sandbox", forwarded)
+
+
+def said_by(who: str, caller: Caller) -> list[str]:
+    """What stands in the timeline of a call by `who`."""
+    return [entry.what for entry in caller.timeline if entry.who == who]
 
 
 # Phones, rooms and people
+
+
+class NotSetUpAgent(TransferMixin, Agent):
+    """An agent that has a warm transfer, and no caller ID to dial anybody with."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            instructions="You are the customer-care agent of ConnectTel.",
+            transfers=[Route("supervisor", WarmTransfer(to=SUPERVISOR), when="the caller asks for a human")],
+            platform=VideoSDKPlatform(routing_rule="rr_1"),
+        )
+
+    async def on_enter(self) -> None:
+        await self.session.say(GREETING)
+
+    async def on_exit(self) -> None:
+        """Says nothing."""
 
 
 class PlainAgent(Agent):
@@ -573,7 +685,7 @@ async def test_waiting_for_somebody_to_be_dialled() -> None:
         await second.hang_up()
         await second.sees("ended")
         assert first is await sandbox.target(COLLEAGUE)
-        with pytest.raises(AssertionError, match=rf"nobody is on the line at \{BILLING}, but \[\('\{COLLEAGUE}'"):
+        with pytest.raises(AssertionError, match=r"at \*\*\*0123: dialled so far: \*\*\*0125 \(answered\), \*\*\*"):
             await sandbox.target(BILLING, timeout=5)
         with pytest.raises(AssertionError, match="the target never heard 'unheard of'"):
             await first.hears("unheard of", timeout=5)

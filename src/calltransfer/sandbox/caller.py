@@ -5,8 +5,10 @@ import contextvars
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from typing_extensions import override
+
 from calltransfer.events import Phase, TransferEvent
-from calltransfer.masking import masked_address
+from calltransfer.masking import masked_address, one_line
 from calltransfer.outcome import Outcome
 from calltransfer.sandbox.models import Script
 from calltransfer.sandbox.people import address_of
@@ -107,7 +109,23 @@ class Caller(Phone):
         With several calls at once in one sandbox, whoever is dialled for any of them is in it.
         """
         others = self._switchboard.dialled_since(self._began)
-        return timeline_of(self, others, zip(self._reports.at, self.events, strict=True), self._notes)
+        notes = {
+            "test": self._notes,
+            "model": self.script.notes,
+            "consultation model": self.consultation_script.notes,
+            "sandbox": self._sandbox_notes,
+        }
+        return timeline_of(self, others, zip(self._reports.at, self.events, strict=True), notes)
+
+    @property
+    def _sandbox_notes(self) -> list[tuple[float, str]]:
+        return [(at, note) for at, note in self._switchboard.notes if at >= self._began]
+
+    @property
+    @override
+    def reasons(self) -> str:
+        told = [f"; the model called {one_line(self.script.last_error)}"] if self.script.last_error else []
+        return "".join([*told, *dict.fromkeys(f"; {note}" for _, note in self._sandbox_notes)])
 
     def note(self, text: str) -> None:
         """Adds `text` to the timeline, as a line of the test."""
@@ -168,4 +186,4 @@ class Caller(Phone):
         shown = where if where in _NOT_A_PHONE else masked_address(where)
         ended = ", ".join(f"{event.route} {event.outcome}" for event in self.events if event.phase is Phase.FINISHED)
         last = f"the last thing they heard is {self.texts_heard[-1]!r}" if self.heard else "they have heard nothing"
-        return f"they are with {shown!r}, transfers that have ended: {ended or 'none'}, and {last}"
+        return f"they are with {shown!r}, transfers that have ended: {ended or 'none'}, and {last}{self.reasons}"

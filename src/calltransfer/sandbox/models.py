@@ -7,8 +7,7 @@ import asyncio
 import contextvars
 import itertools
 import json
-import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -32,12 +31,11 @@ from videosdk.agents import (
 )
 from videosdk.agents.vad import VADData
 
+from calltransfer.masking import shown
 from calltransfer.sandbox.speech import SAMPLE_RATE, Word, decoded, encoded, words
 
 if TYPE_CHECKING:
     from calltransfer.sandbox.realtime import ScriptedRealtimeModel
-
-logger = logging.getLogger("calltransfer.sandbox")
 
 RECOGNITION_SECONDS = 0.2
 FIRST_TOKEN_SECONDS = 0.3
@@ -58,8 +56,16 @@ class Calls:
     tool: str
     arguments: dict[str, Any] = attrs.field(factory=dict)
 
+    def __str__(self) -> str:
+        said = ", ".join(str(value) for name, value in self.arguments.items() if name != "reason")
+        return f"{self.tool}({said})"
+
 
 Step = str | Calls | Sequence["str | Calls"] | Callable[[str], Any]
+"""What a model does when it is asked: says something, calls a tool, both, or what a function makes of what it was told."""
+
+# mypy takes a list of texts and calls that is a variable for a list of `object`; a step is looked at when it is given.
+Steps = Iterable[Step] | Iterable[object]
 
 
 class Script:
@@ -82,25 +88,33 @@ class Script:
         answers: What each tool call returned, as the model got it.
         system: The system messages it was given the last time.
         summaries_asked: The system and the user message of each request for a summary.
+        notes: What a timeline shows of it, each with its time in seconds on the loop's clock: tool calls that failed, and
+            that it was over.
+        last_error: The last tool call that failed, and what the model was told of it; "" where none has.
         realtime: The realtime model that follows the script, where there is one.
 
     Raises:
-        TypeError: `steps` is one string.
+        TypeError: `steps` is one string, or something in it is no step.
     """
 
     realtime: "ScriptedRealtimeModel | None" = None
 
     def __init__(
         self,
-        steps: Iterable[Step] = (),
+        steps: Steps = (),
         *,
         otherwise: str = "Is there anything else?",
         summary: str | Callable[[str], str] = "The caller has a question about their last invoice.",
         summary_seconds: float = 0.3,
     ) -> None:
-        if isinstance(steps, str):
-            raise TypeError("a script is a list of steps, such as ['One moment.'], not one string")
-        self._steps = iter(steps)
+        if isinstance(steps, str | Mapping | Calls):
+            what = "one string" if isinstance(steps, str) else shown(steps)
+            raise TypeError(f"a script is a list of steps, such as ['One moment.'], not {what}")
+        if isinstance(steps, Sequence):
+            for step in steps:
+                if not callable(step):
+                    _parts(step)
+        self._steps: Any = iter(steps)
         self._otherwise = otherwise
         self._summary = summary
         self._summary_seconds = summary_seconds
@@ -108,20 +122,66 @@ class Script:
         self.answers: list[Any] = []
         self.system: list[str] = []
         self.summaries_asked: list[tuple[str, str]] = []
+        self.notes: list[tuple[float, str]] = []
+        self.last_error = ""
+        self._called: dict[str, Calls] = {}
 
     def next(self, last: str) -> list["str | Calls"]:
         """The next step, in parts."""
         self.asked.append(last)
-        step: Any = next(self._steps, self._otherwise)
-        if callable(step):
-            step = step(last)
-        return [step] if isinstance(step, str | Calls) else list(step)
+        step: Any = next(self._steps, _OVER)
+        if step is _OVER:
+            self._note(f"the script is over, so it says otherwise={self._otherwise!r}")
+            return [self._otherwise]
+        return _parts(step(last) if callable(step) else step)
+
+    def calls(self, call: Calls, tools: Iterable[Any]) -> str:
+        """The model calls a tool, and the agent has `tools`; returns the call's id."""
+        names = [get_tool_info(tool).name for tool in tools]
+        if call.tool not in names:
+            self._fails(f"{call} -> error: the agent has no such tool; it has {', '.join(names) or 'none'}")
+        call_id = f"t{next(utterances)}"
+        self._called[call_id] = call
+        return call_id
+
+    def told(self, call_id: str, answer: Any) -> None:
+        """The model is told what a tool call has returned; more than once is once."""
+        call = self._called.pop(call_id, None)
+        failed = isinstance(answer, dict) and (answer.get("status") == "error" or "error" in answer)
+        if call is not None and failed:
+            self._fails(f"{call} -> error: {answer.get('message') or answer.get('error') or answer}")
+
+    def _fails(self, what: str) -> None:
+        self.last_error = what
+        self._note(what)
+
+    def _note(self, what: str) -> None:
+        self.notes.append((asyncio.get_running_loop().time(), what))
 
     async def summarise(self, system: str, text: str) -> str:
         """The summary of `text`, in its time."""
         self.summaries_asked.append((system, text))
         await asyncio.sleep(self._summary_seconds)
         return self._summary(text) if callable(self._summary) else self._summary
+
+
+_OVER = object()
+
+
+def _parts(step: Any) -> list[str | Calls]:
+    """The parts of a step, that is no function.
+
+    Raises:
+        TypeError: it is no step.
+    """
+    if isinstance(step, str | Calls):
+        return [step]
+    if isinstance(step, Sequence) and all(isinstance(part, str | Calls) for part in step):
+        return list(step)
+    raise TypeError(
+        "a step of a script is a text, Calls('transfer_call', {'destination': ...}), a list of these, or a function "
+        f"that makes one of them, not {shown(step)}"
+    )
 
 
 _script_of_rebuilt: contextvars.ContextVar[Script] = contextvars.ContextVar("script of rebuilt models")
@@ -160,18 +220,18 @@ class ScriptedLLM(LLM):
         self.script.system = [
             _text(item) for item, role in zip(messages.items, roles, strict=True) if role is ChatRole.SYSTEM
         ]
-        self.script.answers = [
-            json.loads(item.output) for item in messages.items if isinstance(item, FunctionCallOutput)
-        ]
+        outputs = [item for item in messages.items if isinstance(item, FunctionCallOutput)]
+        self.script.answers = [json.loads(item.output) for item in outputs]
+        for item, answer in zip(outputs, self.script.answers, strict=True):
+            self.script.told(item.call_id, answer)
         step = self.script.next(_text(messages.items[-1]))
         await asyncio.sleep(FIRST_TOKEN_SECONDS)
         for part in step:
             if isinstance(part, str):
                 yield LLMResponse(content=f"{part} " if len(step) > 1 else part, role=ChatRole.ASSISTANT)
             else:
-                if part.tool not in {get_tool_info(tool).name for tool in tools or []}:
-                    logger.error("the script calls %r, and the agent has no such tool", part.tool)
-                call = {"name": part.tool, "arguments": part.arguments, "call_id": f"t{next(utterances)}"}
+                call_id = self.script.calls(part, tools or [])
+                call = {"name": part.tool, "arguments": part.arguments, "call_id": call_id}
                 yield LLMResponse(content="", role=ChatRole.ASSISTANT, metadata={"function_call": call})
 
     async def cancel_current_generation(self) -> None:

@@ -68,12 +68,17 @@ def _nobody_told(_leg: Leg, _person: Person | None) -> None:
     """Nobody wants to know who is dialled."""
 
 
+def _nobody_misses(_number: str) -> None:
+    """Nobody wants to know where nobody is."""
+
+
 class Network:
     """Everything that is not the agent: lives on one loop, and is only touched there.
 
     Attributes:
         recordings: Every recording that was started, stopped or merged: what, the room's id, the participant's id.
         dialled: Told of every leg that the platform has dialled, and who is at that number.
+        nobody_at: Told of every number that was called and where nobody is.
     """
 
     def __init__(self, unknowns: Unknowns, trouble: Trouble) -> None:
@@ -84,6 +89,7 @@ class Network:
         self.people: dict[str, Person] = {}
         self.recordings: list[tuple[str, str, str]] = []
         self.dialled: Callable[[Leg, Person | None], None] = _nobody_told
+        self.nobody_at: Callable[[str], None] = _nobody_misses
         self._numbers = itertools.count(1)
         self._tasks: dict[str, set[asyncio.Task[None]]] = {}
 
@@ -264,6 +270,7 @@ class Network:
     async def _dial(self, leg: Leg, person: Person | None, order: Mapping[str, Any]) -> None:
         await asyncio.sleep(self.unknowns.step)
         if person is None:
+            self.nobody_at(leg.called_number)
             leg.move("failed")
             return
         appears = not self.trouble.answered_leg_never_appears
@@ -296,6 +303,8 @@ class Network:
         leg.move("transferring")
         person = None if self.trouble.carrier_refuses else self.people.get(to)
         await asyncio.sleep(step)
+        if to not in self.people:
+            self.nobody_at(to)
         if person is not None:
             leg.move("transfer-ringing")
         if person is None or await self._rings(person) != "answered":

@@ -84,6 +84,11 @@ class Phone:
         return self._ear.music.within(begin, end)
 
     @property
+    def reasons(self) -> str:
+        """What a failure says besides: what the model was told, and what is missing in the sandbox."""
+        return ""
+
+    @property
     def peer_id(self) -> str:
         """Their id in the room."""
         if self.leg is None:
@@ -141,7 +146,7 @@ class Phone:
         await self._switchboard.until(lambda: found() is not None, timeout)
         heard = found()
         if heard is None:
-            raise AssertionError(f"the {self.who} never heard {fragment!r}, but {self.texts_heard}")
+            raise AssertionError(f"the {self.who} never heard {fragment!r}, but {self.texts_heard}{self.reasons}")
         return heard
 
     async def sees(self, status: str, *, timeout: float = 60.0) -> float:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,8 +17,6 @@ from calltransfer.sandbox.models import (
     utterances,
 )
 from calltransfer.sandbox.speech import encoded, words
-
-logger = logging.getLogger("calltransfer.sandbox")
 
 _REPEAT = "Repeat exactly: "
 
@@ -133,12 +130,13 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
 
     async def _run(self, call: Calls) -> str:
         """Awaits a tool inline, as the plugins do: no other event of the model gets through meanwhile."""
+        call_id = self.script.calls(call, self._agent.tools)
         for tool in self._agent.tools:
             if get_tool_info(tool).name == call.tool:
                 result = await tool(**call.arguments)
                 self.script.answers.append(json.loads(json.dumps(result)))
+                self.script.told(call_id, self.script.answers[-1])
                 return json.dumps(result)
-        logger.error("the script calls %r, and the agent has no such tool", call.tool)
         return ""
 
     async def _say(self, text: str) -> None:

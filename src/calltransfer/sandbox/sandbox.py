@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
@@ -11,11 +11,12 @@ from typing import Any, ClassVar, Literal, Self
 from videosdk.agents import AgentSession, global_event_emitter
 
 from calltransfer.errors import ConfigurationError
+from calltransfer.masking import masked_address
 from calltransfer.sandbox import _patches
 from calltransfer.sandbox.account import Account
 from calltransfer.sandbox.caller import Caller, Reports
 from calltransfer.sandbox.cloud import Cloud
-from calltransfer.sandbox.models import Ears, Script, Step, rebuilt_models_follow
+from calltransfer.sandbox.models import Ears, Script, Steps, rebuilt_models_follow
 from calltransfer.sandbox.network import Network
 from calltransfer.sandbox.people import Act, Person, address_of
 from calltransfer.sandbox.phone import Target
@@ -82,6 +83,7 @@ class Sandbox:
         cloud = Cloud(self._unknowns, self.trouble)
         self._running = cloud, Switchboard(cloud, self.frames_played_at)
         cloud.network.dialled = self._switchboard.dialled
+        cloud.network.nobody_at = self._switchboard.nobody_at
         cloud.server.latency = self._latency
         await cloud.start()
         self._replaced = _patches.replaced(
@@ -214,8 +216,13 @@ class Sandbox:
 
         await self._switchboard.until(lambda: bool(live()), timeout)
         if not live():
-            dialled = [(target.number, target.leg.status) for target in self.targets]
-            raise AssertionError(f"nobody is on the line at {address}, but {dialled}")
+            dialled = ", ".join(f"{masked_address(each.number)} ({each.leg.status})" for each in self.targets)
+            reasons = "".join(dict.fromkeys(caller.reasons for caller in self.callers))
+            raise AssertionError(
+                f"nobody is on the line at {masked_address(address)}: "
+                + (f"dialled so far: {dialled}" if dialled else "nobody was dialled")
+                + reasons
+            )
         return live()[-1]
 
     def fault(self, method: str, path: str, **how: Any) -> Fault:
@@ -239,8 +246,8 @@ class Sandbox:
         self,
         agent: Callable[[], Any],
         *,
-        model: Iterable[Step] | Script = (),
-        consultation_model: Iterable[Step] | Script | None = (),
+        model: Steps | Script = (),
+        consultation_model: Steps | Script | None = (),
         kind: str = "cascade",
         number: str = "+14155550111",
         direction: Literal["inbound", "outbound"] = "inbound",
@@ -259,7 +266,7 @@ class Sandbox:
 
         Args:
             agent: The agent's class, or a function that makes one.
-            model: What its model does, step by step; see `Script`.
+            model: What its model does, a `Step` each time that it is asked; see `Script`.
             consultation_model: The same of the model of a consultation. What an author's `pipeline=` would make is not
                 made: it would reach real providers. None: it is.
             kind: The kind of pipeline; one of `PIPELINE_KINDS`.
@@ -278,7 +285,8 @@ class Sandbox:
 
         Raises:
             ConfigurationError: `direction` is neither of the two.
-            TypeError: `agent` is an agent rather than a function that makes one: the SDK wants it made inside the job.
+            TypeError: `agent` is an agent rather than a function that makes one: the SDK wants it made inside the job;
+                or something in `model` is no step.
         """
         if direction not in {"inbound", "outbound"}:
             raise ConfigurationError(f"direction= is 'inbound' or 'outbound', not {direction!r}")

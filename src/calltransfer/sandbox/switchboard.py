@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from calltransfer.masking import masked_address
 from calltransfer.sandbox.cloud import Cloud
 from calltransfer.sandbox.hearing import Ear
 from calltransfer.sandbox.leg import UNSETTLED, Leg
@@ -25,6 +26,7 @@ class Switchboard:
         clients: Every connection of an agent to a room, those that have left included.
         changed: Set when the next thing happens; then there is another.
         frames_played_at: When each frame of an agent's audio was played, on the wall clock only.
+        notes: What is missing in the sandbox, and when it was missed.
     """
 
     def __init__(self, cloud: Cloud, frames_played_at: list[float]) -> None:
@@ -32,6 +34,7 @@ class Switchboard:
         self._by_peer: dict[str, Phone] = {}
         self.clients: list[SandboxRoomClient] = []
         self.frames_played_at = frames_played_at
+        self.notes: list[tuple[float, str]] = []
         self._cloud = cloud
         self._loop = asyncio.get_running_loop()
         self.changed = asyncio.Event()
@@ -170,6 +173,15 @@ class Switchboard:
         leg.moved = functools.partial(self.moved, target)
         self.call(self._connect, target)
 
+    def nobody_at(self, number: str) -> None:
+        """The platform has dialled, or forwarded somebody to, where nobody is. Called on the network's loop."""
+        who = masked_address(number)
+        self.note(f"nobody is at {who} in this sandbox: sandbox.person('{who}', ...) puts somebody there")
+
+    def note(self, what: str) -> None:
+        """Something is missing in the sandbox. Called from wherever."""
+        self.notes.append((self.now(), what))
+
     def moved(self, phone: Phone, leg: Leg) -> None:
         """The leg of somebody's phone has another status. Called on the network's loop."""
         self.call(self._note, phone, leg.status)
@@ -190,6 +202,7 @@ class Switchboard:
         self.clients = [client for client in self.clients if client.inside]
         self._lives = [life for life in self._lives if not life.done()]
         self._by_peer.clear()
+        self.notes.clear()
 
     # What an agent's connection to a room needs
 

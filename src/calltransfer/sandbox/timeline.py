@@ -1,13 +1,13 @@
 """What happened in one call, line by line: who did and heard what, every status of a leg, and what transfers reported."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, overload
 
 import attrs
 from typing_extensions import override
 
 from calltransfer.events import TransferEvent
-from calltransfer.masking import masked_address, masked_text
+from calltransfer.masking import masked_address, masked_text, one_line
 from calltransfer.sandbox.people import Act, HangsUp, Says
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ class Entry:
 
     Attributes:
         at: When, in seconds from the beginning of the call.
-        who: "caller", "target" and the end of their number, or "transfer" and its route.
+        who: "caller", "target" and the end of their number, "transfer" and its route, "model" or "consultation model"
+            (a tool call that failed, a script that was over), "sandbox" (what is missing in it), or "test".
         what: What.
     """
 
@@ -61,7 +62,7 @@ def timeline_of(
     caller: "Phone",
     others: Iterable["Phone"],
     events: Iterable[tuple[float, TransferEvent]],
-    notes: Iterable[tuple[float, str]],
+    notes: Mapping[str, Iterable[tuple[float, str]]],
 ) -> CallTimeline:
     """The timeline of a call.
 
@@ -69,13 +70,13 @@ def timeline_of(
         caller: The caller.
         others: Everybody else on a phone.
         events: What transfers have reported, and when, on the loop's clock.
-        notes: What else happened, and when.
+        notes: What else happened, and when, by who says so.
     """
     found = [*_of_phone(caller, "caller")]
     for other in others:
         found += _of_phone(other, f"target {masked_address(other.number)}")
     found += [Entry(at, f"transfer to {event.route}", _reported(event)) for at, event in events]
-    found += [Entry(at, "test", masked_text(note)) for at, note in notes]
+    found += [Entry(at, who, one_line(note)) for who, said in notes.items() for at, note in said]
     began = min((entry.at for entry in found), default=0.0)
     return CallTimeline(attrs.evolve(entry, at=round(entry.at - began, 3)) for entry in found)
 
