@@ -1,6 +1,7 @@
 """What type checkers make of the library where it is installed: nothing of right uses, and something of each wrong one.
 
-`tests/typing` is a project of a user's, with its configuration, and is checked in strict mode. Each line of
+`tests/typing` is a project of a user's, with its configuration, and is checked in strict mode; so are the files that a
+reader of the tutorial saves. Each line of
 `wrong_uses.py` that is wrong says so at its end: the code of mypy's error, and the rule of pyright's.
 """
 
@@ -16,6 +17,8 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).with_name("typing")
+TUTORIAL = PROJECT.parent.parent / "docs" / "start" / "first-transfer.md"
+FILE = re.compile(r'^```python title="(?P<name>\w+\.py)"\n(?P<code>.*?)^```$', re.DOTALL | re.MULTILINE)
 CACHE = PROJECT.parent.parent / ".mypy_cache" / "of-users"
 WRONG = "wrong_uses.py"
 EXPECTED = re.compile(r"  # error: (?P<mypy>[\w-]+), (?P<pyright>\w+)$")
@@ -33,6 +36,10 @@ def project(tmp_path: Path) -> Path:
     ours, _, users = wrong.read_text(encoding="utf-8").partition("\n")
     assert "mypy: ignore-errors" in ours
     wrong.write_text(f"#\n{users}", encoding="utf-8")
+    files = {found["name"]: found["code"] for found in FILE.finditer(TUTORIAL.read_text(encoding="utf-8"))}
+    assert {"agent.py", "test_agent.py"} < set(files)
+    for name, code in files.items():
+        (tmp_path / name).write_text(code, encoding="utf-8")
     return tmp_path
 
 
@@ -63,7 +70,7 @@ def only_expected(found: Found, checker: str) -> dict[str, dict[int, set[str]]]:
 
 def found_by_mypy(project: Path) -> Found:
     # What is known of the SDK is kept from run to run: to find it out takes longer than all the rest.
-    command = [sys.executable, "-m", "mypy", "--output", "json", "--cache-dir", str(CACHE), "phone"]
+    command = [sys.executable, "-m", "mypy", "--output", "json", "--cache-dir", str(CACHE), "."]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     assert 1 == done.returncode, done.stderr
     errors = [json.loads(line) for line in done.stdout.splitlines()]

@@ -3,7 +3,7 @@
 import pytest
 
 from calltransfer import Outcome, Phase, TransferStrategy
-from calltransfer.sandbox import Calls, HangsUp, Sandbox, Says, Script
+from calltransfer.sandbox import Calls, HangsUp, Sandbox, Says, Script, Step
 from calltransfer.testing import StrategyConformance
 
 from .support_agent import SUPERVISOR, ByHand, SupportAgent
@@ -16,6 +16,11 @@ async def test_who_is_angry_reaches_a_human(sandbox: Sandbox) -> None:
         [Calls("transfer_call", {"destination": "supervisor", "reason": "angry"}), "I am getting a supervisor."],
         summary="They call for the third time about a dead line.",
     )
+    unnamed = [Calls("transfer_call"), "One moment.", ["Two", Calls("transfer_call")]]
+    named: list[Step] = ["One moment.", ""]
+    for steps in (unnamed, named, iter(named)):
+        Script(steps)
+    Script([Calls("transfer_call"), "One moment.", lambda last: f"You said {last}"])
     caller = await sandbox.call(SupportAgent, model=model)
     await caller.say("My line is dead for the third time")
     await caller.until(Phase.ON_HOLD)
