@@ -74,6 +74,32 @@ async def test_the_sdk_s_own_call_transfer() -> None:
         assert BILLING == caller.connected_to
 
 
+async def test_blocking_requests_on_fast_forwarded_time(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever the SDK asks the platform that way fails with what to do about it, and so does what waits for it."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING, answers_after=0.2)
+        caller = await sandbox.call(SupportAgent)
+        await caller.session.call_transfer(BILLING)
+
+        with pytest.raises(
+            AssertionError, match=r"; the SDK's own transfers .* mark the test @pytest\.mark\.real_time"
+        ):
+            await caller.reaches(BILLING, timeout=5)
+    assert "mark the test @pytest.mark.real_time" in caplog.text
+    assert "urllib3" not in caplog.text
+
+
+async def test_connections_on_fast_forwarded_time() -> None:
+    """Whatever connects to the network on the loop is told how it could be done, by aiohttp and without it."""
+    with pytest.raises(
+        aiohttp.ClientConnectorError, match=r"127\.0\.0\.1:9 .*fast-forwarded time .* asyncio\.to_thread"
+    ):
+        async with aiohttp.ClientSession() as http:
+            await http.get("https://127.0.0.1:9/customers")
+    with pytest.raises(ConnectionRefusedError, match=r"nobody listens at crm\.example:443 .* asyncio\.to_thread"):
+        await asyncio.get_running_loop().create_connection(asyncio.Protocol, "crm.example", 443, ssl=True)
+
+
 @pytest.mark.real_time
 async def test_the_sdk_s_own_sip_manager() -> None:
     """Each verb of the SDK's `SIPManager` that this sandbox serves works on it, and raises where it refuses."""
@@ -282,13 +308,14 @@ async def test_a_late_answer() -> None:
 
 
 def test_waiting_for_nothing_is_an_error() -> None:
-    """A test that could only hang says so."""
+    """A test that could only hang says so, and what it may have been waiting for."""
 
     async def hang() -> None:
         await asyncio.Event().wait()
 
-    with asyncio.Runner(loop_factory=FastForwardLoop) as runner, pytest.raises(NothingToWaitFor):
-        runner.run(hang())
+    with asyncio.Runner(loop_factory=FastForwardLoop) as runner:  # noqa: SIM117
+        with pytest.raises(NothingToWaitFor, match=r"no timer is set: .* goes through asyncio\.to_thread"):
+            runner.run(hang())
 
 
 def test_the_clock_waits_for_threads() -> None:

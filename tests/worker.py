@@ -298,7 +298,8 @@ async def entrypoint(context: Any) -> None:
 
     context.room_options.signaling_base_url = settings()["rest"]
     exchange = RemoteExchange()
-    with _patches.replaced(functools.partial(SandboxRoomClient, exchange), settings()["rest"], fast_forward=False):
+    client = functools.partial(SandboxRoomClient, exchange)
+    with _patches.replaced(client, settings()["rest"], fast_forward=False, missed=print):
         session = AgentSession(agent=SupportAgent(), pipeline=make_pipeline("cascade", Script([], summary="A refund.")))
         await session.start(wait_for_participant=True, run_until_shutdown=True)
 

@@ -2,7 +2,8 @@
 
 Two things have to be replaced for the real SDK to run without the cloud: the client of the media servers, and the
 addresses of the platform, which are constants, or made with `https://` in front of whatever one gives. On
-fast-forwarded time, a third: the clocks. And our own, where a test says what time it is.
+fast-forwarded time, two more: the clocks, and blocking requests, which say that they cannot be answered there. And our own
+clock, where a test says what time it is.
 """
 
 import asyncio
@@ -38,11 +39,30 @@ TOKEN = "sandbox-token"  # noqa: S105 # opens nothing
 _HOST = "https://api.videosdk.live"
 
 
+_BLOCKED = (
+    "the SDK's own transfers and recordings make requests that block the event loop, and on fast-forwarded time nobody "
+    "can answer them: mark the test @pytest.mark.real_time, or open the Sandbox on a loop of asyncio's own"
+)
+
+
 @contextmanager
 def replaced(
-    room_client: Callable[..., Any], base_url: str, *, fast_forward: bool, now: datetime | None = None
+    room_client: Callable[..., Any],
+    base_url: str,
+    *,
+    fast_forward: bool,
+    missed: Callable[[str], None],
+    now: datetime | None = None,
 ) -> Iterator[None]:
-    """Puts the sandbox under the SDK, for as long as the block lasts; `now` is what strategies take for the time."""
+    """Puts the sandbox under the SDK, for as long as the block lasts.
+
+    Args:
+        room_client: What makes a connection to a room.
+        base_url: Where the platform is.
+        fast_forward: Whether time passes at once.
+        missed: Told of what does not work on this sandbox.
+        now: What strategies take for the time.
+    """
     with ExitStack() as stack:
         # The SDK writes its token to the environment, where the next session finds it.
         stack.enter_context(patch.dict(os.environ, {"VIDEOSDK_AUTH_TOKEN": TOKEN}))
@@ -58,6 +78,15 @@ def replaced(
             stack.enter_context(patch.object(output_stream, "time", _loop_time))
             stack.enter_context(patch.object(background_audio, "_time", SimpleNamespace(monotonic=_loop_time)))
             stack.enter_context(patch.object(aiohttp.connector, "monotonic", _loop_time))
+            send = requests.adapters.HTTPAdapter.send
+
+            def send_elsewhere(adapter: Any, request: Any, *arguments: Any, **options: Any) -> Any:
+                if not str(request.url).startswith(base_url):
+                    return send(adapter, request, *arguments, **options)
+                missed(_BLOCKED)
+                raise requests.ConnectionError(_BLOCKED)
+
+            stack.enter_context(patch.object(requests.adapters.HTTPAdapter, "send", send_elsewhere))
         if now is not None:
             began = _loop_time()
             stack.enter_context(patch.object(schedule, "now", lambda: now + timedelta(seconds=_loop_time() - began)))

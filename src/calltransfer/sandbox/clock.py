@@ -6,6 +6,7 @@ on this loop are joined in memory, and everything else of aiohttp, on both sides
 """
 
 import asyncio
+import errno
 import selectors
 import socket
 from collections.abc import Callable
@@ -17,6 +18,10 @@ EPOCH = 1_000_000.0
 PORT = 50_080
 
 _REAL_WAIT = 0.05
+
+_FROM_OUTSIDE = (
+    "on fast-forwarded time what comes from outside of the event loop goes through asyncio.to_thread, or is replaced"
+)
 
 
 class NothingToWaitFor(RuntimeError):
@@ -78,13 +83,21 @@ class FastForwardLoop(asyncio.SelectorEventLoop):
         """Connects in memory where somebody listens there; refuses the connection otherwise."""
         known = (str(address[0]), int(address[1]))
         if known not in self._servers:
-            raise ConnectionRefusedError(f"nobody listens at {known}")
+            raise _refused(*known)
         self._dialled[sock.fileno()] = known
 
     async def create_connection(  # type: ignore[override]
-        self, protocol_factory: Any, *_arguments: Any, sock: socket.socket, **_options: Any
+        self,
+        protocol_factory: Any,
+        host: Any = None,
+        port: Any = None,
+        *_arguments: Any,
+        sock: socket.socket | None = None,
+        **_options: Any,
     ) -> tuple[asyncio.BaseTransport, asyncio.BaseProtocol]:
-        """Joins the client to the server it has dialled."""
+        """Joins the client to the server it has dialled; refuses the connection where it has dialled none."""
+        if sock is None:
+            raise _refused(host, port)
         address = self._dialled.pop(sock.fileno())
         sock.close()
         client, server = _MemoryTransport(self, address), _MemoryTransport(self, ("client", 0))
@@ -93,6 +106,12 @@ class FastForwardLoop(asyncio.SelectorEventLoop):
         protocol = protocol_factory()
         client.connect(protocol)
         return client, protocol
+
+
+def _refused(host: Any, port: Any) -> ConnectionRefusedError:
+    return ConnectionRefusedError(
+        errno.ECONNREFUSED, f"nobody listens at {host}:{port} in the sandbox: {_FROM_OUTSIDE}"
+    )
 
 
 class _FastForwardSelector(selectors.DefaultSelector):
@@ -107,7 +126,7 @@ class _FastForwardSelector(selectors.DefaultSelector):
         if self._loop.waits_for_thread:
             return super().select(_REAL_WAIT)
         if timeout is None:
-            raise NothingToWaitFor("every task waits, and no timer is set")
+            raise NothingToWaitFor(f"every task waits, and no timer is set: {_FROM_OUTSIDE}")
         self._loop.advance(timeout)
         return []
 

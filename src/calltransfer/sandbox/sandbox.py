@@ -90,6 +90,7 @@ class Sandbox:
             functools.partial(SandboxRoomClient, self._switchboard),
             cloud.base_url,
             fast_forward=self.fast_forward,
+            missed=self._switchboard.note,
             now=self._now,
         )
         self._replaced.__enter__()
