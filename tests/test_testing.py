@@ -265,6 +265,50 @@ class TestSomewhereElse(StrategyConformance):
     result.stdout.fnmatch_lines(["  the strategy's part: all is well, and the caller is not connected: failed"])
 
 
+def test_a_suite_in_which_somebody_is_never_called_fails(users: pytest.Pytester) -> None:
+    """In the last case of what targets do, with who it was; a strategy that goes by the call's metadata is given some."""
+    users.makepyfile(
+        """
+from calltransfer import DirectTransfer, Choose, WarmTransfer
+from calltransfer.testing import StrategyConformance
+
+MANAGER, TEAM = "+14155550188", "+14155550199"
+
+def manager(call, request):
+    known = call.details.metadata.get("manager") == "Dana" and call.details.number == "+14155550112"
+    return DirectTransfer(MANAGER) if known else None
+
+class TestByManager(StrategyConformance):
+    def strategy(self):
+        return Choose(manager, default=WarmTransfer(TEAM))
+
+    def targets(self):
+        return [MANAGER, TEAM]
+
+class TestWithSome(TestByManager):
+    def targets(self):
+        return [MANAGER]
+
+    def number(self):
+        return "+14155550112"
+
+    def metadata(self):
+        return {"manager": "Dana"}
+
+class TestNotLookedAt(TestByManager):
+    calls_all = False
+"""
+    )
+    result = users.runpytest_inprocess("-k", "targets_do")
+    cases = 14 + 13 + 13
+    result.assert_outcomes(passed=cases - 1 + 14 + cases, failed=1)
+    result.stdout.fnmatch_lines(
+        ["targets() has ***0188, who was called in no case: that part of Choose was not tested*"]
+    )
+    result.stdout.no_fnmatch_line("*TestWithSome*")
+    users.runpytest_inprocess("-k", "TestByManager and targets_do and busy").assert_outcomes(passed=3)
+
+
 def test_a_thorough_suite_has_every_combination(users: pytest.Pytester) -> None:
     """Every target with every caller and every fault, when asked for; and the few that catch the most by default."""
     users.makepyfile(

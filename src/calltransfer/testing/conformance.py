@@ -6,6 +6,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import attrs
 import pytest
@@ -111,6 +112,9 @@ class StrategyConformance:
             into the call as a forwarded caller's target would be.
         connects: Whether the caller is connected when all is well and everybody accepts. Not for a strategy that takes a
             message, or transfers nobody.
+        calls_all: Whether everybody in `targets()` is dialled, or forwarded to, in some case of
+            `test_whatever_targets_do`; the last of these cases fails where somebody never is. Not for a strategy whose
+            targets hang on what a suite has one of, such as the time.
         bound: Seconds within which a transfer has an end, whatever happens.
         thorough: Whether every target is combined with every caller and every fault: some 1,700 tests more, and
             minutes.
@@ -119,6 +123,7 @@ class StrategyConformance:
     stays: ClassVar[bool] = True
     consent: ClassVar[bool] = True
     connects: ClassVar[bool] = True
+    calls_all: ClassVar[bool] = True
     bound: ClassVar[float] = BOUND
     thorough: ClassVar[bool] = False
 
@@ -135,14 +140,23 @@ class StrategyConformance:
     def targets(self) -> Sequence[str]:
         """Where the strategy may transfer to, and where there is somebody: by default what it says by itself.
 
-        That is its `fixed_destinations()`, and those of the strategies inside it. To be overridden for one that finds
-        them at call time.
+        Every destination that is given to a `DirectTransfer` or a `WarmTransfer` as a number, wherever in it they are, and
+        what a strategy of one's own returns from `fixed_destinations() -> Sequence[Destination]`, where it has such a
+        method. To be overridden for a strategy that finds its targets at call time: whoever it calls has to be in here.
         """
         return list(dict.fromkeys(destination.address for destination in destinations_of(self.strategy())))
 
     def platform(self) -> Platform:
         """The platform that the agent is set up with."""
         return VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_1")
+
+    def number(self) -> str:
+        """The number of the caller."""
+        return CALLER
+
+    def metadata(self) -> Mapping[str, Any] | None:
+        """What is given along with each call, for a strategy that goes by `call.details.metadata`: by default nothing."""
+        return None
 
     def agrees(self, target: Target) -> bool:
         """Whether `target`, who was dialled, has agreed to be connected; looked at again and again."""
@@ -155,8 +169,19 @@ class StrategyConformance:
             metafunc.parametrize("case", list(cases(self)), ids=str)
 
     async def test_whatever_targets_do(self, sandbox: Sandbox, case: Case) -> None:
-        """Every invariant holds, whatever those do who are dialled, or forwarded to."""
+        """Every invariant holds, whatever those do who are dialled, or forwarded to; and everybody is, in some case."""
         await self._holds(sandbox, case)
+        called = _CALLED.setdefault(type(self), {})
+        called[case] = _called_in(sandbox)
+        everywhere = set().union(*called.values())
+        never = [masked_address(number) for number in self.targets() if number not in everywhere]
+        if self.calls_all and never and len(called) == len(list(_of_targets(self))):
+            what = type(self.strategy()).__name__
+            pytest.fail(
+                f"targets() has {', '.join(never)}, who was called in no case: that part of {what} was not tested. Where "
+                "it goes by the call, override metadata() or number(); with calls_all = False this is not looked at",
+                pytrace=False,
+            )
 
     async def test_whatever_the_caller_does(self, sandbox: Sandbox, case: Case) -> None:
         """Every invariant holds, wherever the caller hangs up, changes their mind, or speaks."""
@@ -212,6 +237,16 @@ _CASES: Mapping[str, Callable[[StrategyConformance], Iterator[Case]]] = {
 }
 
 
+_CALLED: WeakKeyDictionary[type[StrategyConformance], dict[Case, set[str]]] = WeakKeyDictionary()
+"""Who was called in each case of a suite that has been run."""
+
+
+def _called_in(sandbox: Sandbox) -> set[str]:
+    """Every number that the platform was asked to dial, or to forward somebody to."""
+    bodies = [request.body for request in sandbox.requests if isinstance(request.body, dict)]
+    return {body[name] for body in bodies for name in ("sipCallTo", "transferTo") if body.get(name)}
+
+
 class _ConformingAgent(TransferMixin, Agent):
     """An agent with the strategy, and another one that is known to work."""
 
@@ -256,7 +291,7 @@ class _Run:
     async def broken(self) -> list[str]:
         """What did not hold."""
         self._people()
-        private = {number.removeprefix("+") for number in (CALLER, *self._numbers)} | {SUMMARY}
+        private = {number.removeprefix("+") for number in (self._suite.number(), *self._numbers)} | {SUMMARY}
         with Left(private) as left:
             caller = await self._call()
             witness = Witness(
@@ -299,14 +334,9 @@ class _Run:
         yield from (fault for fault in (*failed, *errors) if fault.startswith(names))
         if self._case == Case() and self._suite.connects and transfers[0].outcome is not Outcome.CONNECTED:
             yield f"all is well, and the caller is not connected: {transfers[0].outcome}"
-        unknown = sorted(map(masked_address, self._called() - {*self._numbers, ANOTHER_TARGET}))
+        unknown = sorted(map(masked_address, _called_in(self._sandbox) - {*self._numbers, ANOTHER_TARGET}))
         if unknown:
             yield f"it transfers to {', '.join(unknown)}, which targets() does not have: nobody is there"
-
-    def _called(self) -> set[str]:
-        """Every number that the platform was asked to dial, or to forward somebody to."""
-        bodies = [request.body for request in self._sandbox.requests if isinstance(request.body, dict)]
-        return {body[name] for body in bodies for name in ("sipCallTo", "transferTo") if body.get(name)}
 
     def _people(self) -> None:
         for place, number in enumerate(self._numbers):
@@ -318,7 +348,8 @@ class _Run:
     async def _call(self) -> Caller:
         return await self._sandbox.call(
             functools.partial(_ConformingAgent, self._strategy, self._suite.platform()),
-            number=CALLER,
+            number=self._suite.number(),
+            metadata=self._suite.metadata(),
             model=Script(itertools.repeat(_answers), summary=SUMMARY),
             consultation_model=Script(itertools.repeat(ANSWER)),
         )
