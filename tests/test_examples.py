@@ -175,6 +175,7 @@ def test_the_demo_shows_a_plan_that_ends_with_a_message(demo: list[str]) -> None
     assert caller.index("just stop speaking.") < caller.index('says "Please call me back"')
     assert caller.index("presses #") < caller.index('agent: "Thank you, I will pass it on."')
     assert agent.index("takes a message") < agent.index("MESSAGE_TAKEN: a message was delivered")
+    assert demo[7].startswith("7. The same plan, ringing for 5 s: Lee says no, Dana is out, a message is left\n")
     assert "The plan tried Lee (DECLINED), Dana (NO_ANSWER) and a message (MESSAGE_TAKEN).\n" in demo[7]
     assert 'Delivered, from ***0111, who was charged twice: "Please call me back"\n' in demo[7]
 

@@ -194,7 +194,7 @@ async def _says_yes(lanes: Lanes, supervisor: Target) -> None:
 
 
 async def _show_message(console: Console, sandbox: Sandbox) -> None:
-    title = "7. The same plan with nobody there: the caller leaves a message"
+    title = "7. The same plan, ringing for 5 s: Lee says no, Dana is out, a message is left"
     plan = _Plan(ring_timeout=5.0)
     sandbox.person(DANA, answers_after=None)
     sandbox.person(LEE, answers_after=0.5)
