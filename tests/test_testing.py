@@ -116,6 +116,15 @@ async def test_or_hears_why_not(sandbox, caller):
     await caller.hears("nobody is free", timeout=40.0)
     assert [Outcome.NO_ANSWER] == caller.outcomes
 
+@pytest.mark.parametrize("says, reached, outcome", [("yes", True, "CONNECTED"), ("no thanks", False, "DECLINED")])
+async def test_how_it_ended(sandbox, caller, says, reached, outcome):
+    sandbox.person(SUPERVISOR, answers_after=4.0, says=says)
+    await caller.say(ASKS)
+    await (caller.reaches(SUPERVISOR) if reached else caller.hears("nobody is free"))
+    first = await caller.until(Phase.FINISHED)
+    assert first is await caller.until(Phase.FINISHED, timeout=0.0)
+    assert [Outcome[outcome]] == caller.outcomes == [first.outcome]
+
 class TestFixtures:
     @pytest.fixture
     async def patient(self, caller):
@@ -125,7 +134,7 @@ class TestFixtures:
         assert [patient] == sandbox.callers
 """
     )
-    users.runpytest_inprocess().assert_outcomes(passed=3)
+    users.runpytest_inprocess().assert_outcomes(passed=5)
 
 
 def test_a_failure_shows_the_timeline_of_every_call(users: pytest.Pytester) -> None:

@@ -99,7 +99,10 @@ class Caller(Phone):
 
     @property
     def outcomes(self) -> list[Outcome]:
-        """How the transfers of the call have ended, in order; one that is under way is not among them."""
+        """How the transfers of the call have ended, in order; one that is under way is not among them.
+
+        Whom they reach, or what they hear, may come a moment before that: `await caller.until(Phase.FINISHED)` first.
+        """
         return [event.outcome for event in self.events if event.phase is Phase.FINISHED and event.outcome is not None]
 
     @property
@@ -158,7 +161,7 @@ class Caller(Phone):
         return self.connected_to
 
     async def until(self, phase: Phase, *, timeout: float = 60.0) -> TransferEvent:
-        """Waits until a transfer of the call has come to `phase`, if none has yet, at most `timeout` seconds.
+        """Waits until a transfer of the call has come to `phase`, at most `timeout` seconds; not where one has already.
 
         Returns:
             The first event of that phase.
