@@ -8,8 +8,10 @@ language, and a language without a rule is an error:
 - `toml title="routes.toml"` is a plan, which must be good unless the page shows what `calltransfer check` says of it.
 - `console` has commands, each after a `$`, and what they print. `...` stands for anything, and alone on a line for any
   lines; two spaces or more, for as many as the terminal's width makes of them. Without output, the command must succeed.
-  Some are not executed: see `tests/commands.py`.
+  What is exported is there for whatever follows on the page. Some are not executed: see `tests/commands.py`.
 - `text` and `mermaid` are no code.
+
+No `VIDEOSDK_*` variable is set but those that a page sets, so that it works for who follows it from an empty folder.
 
 Setup that readers have no use for stands in a comment, `<!-- invisible-code-block: python ... -->`.
 """
@@ -21,6 +23,7 @@ import importlib
 import inspect
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -44,8 +47,7 @@ from calltransfer.testing.plugin import runner
 from tests.commands import not_executed
 from tests.offline.sitecustomize import looked_up_here, only_here
 
-CALLER_ID, RULE = "+14155550100", "rr_outbound"
-ENVIRONMENT = {"VIDEOSDK_AUTH_TOKEN": "a-token", "VIDEOSDK_CALLER_ID": CALLER_ID, "VIDEOSDK_ROUTING_RULE": RULE}
+CALLER_ID, RULE = "+14155550100", "rr_support"
 OFFLINE = Path(__file__).with_name("offline")
 
 SOME = 20
@@ -152,6 +154,7 @@ class _Page:
     def console(self, example: Example) -> None:
         for command, expected in self.conversation(example):
             if not_executed(command, self.folder):
+                os.environ.update(_exported(command))
                 continue
             done = subprocess.run(
                 ["/bin/bash", "-c", self.preamble(command) + command],
@@ -271,9 +274,11 @@ class _Sample:
 
 @contextmanager
 def _surroundings(folder: Path) -> Iterator[None]:
-    """Where a page is executed: in its folder, off the network, and with an account's settings in the environment."""
+    """Where a page is executed: in its folder, off the network, and without an account's settings in the environment."""
     with ExitStack() as stack:
-        stack.enter_context(patch.dict(os.environ, ENVIRONMENT))
+        stack.enter_context(patch.dict(os.environ))
+        for name in [name for name in os.environ if name.startswith("VIDEOSDK_")]:
+            del os.environ[name]
         stack.enter_context(patch.object(sys, "path", [str(folder), *sys.path]))
         stack.enter_context(contextlib.chdir(folder))
         stack.enter_context(patch.object(socket.socket, "connect", only_here(socket.socket.connect)))
@@ -286,7 +291,7 @@ def _surroundings(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _platform() -> Iterator[str]:
-    """A platform on this machine, with an account that has what the environment names; its address."""
+    """A platform on this machine, with an account that has what the pages name; its address."""
 
     async def started() -> Cloud:
         cloud = Cloud(Unknowns(), Trouble())
@@ -302,6 +307,13 @@ def _platform() -> Iterator[str]:
         yield cloud.base_url
     finally:
         asyncio.run(cloud.stop())
+
+
+def _exported(command: str) -> dict[str, str]:
+    """The variables that a command exports."""
+    words = shlex.split(command, comments=True)
+    pairs = (word.partition("=") for word in words[1:]) if words[:1] == ["export"] else ()
+    return {name: value for name, equals, value in pairs if equals}
 
 
 def _language(example: Example) -> str:

@@ -41,6 +41,12 @@ BROKEN = {
         '    async def on_enter(self): ...\n    async def on_exit(self): ...\n\n\nA("", transfers=DirectTransfer())\n```',
         "ConfigurationWarning",
     ),
+    "an agent that needs what the page does not set": (
+        "```python\nfrom videosdk.agents import Agent\nfrom calltransfer import *\n\n\nclass A(TransferMixin, Agent):\n"
+        "    async def on_enter(self): ...\n    async def on_exit(self): ...\n\n\n"
+        'A("", transfers=WarmTransfer(to="+14155550199"))\n```',
+        "VIDEOSDK_CALLER_ID",
+    ),
     "a strategy that does not conform": (
         "```python\nfrom calltransfer.testing import StrategyConformance\n\n\nclass TestIt(StrategyConformance):\n"
         "    def strategy(self):\n        return Nothing()\n\n    def targets(self):\n        return ['+14155550123']\n\n\n"
@@ -161,9 +167,10 @@ to = "${SUPERVISOR}"
 ```
 
 ```console
+$ export VIDEOSDK_AUTH_TOKEN=... VIDEOSDK_CALLER_ID=+14155550100 VIDEOSDK_ROUTING_RULE=rr_support   # not executed
 $ calltransfer check routes.toml
 ...
-ok       routing rule rr_outbound: it is there, for outbound calls
+ok       routing rule rr_support: it is there, for outbound calls
 ...
 ```
 
