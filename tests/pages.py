@@ -125,7 +125,7 @@ class _Page:
             # As many lines down as on the page, for tracebacks.
             source = "\n" * (example.line + example.parsed.line_offset) + example.parsed
             exec(compile(source, self.path, "exec", dont_inherit=True), example.namespace)  # noqa: S102
-            tests = set(_tests(source))
+            tests = _tests(source)
             if tests:
                 others = {name: value for name, value in example.namespace.items() if not name.startswith(_TESTS)}
                 module = types.ModuleType("page")
