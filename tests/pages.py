@@ -134,11 +134,19 @@ class _Page:
             return
         file = self.file(example, title)
         if file.name.startswith("test_"):
-            if not re.search(r"^\$.*\bpytest\b", self.commands, re.MULTILINE):
+            if not self.runs(file):
                 self.pytest(example, file)
             return
         self.forget()
         importlib.import_module(".".join(file.relative_to(self.folder).with_suffix("").parts))
+
+    def runs(self, test: Path) -> bool:
+        """Whether a command of the page runs a file of tests."""
+        for command in re.findall(r"^\$ pytest\b(.*)", self.commands, re.MULTILINE):
+            named = re.findall(r"\S+\.py\b", command)
+            if not named or test.name in named:
+                return True
+        return False
 
     def toml(self, example: Example) -> None:
         title = _title(example)
