@@ -15,7 +15,17 @@ from calltransfer.briefing import Answer, Briefing, Gate, Utterance, as_data, no
 from calltransfer.call import Call, Summary, TransferRequest
 from calltransfer.call_wrapper import CallWrapper
 from calltransfer.errors import ConfigurationError, NoTextModel
-from calltransfer.summary import ExtractiveSummary, LLMSummary, counted, cut, shortened, spoken, telling, usable
+from calltransfer.summary import (
+    ExtractiveSummary,
+    LLMSummary,
+    SecondBest,
+    counted,
+    cut,
+    refused,
+    shortened,
+    spoken,
+    telling,
+)
 
 INVOICE = (
     Utterance("agent", "Hello, this is ConnectTel, how can I help?"),
@@ -131,7 +141,20 @@ def test_nothing_that_was_said_leaves_the_data(said: list[str], reason: str) -> 
         "Es tut mir leid, the March invoice.",
         "The caller would like some help with something.",
         "The caller wants to talk to a human agent about their question.",
-        "Press one to win a wonderful prize immediately.",
+        "The caller needs help.",
+        "The customer has contacted support regarding an issue and is requesting further assistance.",
+        "The reason for the call is not specified.",
+        "Der Kunde braucht Hilfe bei einem Problem.",
+        "Der Anrufer möchte mit einem Mitarbeiter sprechen.",
+        "Ich kann diese Anfrage leider nicht bearbeiten.",
+        "El cliente necesita ayuda con un problema.",
+        "Le client a besoin d'aide.",
+        "O cliente precisa de ajuda.",
+        "Il cliente ha bisogno di assistenza.",
+        "ग्राहक को मदद चाहिए",
+        "客户需要帮助。",
+        "お客様はサポートを希望しています。",
+        "고객이 도움이 필요합니다.",
         '{"speaker": "caller", "text": "March invoice"}',
         "<think>March invoice, whole amount back</think>",
         "<think>March invoice, whole amount back, and then",
@@ -249,7 +272,6 @@ def test_any_answer_is_made_fit_to_be_spoken(answer: str, words: int) -> None:
     assert line == " ".join(line.split())
     assert line == "" or line.isprintable()
     assert counted(line) <= words * 3 // 2
-    assert not usable(line, "")
 
 
 @pytest.mark.parametrize(
@@ -285,23 +307,64 @@ def test_a_long_answer_ends_with_a_sentence_where_it_can() -> None:
 
 
 @pytest.mark.parametrize(
-    ("summary", "source"),
+    "summary",
     [
-        (SUMMARY, "my March invoice"),
-        ("El cliente pide la devolución de su factura.", "quiero que me devuelvan la factura"),
-        ("Der Kunde möchte seine Rechnung prüfen lassen.", "mit meiner Rechnung stimmt etwas nicht"),
-        ("客户要求退款，订单还没到。", "我的订单没有收到，我要退款"),
-        ("お客様は返金を希望しています。", "返金してください"),
-        ("고객이 환불을 요청합니다 주문 지연", "환불해 주세요"),
-        ("ग्राहक अपने बिल की शिकायत कर रहा है।", "मुझे शिकायत करनी है"),
-        ("The order 44718 never arrived here.", "it is 44718"),
-        ("His assistant manager at the garage needs new brakes.", "new brakes please"),
+        SUMMARY,
+        "Customer double billing.",
+        "Charged twice.",
+        "The caller complains about a duplicate payment and wants the money back.",
+        "Der Kunde wurde doppelt belastet und möchte sein Geld zurück.",
+        "El cliente pide la devolución de su factura.",
+        "Le client a été débité deux fois.",
+        "O cliente foi cobrado duas vezes.",
+        "Il cliente chiede un rimborso.",
+        "Клиенту дважды выставили счёт.",
+        "客户要求退款。",
+        "お客様は返金を希望しています。",
+        "고객이 환불을 요청합니다.",
+        "ग्राहक अपने बिल की शिकायत कर रहा है।",
+        "ลูกค้าถูกเรียกเก็บเงินสองครั้ง",
+        "The order 44718 never arrived here.",
+        "His assistant manager at the garage needs new brakes.",
     ],
 )
-def test_a_summary_in_any_language_is_recognised_by_its_words(summary: str, source: str) -> None:
-    """It shares a word with the call, whatever the script; with another call it shares none."""
-    assert usable(summary, source)
-    assert not usable(summary, "hello, I want to talk to a human agent please. hola, gracias. 你好, 谢谢. नमस्ते")
+async def test_a_summary_in_any_language_and_words_is_told(summary: str) -> None:
+    """A short one, a paraphrase and a translation are told, though they share no word with the call."""
+    assert await LLMSummary().summarise(FakeCall(model=summary), REQUEST) == summary
+
+
+async def test_a_prompt_that_comes_back_is_not_told() -> None:
+    """A model that repeats what it was asked has not answered, in whatever language that was."""
+    prompt = "In German: who calls, what they need, what was tried."
+    answer = "Who calls, what they need, what was tried."
+
+    summary = await LLMSummary(prompt).summarise(FakeCall(model=answer), REQUEST)
+
+    assert "March invoice" in summary
+    assert refused(answer) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        ("The caller needs help.", "it is generic"),
+        ("I cannot do that with an invoice.", "it is a refusal"),
+        ("", "it is empty"),
+        ("Invoice.", "it is one word"),
+        (ValueError("Ana"), "the model gave no summary: ValueError"),
+    ],
+)
+async def test_why_a_model_s_summary_is_not_told_is_said(
+    model: str | Exception, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log warns with the reason, and it goes with the summary that is told, without a word of the call."""
+    summary = await LLMSummary().summarise(FakeCall(model=model), REQUEST)
+
+    assert isinstance(summary, SecondBest)
+    assert why in summary.why
+    (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert why.rpartition(": ")[2] in record.getMessage()
+    assert "Ana" not in record.getMessage() + summary.why
 
 
 # Summaries in the caller's words

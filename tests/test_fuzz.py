@@ -31,11 +31,12 @@ from calltransfer import (
     VideoSDKPlatform,
     WarmTransfer,
     Wording,
+    summary,
 )
 from calltransfer.briefing import as_data, normalised
 from calltransfer.masking import masked_address, masked_number, masked_text, shown
 from calltransfer.sandbox import Sandbox
-from calltransfer.summary import cut, shortened, spoken, usable
+from calltransfer.summary import cut, shortened, spoken
 from calltransfer.videosdk.api import VideoSDKAPI, _last_page, parsed_leg
 from calltransfer.videosdk.attendance import metadata
 from calltransfer.videosdk.caller import direction_of
@@ -365,7 +366,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "spoken": spoken,
     "shortened": lambda text: shortened(text, words=30),
     "cut": lambda text: cut(text, words=30),
-    "usable": lambda text: usable(text, text),
+    "refused": lambda text: summary.refused(text, text),
     "of": lambda text: ExtractiveSummary().of([Utterance("caller", text)], TransferRequest(route="r", reason=text)),
 }
 

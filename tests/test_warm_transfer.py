@@ -1219,6 +1219,34 @@ async def test_an_author_says_what_is_told_where_their_summary_does_not_work(
         assert [Outcome.CONNECTED] == caller.agent.outcomes
         assert any(f"Grund: {REASON}. Der Anrufer sagt: {ASKS}" in text for text in target.texts_heard)
         assert "InGerman gave no words" in caplog.text or "InGerman raised" in caplog.text
+        assert _details(caller, Phase.SUMMARY_READY)[0].startswith("InGerman ")
+
+
+def _details(caller: Any, phase: Phase) -> list[str]:
+    return [event.detail for event in caller.agent.events if event.phase is phase]
+
+
+@pytest.mark.parametrize(
+    ("written", "told", "detail"),
+    [
+        ("Der Kunde wurde doppelt belastet.", "Der Kunde wurde doppelt belastet.", ""),
+        (
+            "The caller needs help.",
+            ASKS,
+            "the model's summary is refused: it is generic and would fit any call; another one is told",
+        ),
+    ],
+)
+async def test_why_another_summary_is_told_is_in_the_timeline(written: str, told: str, detail: str) -> None:
+    """A summary in the target's language is told; a generic one is not, and the event of the summary says why."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says=[Says("yes please", when="1 or 2")])
+        own = LLMOfSandbox(Script(summary=written))
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, summary=LLMSummary(llm=own)))
+        (target,) = sandbox.targets
+
+        assert any(told in text for text in target.texts_heard)
+        assert [detail] == _details(caller, Phase.SUMMARY_READY)
 
 
 class Deaf(Briefing):

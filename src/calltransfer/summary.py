@@ -10,7 +10,7 @@ import attrs
 
 from calltransfer.briefing import DATA_RULE, SPACELESS, Utterance, as_data, normalised
 from calltransfer.call import Call, Summary, TransferRequest
-from calltransfer.errors import ConfigurationError
+from calltransfer.errors import ConfigurationError, NoTextModel
 from calltransfer.masking import shown
 
 logger = logging.getLogger("calltransfer")
@@ -30,6 +30,8 @@ PROMPT: Final = (
 
 _LONGEST_WAIT = 60.0
 _FEWEST_WORDS, _MOST_WORDS = 5, 200
+_FEWEST_OF_ANSWER = 2
+"""Spoken words of a model's answer: one alone says neither who nor what."""
 _LONGEST_ANSWER = 4000
 """Characters of an answer that are looked at."""
 _RECENT = 10
@@ -60,6 +62,9 @@ _SPEAKS_OF_ITSELF = re.compile(
     r"|im (?:unable|not able|afraid|here|ready|happy)|hello|hi|good (?:morning|afternoon|evening)|thank you for|thanks for"
     r"|sure|certainly|of course|please provide|there (?:is|was|were) no (?:summary|transcript|conversation|information)"
     r"|lo siento|lamento|disculp[ae]|hola|je suis desole|desole|bonjour|es tut mir leid|tut mir leid|leider kann ich"
+    r"|no (?:puedo|es posible)|je ne (?:peux|suis)"
+    r"|ich kann (?:nicht|ihnen|dir|leider|diese|das|keine)"
+    r"|nao (?:posso|e possivel)|non (?:posso|e possibile)"
     r"|guten tag|hallo|desculpe|sinto muito|ola|mi dispiace|buongiorno|salve|namaste)\b"
     r"|^(?:नमस्ते|मुझे खेद|माफ कीजिए|抱歉|很抱歉|对不起|您好|你好|申し訳|안녕하세요|죄송)"
 )
@@ -71,7 +76,8 @@ _ONLY_AN_ASSISTANT_SAYS = re.compile(
     r"|\bprovide (?:me |the |a |with )*transcript\b"
     r"|\bcomo (?:un |una |um |uma )?(?:ia|modelo de lenguaje|modelo de linguagem|asistente virtual|assistente virtual)\b"
     r"|\b(?:puedo|podria) ayudar(?:le|te)\b|\bposso ajuda-?r?\b|\bposso aiutar(?:la|ti)\b|\bpuis je vous aider\b"
-    r"|\bkann ich (?:ihnen|dir) (?:helfen|behilflich)\b|\bals ki\b|\ben tant qu(?:e )?ia\b|\bcome ia\b|\bmadad kar sakt"
+    r"|\bkann ich (?:ihnen|dir) (?:helfen|behilflich)\b|\bals (?:ki|sprachmodell)\b"
+    r"|\ben tant qu(?:e )?ia\b|\bcome ia\b|\bmadad kar sakt"
     r"|सहायता कर सकत|मदद कर सकत|帮您|为您服务|お手伝い|도와드릴"
 )
 _IN_EVERY_CALL = frozenset(
@@ -96,7 +102,35 @@ _IN_EVERY_CALL = frozenset(
         "네 예 아니요 여보세요 안녕 녕하 하세 세요 니다 습니 합니 고객"
     ).split()
 )
-"""Words that tell no call from another: they are no sign that a summary is of this one."""
+"""Words that tell no call from another."""
+
+# Beside those of every call; of a script without spaces, parts of words. In the words of `normalised`.
+_IN_EVERY_SUMMARY = _IN_EVERY_CALL | frozenset(
+    normalised(
+        "issue issues problem problems matter matters request requests requesting requested inquiry inquiries enquiry "
+        "concern concerns concerning regarding reason reasons purpose details detail information service support "
+        "assisted helped asks asking asked looking seeking seeks called contact contacted contacting further additional "
+        "certain specific various general unknown unclear unspecified not no none given gave give provided provide "
+        "state stated specify specified mention mentioned yet only their its his her he she user line other another "
+        "necesita necesitan solicita pide problema asunto consulta asistencia agente humano informacion algo un el la "
+        "su de en del al se ha quien que no desea llama llamante "
+        "a besoin daide dassistance lappelant demande demandeur appelant appelle probleme question assistance agent "
+        "humain conseiller parler il elle souhaite veut de du le la un son sa au "
+        "braucht benotigt mochte will wunscht bittet um hat frage fragen problem anliegen unterstutzung mitarbeiter "
+        "menschen person sprechen mit einer einem eines den dem des ein er es zu im bei etwas ruft an wegen kundin "
+        "precisa deseja pede problema assunto duvida atendente humano falar um uma o a de do da em tem "
+        "ha bisogno di chiede vuole desidera problema domanda assistenza operatore umano parlare un una il lo la con "
+        "cliente chiamante "
+        "ग्राहक मदद सहायता चाहिए चाहता चाहती समस्या सवाल बात करना "
+        "客户 客戶 顾客 顧客 用户 来电者 来电 需要 帮助 协助 问题 人工 客服 服务 咨询 想要 希望 一些 有 "
+        "お客様 顧客 支援 助け サポート 必要 希望 質問 問題 担当者 して います しています です ます "
+        "고객이 고객은 고객 도움이 도움을 도움 필요합니다 필요 원합니다 문의 상담원 문제 있습니다 합니다"
+    ).split()
+)
+"""Words that tell no summary from another: one of nothing but these says no more than that somebody calls."""
+_GENERIC_PARTS = re.compile(
+    "|".join(map(re.escape, sorted(filter(_PAIRS.fullmatch, _IN_EVERY_SUMMARY), key=len, reverse=True)))
+)
 
 
 def counted(text: str) -> int:
@@ -146,18 +180,55 @@ def shortened(text: str, *, words: int) -> str:
     return head.rstrip(" ,;:-–—")
 
 
-def usable(text: str, source: str) -> bool:
-    """Whether `text` can be a summary of `source`: neither empty nor a refusal, an assistant's phrase, or generic.
+class SecondBest(str):
+    """A summary in the place of another.
 
-    Generic is what has no word of at least four letters in common with the call (without spaces between words: no two
-    characters in a row), but for those that every call has.
+    Attributes:
+        why: What was wrong with that one, in one line for a log, without a word of it.
+    """
+
+    __slots__ = ("why",)
+
+    why: str
+
+    def __new__(cls, text: str, why: str) -> "SecondBest":
+        """Makes it."""
+        made = super().__new__(cls, text)
+        made.why = why
+        return made
+
+
+def refused(text: str, prompt: str = "") -> str | None:
+    """Returns why `text` cannot be a summary that a model was asked for with `prompt`; None: it can be one.
+
+    That is so of what is empty, a refusal, an assistant's phrase, or generic, in the languages that these phrases and words
+    are known of. Whether it is true of the call cannot be told by its words: they may be in another language than the
+    call's, and the best ones are nobody's own.
     """
     words = normalised(text)
-    if counted(words) < 3 or not any(map(str.isalpha, words)) or "{" in text or "}" in text:
-        return False
+    if not any(map(str.isalpha, words)):
+        return "it is empty"
+    if counted(words) < _FEWEST_OF_ANSWER:
+        return "it is one word"
+    if "{" in text or "}" in text:
+        return "it is no text that could be spoken"
     if _SPEAKS_OF_ITSELF.search(words) or _ONLY_AN_ASSISTANT_SAYS.search(words):
-        return False
-    return any(len(word) >= 4 or _PAIRS.match(word) for word in telling(text) & telling(source))
+        return "it is a refusal, or an assistant's phrase"
+    if words in normalised(prompt):
+        return "it repeats what was asked for"
+    return None if _tells(words) else "it is generic and would fit any call"
+
+
+def _tells(words: str) -> bool:
+    for word in words.split():
+        if word in _IN_EVERY_SUMMARY:
+            continue
+        if not _PAIRS.search(word):
+            if len(word) > 1:
+                return True
+        elif any(len(run) > 1 for run in _GENERIC_PARTS.sub(" ", word).split()):
+            return True
+    return False
 
 
 def _template(field: str) -> Callable[[Any, "attrs.Attribute[Any]", Any], None]:
@@ -285,8 +356,14 @@ def _extractive(summary: "LLMSummary") -> Summary:
 class LLMSummary:
     """A summary by a language model, checked and cleaned before anybody hears it.
 
-    What was said on the call is given to the model as data. Whatever goes wrong, an answer that is empty, generic or
-    refused included, `otherwise` is told instead; it never raises and takes `timeout` seconds at most.
+    What was said on the call is given to the model as data. Whatever goes wrong, `otherwise` is told instead; it never
+    raises and takes `timeout` seconds at most.
+
+    An answer is refused that is empty or one word, declines ("I cannot ..."), is an assistant's phrase ("How can I help
+    you?"), repeats the prompt, or is generic: nothing but words of which every call is full ("The caller needs help").
+    These phrases and words are known in English, Spanish, French, German, Portuguese, Italian, Hindi, Chinese, Japanese and
+    Korean. Any other answer is told, in whatever language and words: whether it is true of the call is not checked. A
+    refusal is logged as a warning with its reason, which is the detail of `Phase.SUMMARY_READY` too.
 
     Attributes:
         prompt: What the model is to write; may use `{words}`. That the record of the call is data is added to it.
@@ -311,31 +388,43 @@ class LLMSummary:
     async def summarise(self, call: Call, request: TransferRequest) -> str:
         """Returns the summary; see the class."""
         deadline = asyncio.get_running_loop().time() + self.timeout
+        why = ""
         for attempt in (self._by_model, self.otherwise.summarise):
             try:
                 async with asyncio.timeout_at(deadline):
                     summary = await attempt(call, request)
                 if isinstance(summary, str) and summary.strip():
-                    return summary
+                    return SecondBest(summary, why) if why else summary
+            except _Refused as refusal:
+                why = f"the model's summary is refused: {refusal}; another one is told"
+                logger.warning("%s. Try prompt= or llm= of LLMSummary", why)
             except Exception as error:
                 # Only its type: what an error says may quote the call.
-                logger.info(
+                name = type(error).__name__
+                why = why or f"the model gave no summary: {name}; another one is told"
+                logger.log(
+                    # An agent with a realtime model has none that could be asked: that is so of each of its calls.
+                    logging.INFO if isinstance(error, NoTextModel) else logging.WARNING,
                     "a summary could not be made: %s; does llm= of LLMSummary take text, and answer within its timeout=?",
-                    type(error).__name__,
+                    name,
                 )
-        return ExtractiveSummary(words=self.words).of((), request)
+        told = ExtractiveSummary(words=self.words).of((), request)
+        return SecondBest(told, why) if why else told
 
     async def _by_model(self, call: Call, request: TransferRequest) -> str | None:
         transcript = [utterance for utterance in call.transcript() if utterance.text.strip()]
         if not transcript:
             return None
-        instructions = f"{self.prompt.format(words=self.words)}\n\n{DATA_RULE}"
-        answer = await call.ask_model(instructions, as_data(transcript, reason=request.reason), llm=self.llm)
-        summary = shortened(spoken(answer), words=self.words)
-        source = "\n".join([request.reason, *(utterance.text for utterance in transcript)])
-        if usable(summary, source):
-            return summary
-        logger.info(
-            "the model's summary says nothing of this call; another one is used. Try prompt= or llm= of LLMSummary"
+        asked = self.prompt.format(words=self.words)
+        answer = await call.ask_model(
+            f"{asked}\n\n{DATA_RULE}", as_data(transcript, reason=request.reason), llm=self.llm
         )
-        return None
+        summary = shortened(spoken(answer), words=self.words)
+        why = refused(summary, f"{asked} {DATA_RULE}")
+        if why is not None:
+            raise _Refused(why)
+        return summary
+
+
+class _Refused(Exception):
+    """The model's answer is no summary, and why."""

@@ -32,7 +32,7 @@ from calltransfer.hold import Hold
 from calltransfer.masking import masked_text
 from calltransfer.outcome import Outcome
 from calltransfer.platform import LEAVE_TIMEOUT, PlatformCall, ProgressListener, Turn
-from calltransfer.summary import SUMMARY_TIMEOUT, ExtractiveSummary
+from calltransfer.summary import SUMMARY_TIMEOUT, ExtractiveSummary, SecondBest
 from calltransfer.timeline import described
 from calltransfer.videosdk import _sdk
 from calltransfer.videosdk.api import VideoSDKAPI
@@ -450,6 +450,7 @@ class VideoSDKCall(PlatformCall):
 
     async def _summary(self, summary: Summary, request: TransferRequest) -> str:
         """An author's summary, or the one it names, or the caller's own words: where it is late, raises, or is empty."""
+        why = ""
         for attempt, seconds in ((summary, SUMMARY_LIMIT), (getattr(summary, "otherwise", None), SUMMARY_TIMEOUT)):
             if attempt is None:
                 continue
@@ -458,11 +459,13 @@ class VideoSDKCall(PlatformCall):
                 async with asyncio.timeout(seconds):
                     made = await attempt.summarise(self, request)
                 if made:
-                    return made
+                    return SecondBest(made, why) if why else made
+                why = why or f"{name} gave no words; another summary is told"
                 logger.error("%s gave no words", name)
             except Exception as error:
+                why = why or f"{name} raised {type(error).__name__}; another summary is told"
                 logger.error("%s raised %s", name, described(error))  # noqa: TRY400
-        return ExtractiveSummary().of(self.transcript(), request)
+        return SecondBest(ExtractiveSummary().of(self.transcript(), request), why)
 
     async def _connect(
         self, consultation: VideoSDKConsultation, move: Move, timeout: float, leave_unwatched: bool

@@ -24,6 +24,7 @@ from calltransfer.errors import NoConsultation, PlatformError
 from calltransfer.events import ConsultationIds, Phase, TransferResult
 from calltransfer.masking import masked_text
 from calltransfer.outcome import Outcome
+from calltransfer.summary import SecondBest
 from calltransfer.timeline import described
 from calltransfer.videosdk.api import VideoSDKAPI
 from calltransfer.videosdk.consultant import JOIN_TIMEOUT, Consultant
@@ -299,8 +300,9 @@ class VideoSDKConsultation(Consultation):
     async def _summarise(self) -> None:
         self.report(Phase.SUMMARY_STARTED, "", None)
         self._summarised_up_to = self._said_by_caller
-        self._summary = await self.plan.summarise()
-        self.report(Phase.SUMMARY_READY, "", None)
+        made = await self.plan.summarise()
+        self._summary = str(made)
+        self.report(Phase.SUMMARY_READY, made.why if isinstance(made, SecondBest) else "", None)
         if not self._summarised.done():
             self._summarised.set_result(self._summary)
         self._brief_model()
