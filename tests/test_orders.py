@@ -394,7 +394,9 @@ async def test_a_destination_that_is_only_a_string() -> None:
         await caller.hears(SORRY)
 
         finished = next(event for event in caller.agent.events if event.phase is Phase.FINISHED)
-        assert "Does raised TypeError" == finished.detail
+        assert finished.detail == (
+            "Does raised ConfigurationError: forward() takes a Destination, not a str: call.forward(Destination(...))"
+        )
         assert Phase.FORWARDING not in caller.agent.phases
 
 

@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 from videosdk.agents import Agent, build_gemini_schema, build_openai_schema, function_tool, get_tool_info
 
-from calltransfer import ConfigurationWarning, DirectTransfer, NoLiveCall, Outcome, Phase, Route, TransferMixin, Wording
+from calltransfer import (
+    ConfigurationWarning,
+    DirectTransfer,
+    NoLiveCall,
+    Outcome,
+    Phase,
+    Policy,
+    Route,
+    TransferMixin,
+    Wording,
+)
 from calltransfer.sandbox import PIPELINE_KINDS, Calls, Sandbox
 from tests.agents import (
     ASKS,
@@ -261,6 +271,50 @@ async def test_not_a_phone_call() -> None:
         result = await caller.agent.transfer("billing")
         assert Outcome.REFUSED is result.outcome
         assert "this is not a phone call: nobody in the room has come by SIP" == result.detail
+
+
+def refusals(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.name == "calltransfer" and record.levelname == "WARNING" and "refused" in record.getMessage()
+    ]
+
+
+async def test_a_refused_call_of_the_tool_is_in_the_log_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No such route, not set up, used up: one warning each, however often the model tries."""
+    monkeypatch.setenv("VIDEOSDK_CALL_TRANSFER_TO", BILLING)
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPPORT, refuses_after=0.5)
+        caller = await sandbox.call(lambda: SupportAgent(DirectTransfer(), policy=Policy(attempts=1)), model=["Hello?"])
+        agent = caller.agent
+        monkeypatch.delenv("VIDEOSDK_CALL_TRANSFER_TO")
+        for name in ("accounts", "+14155550177\nERROR", "none", "billing", "billing"):
+            await agent.transfer_call(name)
+        await agent.transfer("support")
+        for name in ("support", "support"):
+            await agent.transfer_call(name)
+
+        assert refusals(caplog) == [
+            "transfer_call is refused: there is no route 'accounts', as the model calls it; there are: billing, support",
+            "transfer_call to billing is refused: it is not set up: VIDEOSDK_CALL_TRANSFER_TO is not set; set it, "
+            "or give DirectTransfer a destination",
+            "transfer_call to support is refused: the policy allows 1 attempt on one call",
+        ]
+
+
+async def test_a_refused_web_caller_is_in_the_log_once(caplog: pytest.LogCaptureFixture) -> None:
+    """That this is no phone call is said once on a call."""
+    async with Sandbox() as sandbox:
+        caller = await asking_caller(sandbox, phone=False, model=[TO_BILLING, "I cannot transfer you."])
+        await caller.hears("I cannot transfer you.")
+        await caller.agent.transfer_call("billing")
+
+        assert refusals(caplog) == [
+            "transfer_call is refused: this is not a phone call: nobody in the room has come by SIP"
+        ]
 
 
 async def test_from_code() -> None:

@@ -1,6 +1,7 @@
 """Destinations, masking, wording and routes: what is wrong is refused when it is made, with a sentence one can act on."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -18,6 +19,7 @@ from calltransfer import (
     Outcome,
     Route,
     ToolAnswer,
+    TransferEvent,
     TransferMixin,
     TransferResult,
     VideoSDKPlatform,
@@ -276,6 +278,8 @@ def test_routes_are_checked(arguments: dict[str, object], why: str) -> None:
     [
         ([], "takes routes"),
         ("billing", "takes routes"),
+        ("routes.toml", r"not the name of a file: transfers=Routes.from_toml\('routes.toml'\)"),
+        (Path("routes.toml"), r"Routes.from_toml\('routes.toml'\)"),
         ([DirectTransfer(BILLING)], "takes Route objects, not DirectTransfer"),
         ([Route("a", DirectTransfer(BILLING), when="x"), Route("a", DirectTransfer(BILLING), when="y")], "'a' twice"),
         (42, "is not a strategy"),
@@ -316,8 +320,11 @@ def test_the_mixin_comes_before_agent() -> None:
 
 def test_a_misspelt_argument_is_refused() -> None:
     """An argument that neither we nor the SDK's agent know is an error, not silence."""
-    with pytest.raises(TypeError, match="instrctions"):
-        SupportAgent(instrctions="You help.")
+    for name, meant in (("instrctions", "instructions"), ("polcy", "policy"), ("agentid", "agent_id")):
+        with pytest.raises(TypeError, match=f"SupportAgent got an .* '{name}'. Did you mean '{meant}'?"):
+            SupportAgent(**{name: None})
+    with pytest.raises(TypeError, match="zebra"):
+        SupportAgent(zebra=1)
 
 
 @pytest.mark.parametrize(
@@ -413,6 +420,71 @@ def test_what_else_an_agent_cannot_work_with() -> None:
 
     with pytest.raises(ConfigurationError, match="must derive from Agent too"):
         WithoutAgent("You help.", transfers=DirectTransfer(BILLING))
+
+
+def test_a_method_that_would_take_the_place_of_ours() -> None:
+    """A `transfer` that is something else, and a hook that cannot be called, are refused; ones that fit are not."""
+    with pytest.raises(ConfigurationError, match="Money has a method of its own named 'transfer'"):
+
+        class Money(SupportAgent):
+            async def transfer(self, amount: int) -> None:  # type: ignore[override]
+                ...
+
+    with pytest.raises(ConfigurationError, match="give it another name"):
+
+        class Tool(SupportAgent):
+            @function_tool
+            async def transfer(self, name: str, *, reason: str = "", tell_model: bool = True) -> TransferResult:
+                raise NotImplementedError
+
+    with pytest.raises(ConfigurationError, match=r"'def on_transfer_event\(self, event\)'"):
+
+        class Hook(SupportAgent):
+            def on_transfer_event(self) -> None:  # type: ignore[override]
+                ...
+
+    with pytest.raises(ConfigurationError, match=r"'def on_transfer_finished\(self, result\)'"):
+
+        class Finished(SupportAgent):
+            def on_transfer_finished(self, result: object, why: str) -> None:  # type: ignore[override]
+                ...
+
+    class Fits(SupportAgent):
+        async def transfer(self, name: str, *, reason: str = "", tell_model: bool = True) -> TransferResult:
+            return await super().transfer(name, reason=reason, tell_model=tell_model)
+
+        def on_transfer_event(self, event: TransferEvent, *more: object) -> None: ...
+
+    assert Fits().transfer_call is not None
+
+
+def test_an_agent_that_is_finished_is_not_added_to() -> None:
+    """A class that gives its own instructions takes none from TransferMixin; one that passes them on may stand behind."""
+
+    class Finished(Agent):
+        def __init__(self) -> None:
+            super().__init__(instructions="You help.")
+
+        async def on_enter(self) -> None: ...
+
+        async def on_exit(self) -> None: ...
+
+    with pytest.raises(ConfigurationError, match=r"change that class itself: 'class Finished\(TransferMixin, Agent\)'"):
+
+        class Added(TransferMixin, Finished): ...
+
+    class Open(Agent):
+        def __init__(self, instructions: str, polite: bool = True, policies: int = 1, **arguments: Any) -> None:
+            super().__init__(instructions=instructions, **arguments)
+
+        async def on_enter(self) -> None: ...
+
+        async def on_exit(self) -> None: ...
+
+    class Behind(TransferMixin, Open): ...
+
+    arguments: Any = {"polite": False, "policies": 2}
+    assert Behind("You help.", transfers=DirectTransfer(BILLING), **arguments).transfer_call is not None
 
 
 def test_instructions_can_come_first() -> None:

@@ -1,11 +1,13 @@
 """What an agent's author touches: `TransferMixin`."""
 
 import asyncio
+import difflib
 import functools
 import inspect
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict
 
 import attrs
@@ -92,8 +94,9 @@ class TransferMixin(_Agent):
 
     Raises:
         ConfigurationError: `transfers` is empty, names a route twice, or holds something that is no strategy; a tool of
-            the author's has the name `transfer_call`; `platform`, `wording` or `policy` is something else; a route's
-            destination is not allowed by `policy`.
+            the author's has the name `transfer_call`; `platform`, `wording` or `policy` is
+            something else; a route's destination is not allowed by `policy`.
+        TypeError: an argument that neither this nor `Agent` knows.
     """
 
     transfer_call: TransferTool
@@ -107,6 +110,14 @@ class TransferMixin(_Agent):
                 f"{cls.__name__}: TransferMixin must come before Agent, as in "
                 f"'class {cls.__name__}(TransferMixin, Agent)'"
             )
+        _refuse_finished_agent(cls)
+        _refuse_other_transfer(cls)
+        for hook, told in ((cls.on_transfer_event, "event"), (cls.on_transfer_finished, "result")):
+            if not _takes(hook, None, None):
+                raise ConfigurationError(
+                    f"{cls.__name__}.{hook.__name__} is called with one argument: 'def {hook.__name__}(self, {told})'. "
+                    "Give a method of yours that is something else another name"
+                )
         for hook in (cls.on_transfer_event, cls.on_transfer_finished):
             if inspect.iscoroutinefunction(hook):
                 raise ConfigurationError(
@@ -132,6 +143,7 @@ class TransferMixin(_Agent):
             raise ConfigurationError(f"wording= takes a Wording, not {type(wording).__name__}")
         if policy is not None and not isinstance(policy, Policy):
             raise ConfigurationError(f"policy= takes a Policy, not {type(policy).__name__}")
+        _refuse_misspelt(type(self), arguments)
         _refuse_other_tool_of_our_name(type(self), arguments.get("tools", []))
         self.__routes = _checked_routes(transfers)
         self.__platform = VideoSDKPlatform() if platform is None else platform
@@ -283,7 +295,7 @@ class TransferMixin(_Agent):
             if answer.status != "closed":
                 self._call().when_model_is_silent(TOOL, answer.spoken)
         except NoLiveCall as error:
-            logger.warning("transfer_call: %s", error)
+            Transfers.of(self.session).refused("no phone call", str(error))
             answer = _Answer("error", self.__wording.not_a_phone_call)
         except Exception as error:
             # The last line of defence: a bug, or a strategy's problems() that raised.
@@ -305,13 +317,19 @@ class TransferMixin(_Agent):
             return _Answer("withdrawn", wording.withdrawn, current.route)
         route = self.__routes.get(destination) if isinstance(destination, str) else None
         if route is None:
+            transfers.refused(
+                "no route",
+                f"there is no route {shown(destination)}, as the model calls it; there are: {', '.join(self.__routes)}",
+            )
             return _Answer("error", wording.unknown_destination, fields={"names": ", ".join(self.__routes)})
         problems = problems_of(route.strategy, self.__platform)
         if problems:
             fields = {"problem": "; ".join(problems)}
+            transfers.refused("not set up", f"it is not set up: {fields['problem']}", route=route.name)
             return _Answer("error", wording.not_configured, route.name, fields)
         limit = transfers.used_up(self.__policy)
         if limit is not None:
+            transfers.refused("used up", f"the policy allows {limit}", route=route.name)
             return _Answer("error", wording.attempts_used_up, route.name, {"limit": limit})
         try:
             started = self._start(route, reason, after_tool=True)
@@ -346,6 +364,10 @@ class _Answer:
 def _checked_routes(transfers: Any) -> dict[str, Route]:
     if isinstance(transfers, Route):
         transfers = [transfers]
+    if isinstance(transfers, PathLike) or (isinstance(transfers, str) and transfers.endswith(".toml")):
+        raise ConfigurationError(
+            f"transfers= takes routes, not the name of a file: transfers=Routes.from_toml({shown(str(transfers))})"
+        )
     if isinstance(transfers, Mapping):
         raise ConfigurationError("transfers= takes a list of Route('name', strategy, when='...'), not a mapping")
     if not isinstance(transfers, Sequence):
@@ -364,6 +386,59 @@ def _checked_routes(transfers: Any) -> dict[str, Route]:
             raise ConfigurationError(f"transfers= names the route {route.name!r} twice")
         routes[route.name] = route
     return routes
+
+
+def _takes(function: Any, *arguments: Any, **keywords: Any) -> bool:
+    try:
+        inspect.signature(function).bind(*arguments, **keywords)
+    except TypeError:
+        return False
+    except ValueError:  # a built-in one may not say what it takes
+        return True
+    return True
+
+
+def _refuse_finished_agent(agent: type) -> None:
+    """TransferMixin gives its instructions to the next class, which must be one that takes any."""
+    order = agent.__mro__
+    between = order[order.index(TransferMixin) + 1 : order.index(Agent)] if Agent in order else ()
+    for base in between:
+        if "__init__" in vars(base) and not _takes(vars(base)["__init__"], None, instructions=""):
+            raise ConfigurationError(
+                f"{agent.__name__}: TransferMixin cannot stand before {base.__name__}, which gives its own instructions to "
+                f"Agent; change that class itself: 'class {base.__name__}(TransferMixin, Agent)', with transfers="
+            )
+
+
+def _refuse_other_transfer(agent: type[TransferMixin]) -> None:
+    method = agent.transfer
+    if method is TransferMixin.transfer:
+        return
+    wanted = _takes(method, None, "billing", reason="", tell_model=True) and inspect.iscoroutinefunction(method)
+    if is_function_tool(method) or not wanted:
+        raise ConfigurationError(
+            f"{agent.__name__} has a method of its own named 'transfer', which would take the place of "
+            "TransferMixin.transfer(name, *, reason='', tell_model=True); give it another name"
+        )
+
+
+def _refuse_misspelt(agent: type, arguments: Mapping[str, Any]) -> None:
+    order = agent.__mro__
+    ours = [*inspect.signature(TransferMixin.__init__).parameters, *AgentArguments.__annotations__]
+    known = {name for name in ours if name not in {"self", "arguments"}}
+    others = order[order.index(TransferMixin) + 1 :]
+    taken = {name for base in others if "__init__" in vars(base) for name in _parameters(vars(base)["__init__"])}
+    for name in arguments.keys() - known - taken:
+        near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
+        if near:
+            raise TypeError(f"{agent.__name__} got an unexpected keyword argument {name!r}. Did you mean {near[0]!r}?")
+
+
+def _parameters(function: Any) -> Iterable[str]:
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):  # a built-in one may not say what it takes
+        return ()
 
 
 def _refuse_other_tool_of_our_name(agent: type, tools: Sequence[Any]) -> None:

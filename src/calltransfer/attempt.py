@@ -4,8 +4,9 @@ import asyncio
 import logging
 
 from calltransfer.call import Call, TransferRequest, TransferStrategy
-from calltransfer.errors import NotAllowed
+from calltransfer.errors import CallTransferError, NotAllowed
 from calltransfer.events import TransferResult
+from calltransfer.masking import one_line
 from calltransfer.outcome import Outcome
 from calltransfer.timeline import described, first
 
@@ -31,7 +32,9 @@ async def attempt(strategy: TransferStrategy, call: Call, request: TransferReque
         if isinstance(cause, NotAllowed):
             return TransferResult(outcome=Outcome.REFUSED, detail=str(cause))
         logger.error("%s raised %s", name, described(error))  # noqa: TRY400
-        return _failed(f"{name} raised {type(error).__name__}")
+        # What an author's own error says may quote the call; ours does not.
+        says = f": {one_line(str(cause))}" if isinstance(cause, CallTransferError) else ""
+        return _failed(f"{name} raised {type(cause).__name__}{says}")
     if not isinstance(result, TransferResult):
         return _failed(f"{name} returned {type(result).__name__} instead of a TransferResult")
     return result

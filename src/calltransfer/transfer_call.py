@@ -29,7 +29,7 @@ from calltransfer.call import (
 )
 from calltransfer.call_wrapper import CallWrapper
 from calltransfer.destination import Destination
-from calltransfer.errors import NotAllowed
+from calltransfer.errors import ConfigurationError, NotAllowed
 from calltransfer.events import ConsultationIds, Phase, TransferResult
 from calltransfer.hold import Hold
 from calltransfer.outcome import Outcome
@@ -151,7 +151,8 @@ class TransferCall(CallWrapper):
 
 def _checked(destination: Destination, method: str) -> Destination:
     if not isinstance(destination, Destination):
-        raise TypeError(f"{method}() takes a Destination, not {type(destination).__name__}")
+        kind = type(destination).__name__
+        raise ConfigurationError(f"{method}() takes a Destination, not a {kind}: call.{method}(Destination(...))")
     return destination
 
 

@@ -20,6 +20,7 @@ import attrs
 from calltransfer.call import SENTENCE_TIMEOUT, Presence, TransferRequest, TransferStrategy
 from calltransfer.errors import CallOver, NoLiveCall
 from calltransfer.events import Phase, TransferEvent, TransferResult
+from calltransfer.masking import one_line
 from calltransfer.outcome import Outcome
 from calltransfer.platform import Platform, PlatformCall, Turn
 from calltransfer.policy import Policy
@@ -80,6 +81,7 @@ class Transfers:
         self._tasks: dict[asyncio.Task[None], Transfer] = {}
         self._closing: asyncio.Task[None] | None = None
         self._handed_over = False
+        self._refusals: set[tuple[str, str]] = set()
 
     @property
     def closed(self) -> bool:
@@ -163,6 +165,16 @@ class Transfers:
                 each(event)
 
         return tell
+
+    def refused(self, kind: str, why: str, *, route: str = "") -> None:
+        """Warns in the log of a transfer that the model asked for and did not get.
+
+        Once for each kind and route on a call: a model may ask again and again.
+        """
+        if (kind, route) in self._refusals:
+            return
+        self._refusals.add((kind, route))
+        logger.warning("transfer_call%s is refused: %s", f" to {route}" if route else "", one_line(why))
 
     def used_up(self, policy: Policy) -> str | None:
         """Which limit of `policy` another attempt would break; None: it may be made, or one is under way."""
