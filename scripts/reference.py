@@ -166,6 +166,7 @@ _IN_TOML = {
     "return_key": "key, or `false`",
     "schedule": "name of `[hours]`, or table",
     "sip_hosts": "list of texts",
+    "stop_on": "list of outcomes",
     "strategies": "list of strategies",
     "strategy": "strategy",
     "summary": "table, or reference",

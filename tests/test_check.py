@@ -71,7 +71,8 @@ MISTAKES = {
         '"(415) 555-0123"',
         "{line}: routes.billing.to: '***0123' must begin with '+' and the country code; as a number of US it is "
         "'+1***0123': "
-        'write that, or set region = "US" under [numbers]',
+        "put '+1' in front of it"
+        ', or set region = "US" under [numbers]',
     ),
     "a number with a digit too few": (
         '"+14155550177"',
@@ -377,7 +378,7 @@ def with_headers() -> WarmTransfer:
             lambda account: None,
             a_warm,
             {"caller_id": "415 555 0100"},
-            "problem  caller ID: '***0100' must begin with '+' and the country code",
+            "problem  caller ID: --caller-id: '***0100' must begin with '+' and the country code",
         ),
         (
             lambda account: None,
@@ -631,6 +632,24 @@ async def test_the_command_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (0, 0, 1) == (good[0], offline[0], wrong[0])
     assert 6 == good[1].count("ok       ")
     assert "problem  gateway gw_2: there is none of that id" in wrong[1]
+
+
+@pytest.mark.parametrize("address", ["nonsense", "ftp://api.example.com", "https://me:secret@api.example.com", ""])
+def test_an_address_of_the_platform_that_is_none(address: str) -> None:
+    """It is refused before anything is asked, and what is in it is not shown."""
+    status, output = run(str(EXAMPLE), "--base-url", address)
+
+    assert 2 == status
+    assert "--base-url must " in output
+    assert "secret" not in output
+
+
+def test_the_variable_that_holds_a_wrong_caller_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller ID from the environment is named by its variable."""
+    monkeypatch.setenv("VIDEOSDK_CALLER_ID", "4155550100")
+    _, output = run(str(EXAMPLE), "--offline")
+
+    assert "problem  caller ID: VIDEOSDK_CALLER_ID: '***0100' must begin with '+' and the country code" in output
 
 
 async def test_what_a_strategy_misses_itself() -> None:

@@ -438,6 +438,7 @@ async def test_what_the_caller_hears_between_is_the_authors(between: Any) -> Non
 @pytest.mark.parametrize(
     ("build", "message"),
     [
+        (lambda: Fallback([DirectTransfer(SUPERVISOR)]), "not in a list: Fallback(first, second), or"),  # type: ignore[arg-type]
         (lambda: Fallback(), "Fallback takes the strategies it is to try"),
         (lambda: Fallback(SUPERVISOR), "Fallback: a str is not a strategy"),  # type: ignore[arg-type]
         (lambda: Fallback(WarmTransfer()), "Fallback: WarmTransfer needs to="),

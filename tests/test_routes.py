@@ -551,7 +551,7 @@ strategy = "tests.plan_parts:NO_STRATEGY"
         ),
         (
             'strategy = "direct"\nto = "14155550123"',
-            "3: routes.billing.to: '***0123' must begin with '+' and the country code; write '+1***0123'",
+            "3: routes.billing.to: '***0123' must begin with '+' and the country code; put '+' in front of it: '+1***0123'",
         ),
         (
             'strategy = "direct"\nto = "2079460018"',
@@ -755,7 +755,10 @@ def test_the_region_of_the_other_numbers(tmp_path: Path) -> None:
         '[routes.a]\nwhen = "x"\nstrategy = "direct"\nto = "{}"\n[routes.b]\nwhen = "x"\nstrategy = "direct"\nto = "{}"'
     )
 
-    assert "as a number of DE it is '+49***3456'" in mistakes(tmp_path, text.format("030 123456", "+49 30 654321"))[0]
+    assert (
+        "as a number of DE it is '+49***3456': put '+49' in the place of the '0' that it begins with"
+        in mistakes(tmp_path, text.format("030 123456", "+49 30 654321"))[0]
+    )
 
 
 def test_the_policy_holds(tmp_path: Path) -> None:

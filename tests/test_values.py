@@ -124,6 +124,10 @@ def test_is_normalised(written: str, address: str) -> None:
         ("sip:" + "b" * 300 + "@pbx.example.com", "longer than"),
         ("<sip:billing@pbx.example.com>", "neither a phone number in international form"),
         ("billing@pbx.example.com", "begins with 'sip:'"),
+        (
+            "+15551234567",
+            "555 is no area code; numbers for tests are 555-0100 to 555-0199 behind one that exists, such as 415",
+        ),
         ("+12", "not a phone number; check the digits"),
         ("+112", "emergency"),
         ("+1-800-FLOWERS", "'\\+\\*-\\*\\*\\*-xxxxxxx'"),

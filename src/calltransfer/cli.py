@@ -64,7 +64,14 @@ def check(
     """
     console = _console()
     from calltransfer.checking import checked
+    from calltransfer.errors import ConfigurationError
+    from calltransfer.videosdk.api import check_base_url
 
+    if base_url is not None:
+        try:
+            check_base_url(base_url)
+        except ConfigurationError as error:
+            raise click.UsageError(f"--base-url {str(error).removeprefix('base_url= ')}") from None
     if routing_rule and gateway:
         raise click.UsageError("--routing-rule and --gateway: a target is dialled by one or the other")
     # As the interpreter has it for a script: what a plan names is looked for where the command is run, and beside the plan.

@@ -246,6 +246,11 @@ def _number(text: str, allow_premium: bool, allow_emergency: bool) -> str:
         why = "has a country code that does not exist" if no_country else "is not a phone number; check the digits"
         raise DestinationError(f"{shown!r} {why}") from None
     if not phonenumbers.is_valid_number(number):
+        if number.country_code == 1 and str(number.national_number).startswith("555"):
+            raise DestinationError(
+                f"{shown!r} is not a valid number of its country: 555 is no area code; numbers for tests are 555-0100 to "
+                "555-0199 behind one that exists, such as 415"
+            )
         raise DestinationError(f"{shown!r} is not a valid number of its country; check the digits")
     if not allow_premium and _is_premium(number):
         raise DestinationError(

@@ -24,6 +24,7 @@ _DAY_NAMES: Final = {
 }
 _MIDNIGHT: Final = 24 * 60
 _SPAN = re.compile(r"(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})", re.ASCII)
+_NEARLY_SPAN = re.compile(r"\d{1,2}[:.h]\d{2} ?(?:[ap]m)? *(?:-|–|—|to) *\d{1,2}[:.h]\d{2} ?(?:[ap]m)?", re.ASCII)
 _CLOSED: Final = "closed"
 _LATEST: Final = date(9990, 1, 1)
 """Nothing opens later: the calendar of a computer ends ten years after it."""
@@ -262,7 +263,9 @@ def checked_hours(hours: Any, where: str) -> tuple[Span, ...]:
 def _span(text: str, where: str) -> Span:
     found = _SPAN.fullmatch(text)
     if not found:
-        raise ConfigurationError(f"{where}: {shown(text)} is no span of hours; write {_EXAMPLE}")
+        # What is plainly hours is shown as it is: masked as a number might be, nobody would find the mistake.
+        written = repr(text) if _NEARLY_SPAN.fullmatch(text) else shown(text)
+        raise ConfigurationError(f"{where}: {written} is no span of hours; write {_EXAMPLE}")
     hour, minute, last_hour, last_minute = map(int, found.groups())
     begin, end = 60 * hour + minute, 60 * last_hour + last_minute
     if minute > 59 or last_minute > 59 or begin >= _MIDNIGHT or end > _MIDNIGHT:

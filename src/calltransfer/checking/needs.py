@@ -172,7 +172,8 @@ def unasked(needs: Needs, set_up: SetUp) -> Iterator[Finding]:
         try:
             checked_caller_id(set_up.caller_id)
         except DestinationError as error:
-            yield problem("caller ID", str(error).removeprefix("caller_id=: "))
+            source = "VIDEOSDK_CALLER_ID" if set_up.caller_id == os.environ.get("VIDEOSDK_CALLER_ID") else "--caller-id"
+            yield problem("caller ID", f"{source}: {str(error).removeprefix('caller_id=: ')}")
     for name, destination in needs.dialled:
         if destination is not None and destination.is_sip:
             yield problem(

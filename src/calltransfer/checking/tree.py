@@ -138,7 +138,8 @@ def _called(function: Any) -> str:
 
 def _hours(schedule: Schedule) -> str:
     week = "; ".join(f"{days} {hours}" for days, hours in schedule.weekly.items()) or "never"
-    exceptions = f", except {len(schedule.exceptions)} days" if schedule.exceptions else ""
+    days = len(schedule.exceptions)
+    exceptions = f", except {days} {'day' if days == 1 else 'days'}" if days else ""
     return f"{week} in {schedule.time_zone}{exceptions}"
 
 

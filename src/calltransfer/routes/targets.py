@@ -110,9 +110,10 @@ class Targets:
             hidden = written in self._document.from_environment
             form = f"'+{country}{MASK}{'' if hidden else masked_address(number).removeprefix(MASK)}'"
             if region == "ZZ":
-                return f"; write {form}"
+                return f"; put '+' in front of it: {form}"
             set_region = "" if self._region else f', or set region = "{region}" under [numbers]'
-            return f"; as a number of {region} it is {form}: write that{set_region}"
+            what = _what_to_write(written, number, country, hidden=hidden)
+            return f"; as a number of {region} it is {form}: {what}{set_region}"
         return "" if self._region else '; or set region, such as region = "US", under [numbers]'
 
     def _likely_regions(self) -> list[str]:
@@ -148,6 +149,17 @@ class Targets:
 
 def _is_region(region: Any) -> bool:
     return isinstance(region, str) and region.upper() in phonenumbers.SUPPORTED_REGIONS
+
+
+def _what_to_write(written: str, number: str, country: str, *, hidden: bool) -> str:
+    """How to make `number` of what is written; of the number no more is in it than where it begins."""
+    digits, national = re.sub(r"\D", "", written), number.removeprefix(f"+{country}")
+    before = digits.removesuffix(national)
+    if digits == national:
+        return f"put '+{country}' in front of it"
+    if len(before) < len(digits) and len(before) < 3 and not hidden:
+        return f"put '+{country}' in the place of the '{before}' that it begins with"
+    return f"begin it with '+{country}'"
 
 
 def _in_region(text: str, region: str) -> str | None:

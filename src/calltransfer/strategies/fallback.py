@@ -84,7 +84,8 @@ class Fallback:
 
     Attributes:
         strategies: What is tried, in order; any strategies, plans among them.
-        stop_on: Ends after which the plan stops although it would go on: `{Outcome.DECLINED}`.
+        stop_on: Ends after which the plan stops although it would go on, such as `["declined"]`; in Python also
+            `{Outcome.DECLINED}`.
         between: What the caller hears when a further attempt begins, in turn, the last one again and again; (): nothing.
         timeout: Seconds for the whole plan; at most 240. What is under way then is given up, and nothing further is
             tried; a call that is being forwarded or connected, and a message that is being left, come to their own end.
@@ -111,6 +112,11 @@ class Fallback:
         if not strategies:
             raise ConfigurationError(
                 "Fallback takes the strategies it is to try, such as Fallback(WarmTransfer(...), ...)"
+            )
+        if isinstance(strategies[0], list | tuple):
+            raise ConfigurationError(
+                f"Fallback takes its strategies one by one, not in a {type(strategies[0]).__name__}: "
+                "Fallback(first, second), or Fallback(*strategies)"
             )
         checked = tuple(checked_strategy(strategy, "Fallback") for strategy in strategies)
         self.__attrs_init__(checked, stop_on, between, timeout)

@@ -12,13 +12,14 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 
 from calltransfer.destination import Destination
 from calltransfer.errors import (
     AnswerLost,
+    ConfigurationError,
     NotAuthorised,
     NotFound,
     NoToken,
@@ -387,6 +388,23 @@ async def _limited_text(response: aiohttp.ClientResponse) -> str:
         if len(data) > _LARGEST_ANSWER:
             raise aiohttp.ClientPayloadError("answer too large")
     return data.decode("utf-8")
+
+
+def check_base_url(base_url: object) -> None:
+    """Refuses what is no address; its value is not shown, as it may hold a password.
+
+    Raises:
+        ConfigurationError: it is none, or has a user or a password in it.
+    """
+    try:
+        parts = urlsplit(base_url) if isinstance(base_url, str) and base_url.isprintable() else None
+        usable = parts is not None and parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable, parts = False, None
+    if not usable or parts is None or parts.query or parts.fragment or " " in parts.netloc:
+        raise ConfigurationError(f"base_url= must be an address such as {BASE_URL!r}")
+    if "@" in parts.netloc:
+        raise ConfigurationError("base_url= must have no user and no password in it: the token is what is sent along")
 
 
 def _checked_answer(status: int, text: str, what: str, private: Iterable[str]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import jwt
 from typing_extensions import override
@@ -15,7 +14,7 @@ from calltransfer.errors import ConfigurationError, NoLiveCall
 from calltransfer.masking import shown
 from calltransfer.platform import Platform, PlatformCall
 from calltransfer.videosdk import _sdk
-from calltransfer.videosdk.api import BASE_URL, VideoSDKAPI
+from calltransfer.videosdk.api import BASE_URL, VideoSDKAPI, check_base_url
 from calltransfer.videosdk.call import VideoSDKCall
 from calltransfer.videosdk.setup import LONGEST_CALL, ConsultationSetup
 
@@ -61,7 +60,7 @@ class VideoSDKPlatform(Platform):
         longest_call: float = LONGEST_CALL,
     ) -> None:
         if base_url is not None:
-            _check_base_url(base_url)
+            check_base_url(base_url)
         if token is not None and not callable(token) and not (isinstance(token, str) and token):
             raise ConfigurationError("token= must be a non-empty string or a callable that returns one")
         if routing_rule is not None and gateway is not None:
@@ -128,19 +127,6 @@ class VideoSDKPlatform(Platform):
             return lambda: token
         joined_with = _sdk.token_of(session)
         return lambda: _valid_token(joined_with)
-
-
-def _check_base_url(base_url: object) -> None:
-    """Its value is not shown: it may hold a password."""
-    try:
-        parts = urlsplit(base_url) if isinstance(base_url, str) and base_url.isprintable() else None
-        usable = parts is not None and parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable, parts = False, None
-    if not usable or parts is None or parts.query or parts.fragment or " " in parts.netloc:
-        raise ConfigurationError(f"base_url= must be an address such as {BASE_URL!r}")
-    if "@" in parts.netloc:
-        raise ConfigurationError("base_url= must have no user and no password in it: the token is what is sent along")
 
 
 def _valid_token(joined_with: str | None) -> str:
