@@ -1,6 +1,7 @@
 """Summaries and the briefing: what a target is told is of this call, and only a plain yes is a yes."""
 
 import asyncio
+import copy
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -326,11 +327,42 @@ def test_a_long_answer_ends_with_a_sentence_where_it_can() -> None:
         "ลูกค้าถูกเรียกเก็บเงินสองครั้ง",
         "The order 44718 never arrived here.",
         "His assistant manager at the garage needs new brakes.",
+        "No es posible pagar la factura por la web; el cliente quiere pagar por teléfono.",
+        "Non è possibile accedere al conto; chiede un rimborso.",
     ],
 )
 async def test_a_summary_in_any_language_and_words_is_told(summary: str) -> None:
     """A short one, a paraphrase and a translation are told, though they share no word with the call."""
     assert await LLMSummary().summarise(FakeCall(model=summary), REQUEST) == summary
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "The transcript is empty.",
+        "There is not enough information to summarize the call.",
+        "Unable to provide a summary of this call.",
+        "Insufficient information.",
+        "Okay, I will transfer you now.",
+        "Cannot comply.",
+        "One moment please.",
+        "Please share the transcript.",
+        "No se puede resumir la llamada.",
+        "Es liegen keine Informationen vor.",
+        "我无法提供摘要。",
+        "没有足够的信息。",
+        "要約できません。",
+    ],
+)
+def test_an_answer_that_is_no_summary_is_refused(answer: str) -> None:
+    """What a model says instead of a summary is not told to a target."""
+    assert refused(answer) is not None
+
+
+def test_a_second_best_summary_can_be_copied() -> None:
+    """An author may keep it as any other text."""
+    kept = copy.deepcopy(SecondBest("Ana disputes an invoice.", "it is empty"))
+    assert ("Ana disputes an invoice.", "it is empty") == (kept, kept.why)
 
 
 async def test_a_prompt_that_comes_back_is_not_told() -> None:

@@ -11,6 +11,7 @@ from videosdk.agents import function_tool
 from calltransfer import (
     Call,
     CallOver,
+    ConfigurationError,
     Destination,
     DirectTransfer,
     Outcome,
@@ -398,6 +399,20 @@ async def test_a_destination_that_is_only_a_string() -> None:
             "Does raised ConfigurationError: forward() takes a Destination, not a str: call.forward(Destination(...))"
         )
         assert Phase.FORWARDING not in caller.agent.phases
+
+
+async def test_an_error_of_ours_with_an_author_s_words() -> None:
+    """What an author says in an error of our type may quote the caller: it is not in the result."""
+
+    async def tells(call: Call) -> TransferResult:
+        raise ConfigurationError("no agent for the customer John Smith")
+
+    async with Sandbox() as sandbox:
+        caller = await asking_caller(sandbox, lambda: SupportAgent(Does(tells)))
+        await caller.hears(SORRY)
+
+        finished = next(event for event in caller.agent.events if event.phase is Phase.FINISHED)
+        assert finished.detail == "Does raised ConfigurationError"
 
 
 async def test_a_self_check_that_raises() -> None:

@@ -298,7 +298,7 @@ async def test_a_refused_call_of_the_tool_is_in_the_log_once(
             await agent.transfer_call(name)
 
         assert refusals(caplog) == [
-            "transfer_call is refused: there is no route 'accounts', as the model calls it; there are: billing, support",
+            "transfer_call is refused: the model named a route that there is not; there are: billing, support",
             "transfer_call to billing is refused: it is not set up: VIDEOSDK_CALL_TRANSFER_TO is not set; set it, "
             "or give DirectTransfer a destination",
             "transfer_call to support is refused: the policy allows 1 attempt on one call",

@@ -331,6 +331,44 @@ def test_a_misspelt_argument_is_refused() -> None:
         SupportAgent(zebra=1)
 
 
+def test_a_base_class_may_take_arguments_of_its_own() -> None:
+    """The mixin hands on what it does not know, to a class that takes it by name, or takes anything."""
+
+    class Tenant(Agent):
+        def __init__(self, instructions: str, *, tenant: str) -> None:
+            super().__init__(instructions=instructions)
+            self.tenant = tenant
+
+        async def on_enter(self) -> None: ...
+
+        async def on_exit(self) -> None: ...
+
+    class Anything(Tenant):
+        def __init__(self, instructions: str, **options: Any) -> None:
+            super().__init__(instructions, tenant=options["agent_name"])
+
+    class OfTenant(TransferMixin, Tenant):
+        pass
+
+    class OfAnything(TransferMixin, Anything):
+        pass
+
+    route = DirectTransfer(BILLING)
+    of_tenant = OfTenant(instructions="You help.", transfers=route, tenant="acme")  # type: ignore[call-arg]
+    of_anything = OfAnything(instructions="You help.", transfers=route, agent_name="acme")  # type: ignore[call-arg]
+    assert ("acme", "acme") == (of_tenant.tenant, of_anything.tenant)
+
+
+def test_a_hook_may_be_a_static_method() -> None:
+    """It is called with the event alone."""
+
+    class Listening(SupportAgent):
+        @staticmethod
+        def on_transfer_event(event: TransferEvent) -> None: ...
+
+    assert "billing" in Listening().instructions
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [

@@ -550,6 +550,44 @@ async def test_a_hold_that_breaks_leaves_no_silence() -> None:
         assert caller.longest_silence(began, ended) < 1.0
 
 
+class Stubborn(Quotations):
+    """One that breaks as it is ended."""
+
+    async def entertain(self, caller: HeldCaller) -> None:
+        try:
+            await caller.say("To be or not to be.")
+            await asyncio.sleep(60.0)
+        finally:
+            raise OSError("the book is closed")
+
+
+async def test_a_hold_that_breaks_as_it_ends_keeps_nobody_on_hold() -> None:
+    """The caller is with the target, or with the agent, as soon as with any other hold."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=4.0, says="no thanks")
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, hold=Stubborn()))
+
+        assert [Outcome.DECLINED] == caller.agent.outcomes
+        assert caller.agent.time_of(Phase.OFF_HOLD) - caller.agent.time_of(Phase.DECIDED) < 1.0
+
+
+async def test_a_hook_of_the_author_s_that_breaks_keeps_nobody_on_hold() -> None:
+    """The SDK calls it at the end of each sentence: also of one that is broken off as the hold ends."""
+
+    def breaks(_: Any) -> None:
+        raise RuntimeError("a hook of the author's")
+
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=None)
+        caller = await call(sandbox, WarmTransfer(SUPERVISOR, hold=HoldMusic(every=22.8)), kind="realtime")
+        caller.agent.on_agent_speech_ended = breaks
+        await caller.say(ASKS)
+        await caller.agent.finished.wait()
+
+        assert [Outcome.NO_ANSWER] == caller.agent.outcomes
+        assert caller.agent.time_of(Phase.FINISHED) - caller.agent.time_of(Phase.ON_HOLD) < 30.0
+
+
 @pytest.mark.parametrize("kind", ["cascade", "realtime"])
 @pytest.mark.parametrize("every", [21.0, 22.8, 23.0])
 async def test_what_a_hold_says_is_broken_off_as_it_ends(kind: str, every: float) -> None:

@@ -6,7 +6,7 @@ import functools
 import inspect
 import logging
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict
 
@@ -113,7 +113,8 @@ class TransferMixin(_Agent):
         _refuse_finished_agent(cls)
         _refuse_other_transfer(cls)
         for hook, told in ((cls.on_transfer_event, "event"), (cls.on_transfer_finished, "result")):
-            if not _takes(hook, None, None):
+            bound = isinstance(inspect.getattr_static(cls, hook.__name__, None), staticmethod | classmethod)
+            if not _takes(hook, None) if bound else not _takes(hook, None, None):
                 raise ConfigurationError(
                     f"{cls.__name__}.{hook.__name__} is called with one argument: 'def {hook.__name__}(self, {told})'. "
                     "Give a method of yours that is something else another name"
@@ -317,10 +318,9 @@ class TransferMixin(_Agent):
             return _Answer("withdrawn", wording.withdrawn, current.route)
         route = self.__routes.get(destination) if isinstance(destination, str) else None
         if route is None:
-            transfers.refused(
-                "no route",
-                f"there is no route {shown(destination)}, as the model calls it; there are: {', '.join(self.__routes)}",
-            )
+            # Not as the model calls it: it may have made that of what the caller has said.
+            names = ", ".join(self.__routes)
+            transfers.refused("no route", f"the model named a route that there is not; there are: {names}")
             return _Answer("error", wording.unknown_destination, fields={"names": ", ".join(self.__routes)})
         problems = problems_of(route.strategy, self.__platform)
         if problems:
@@ -403,7 +403,7 @@ def _refuse_finished_agent(agent: type) -> None:
     order = agent.__mro__
     between = order[order.index(TransferMixin) + 1 : order.index(Agent)] if Agent in order else ()
     for base in between:
-        if "__init__" in vars(base) and not _takes(vars(base)["__init__"], None, instructions=""):
+        if "__init__" in vars(base) and "instructions" not in _keywords(vars(base)["__init__"], "instructions"):
             raise ConfigurationError(
                 f"{agent.__name__}: TransferMixin cannot stand before {base.__name__}, which gives its own instructions to "
                 f"Agent; change that class itself: 'class {base.__name__}(TransferMixin, Agent)', with transfers="
@@ -427,18 +427,27 @@ def _refuse_misspelt(agent: type, arguments: Mapping[str, Any]) -> None:
     ours = [*inspect.signature(TransferMixin.__init__).parameters, *AgentArguments.__annotations__]
     known = {name for name in ours if name not in {"self", "arguments"}}
     others = order[order.index(TransferMixin) + 1 :]
-    taken = {name for base in others if "__init__" in vars(base) for name in _parameters(vars(base)["__init__"])}
+    taken = {
+        name
+        for base in others
+        if "__init__" in vars(base) and base is not object
+        for name in _keywords(vars(base)["__init__"], *arguments)
+    }
     for name in arguments.keys() - known - taken:
         near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
         if near:
             raise TypeError(f"{agent.__name__} got an unexpected keyword argument {name!r}. Did you mean {near[0]!r}?")
 
 
-def _parameters(function: Any) -> Iterable[str]:
+def _keywords(function: Any, *wanted: str) -> Collection[str]:
+    """Which keywords a function takes: all that are `wanted`, where it takes any."""
     try:
-        return inspect.signature(function).parameters
+        parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):  # a built-in one may not say what it takes
-        return ()
+        return wanted
+    if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+        return wanted
+    return parameters
 
 
 def _refuse_other_tool_of_our_name(agent: type, tools: Sequence[Any]) -> None:

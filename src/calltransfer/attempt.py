@@ -33,11 +33,20 @@ async def attempt(strategy: TransferStrategy, call: Call, request: TransferReque
             return TransferResult(outcome=Outcome.REFUSED, detail=str(cause))
         logger.error("%s raised %s", name, described(error))  # noqa: TRY400
         # What an author's own error says may quote the call; ours does not.
-        says = f": {one_line(str(cause))}" if isinstance(cause, CallTransferError) else ""
+        says = f": {one_line(str(cause))}" if _is_ours(cause) else ""
         return _failed(f"{name} raised {type(cause).__name__}{says}")
     if not isinstance(result, TransferResult):
         return _failed(f"{name} returned {type(result).__name__} instead of a TransferResult")
     return result
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether the words of an error are ours: an author may raise one of our types with words of their own."""
+    innermost = error.__traceback__
+    while innermost is not None and innermost.tb_next is not None:
+        innermost = innermost.tb_next
+    where = "" if innermost is None else innermost.tb_frame.f_globals.get("__name__", "")
+    return isinstance(error, CallTransferError) and where.startswith("calltransfer.")
 
 
 def _failed(detail: str) -> TransferResult:

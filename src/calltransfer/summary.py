@@ -62,9 +62,13 @@ _SPEAKS_OF_ITSELF = re.compile(
     r"|im (?:unable|not able|afraid|here|ready|happy)|hello|hi|good (?:morning|afternoon|evening)|thank you for|thanks for"
     r"|sure|certainly|of course|please provide|there (?:is|was|were) no (?:summary|transcript|conversation|information)"
     r"|lo siento|lamento|disculp[ae]|hola|je suis desole|desole|bonjour|es tut mir leid|tut mir leid|leider kann ich"
-    r"|no (?:puedo|es posible)|je ne (?:peux|suis)"
+    r"|unable to|cannot (?:comply|help|assist|summari[sz]e|provide)|one moment\b|please (?:share|send)"
+    r"|(?:the |this )?(?:transcript|conversation|call|record) (?:is empty|has not started|does not contain|contains no)"
+    r"|(?:okay |ok )?(?:i will|ill|let me) (?:transfer|connect|summari[sz]e|help)"
+    r"|no puedo|je ne (?:peux|suis)"
+    r"|(?:no es posible|no se puede|nao e possivel|non e possibile) (?:resumir|hacer un|ayudar|ajudar|fornecer|riassumere)"
     r"|ich kann (?:nicht|ihnen|dir|leider|diese|das|keine)"
-    r"|nao (?:posso|e possivel)|non (?:posso|e possibile)"
+    r"|nao posso|non posso"
     r"|guten tag|hallo|desculpe|sinto muito|ola|mi dispiace|buongiorno|salve|namaste)\b"
     r"|^(?:नमस्ते|मुझे खेद|माफ कीजिए|抱歉|很抱歉|对不起|您好|你好|申し訳|안녕하세요|죄송)"
 )
@@ -74,6 +78,8 @@ _ONLY_AN_ASSISTANT_SAYS = re.compile(
     r"|\b(?:can|may) i (?:help|assist) you\b|\bno summary\b|\bsummary (?:is |was )?(?:not |un)available\b"
     r"|\b(?:unable|not able|nothing|not possible|cannot|cant) (?:to )?summari[sz]e\b"
     r"|\bprovide (?:me |the |a |with )*transcript\b"
+    r"|\b(?:not enough|insufficient) (?:information|context|details)\b|\bkeine informationen (?:vor|vorhanden|verfugbar)\b"
+    r"|无法(?:提供|总结)|無法(?:提供|總結)|没有足够|沒有足夠|要約できません"
     r"|\bcomo (?:un |una |um |uma )?(?:ia|modelo de lenguaje|modelo de linguagem|asistente virtual|assistente virtual)\b"
     r"|\b(?:puedo|podria) ayudar(?:le|te)\b|\bposso ajuda-?r?\b|\bposso aiutar(?:la|ti)\b|\bpuis je vous aider\b"
     r"|\bkann ich (?:ihnen|dir) (?:helfen|behilflich)\b|\bals (?:ki|sprachmodell)\b"
@@ -196,6 +202,9 @@ class SecondBest(str):
         made = super().__new__(cls, text)
         made.why = why
         return made
+
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
+        return str(self), self.why
 
 
 def refused(text: str, prompt: str = "") -> str | None:

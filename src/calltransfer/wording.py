@@ -6,6 +6,7 @@ from typing import Any
 import attrs
 
 from calltransfer.errors import ConfigurationError
+from calltransfer.masking import shown
 from calltransfer.outcome import Outcome
 
 
@@ -68,7 +69,7 @@ def _by_outcome(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     unknown = [key for key in value if key not in set(Outcome)]
     if unknown:
         raise ConfigurationError(
-            f"Wording.{attribute.name}: {unknown[0]!r} is no outcome; there are {', '.join(Outcome)}"
+            f"Wording.{attribute.name}: {shown(unknown[0])} is no outcome; there are {', '.join(Outcome)}"
         )
 
 

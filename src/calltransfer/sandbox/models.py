@@ -147,7 +147,7 @@ class Script:
     def told(self, call_id: str, answer: Any) -> None:
         """The model is told what a tool call has returned; more than once is once."""
         call = self._called.pop(call_id, None)
-        failed = isinstance(answer, dict) and (answer.get("status") == "error" or "error" in answer)
+        failed = isinstance(answer, dict) and (answer.get("status") == "error" or bool(answer.get("error")))
         if call is not None and failed:
             self._fails(f"{call} -> error: {answer.get('message') or answer.get('error') or answer}")
 

@@ -36,6 +36,7 @@ from videosdk.agents.utterance_handle import UtteranceHandle
 from videosdk.pubsub import PubSub
 
 from calltransfer.errors import NoConsultation, NoTextModel
+from calltransfer.timeline import described
 
 logger = logging.getLogger("calltransfer.videosdk")
 
@@ -415,7 +416,11 @@ def break_off(session: AgentSession) -> None:
     pipeline = session.pipeline
     if pipeline is not None and pipeline.config.is_realtime and session.agent_state is AgentState.SPEAKING:
         # The end comes with the last byte of its audio, which is thrown away: it would be waited for in vain.
-        pipeline._on_agent_speech_ended_realtime({})
+        try:
+            pipeline._on_agent_speech_ended_realtime({})
+        except Exception as error:
+            # It ends with the author's own hook, and is called while something is being cancelled.
+            logger.error("the end of the agent's speech: %s", described(error))  # noqa: TRY400
 
 
 def silence(session: AgentSession) -> None:

@@ -207,6 +207,9 @@ async def _entertain(hold: Hold, line: HeldCaller, after: float) -> None:
     except Exception as error:
         # A hold of an author's that breaks must not end the transfer it only accompanies, nor leave silence.
         logger.error("%s raised %s", type(hold).__name__, described(error))  # noqa: TRY400
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():  # it broke as it was ended: nothing begins any more
+            raise asyncio.CancelledError from error
     await HoldMusic(reassurance=()).entertain(line)
 
 
