@@ -1,11 +1,13 @@
 """The kit: its plugin as users have it, and that the suite does catch what is wrong with a strategy."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-import calltransfer.testing.conformance  # here, because what is imported in a test within a test is forgotten
+import calltransfer.testing
 from tests.broken import BROKEN
 
 pytest_plugins = ["pytester"]
@@ -32,8 +34,12 @@ CASES = "(targets_do and (special or silent)) or (caller_does and briefing)"
 
 
 @pytest.fixture
-def users(pytester: pytest.Pytester) -> pytest.Pytester:
-    """A project of a user's, with the package installed."""
+def users(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A project of a user's, with the package installed, whose tests have a process of their own.
+
+    What the broken strategies leave behind would be found by the garbage collection of some other test.
+    """
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=os.pathsep)
     pytester.makeconftest(CONFTEST)
     return pytester
 
@@ -43,7 +49,7 @@ def test_the_suite_catches(users: pytest.Pytester, name: str) -> None:
     """A strategy with something wrong with it fails, and the line that names the invariant says what it is."""
     bound = 60.0 if name == "takes its time" else 330.0
     users.makepyfile(SUITE.format(bound=bound, does=f"BROKEN[{name!r}][0]"))
-    result = users.runpytest_inprocess("-k", CASES)
+    result = users.runpytest_subprocess("-k", CASES)
     assert result.parseoutcomes()["failed"] > 0
     result.stdout.fnmatch_lines([f"  {BROKEN[name][1].replace('[', '[[]')}"])
     result.stdout.fnmatch_lines(["Queue, with *, did not hold to:", "*Timeline of call 1*", "*caller: (answered)"])
@@ -52,7 +58,7 @@ def test_the_suite_catches(users: pytest.Pytester, name: str) -> None:
 def test_the_suite_passes_the_same_strategy_with_nothing_wrong_with_it(users: pytest.Pytester) -> None:
     """What the broken ones are made from passes: nothing but what is wrong with them is caught."""
     users.makepyfile(SUITE.format(bound=330.0, does="consults"))
-    result = users.runpytest_inprocess("-k", CASES)
+    result = users.runpytest_subprocess("-k", CASES)
     result.assert_outcomes(passed=4)
 
 
@@ -134,7 +140,7 @@ class TestFixtures:
         assert [patient] == sandbox.callers
 """
     )
-    users.runpytest_inprocess().assert_outcomes(passed=5)
+    users.runpytest_subprocess().assert_outcomes(passed=5)
 
 
 def test_a_failure_shows_the_timeline_of_every_call(users: pytest.Pytester) -> None:
@@ -159,7 +165,7 @@ async def test_nobody(sandbox, caller):
     await caller.reaches(timeout=1.0)
 """
     )
-    result = users.runpytest_inprocess()
+    result = users.runpytest_subprocess()
     result.assert_outcomes(failed=4)
     result.stdout.fnmatch_lines(
         [
@@ -198,7 +204,7 @@ def test_plain(sandbox):
     assert sandbox.fast_forward
 """
     )
-    users.runpytest_inprocess("--strict-markers", "-W", "error::pytest.PytestWarning").assert_outcomes(passed=3)
+    users.runpytest_subprocess("--strict-markers", "-W", "error::pytest.PytestWarning").assert_outcomes(passed=3)
 
 
 def test_what_calltransfer_leaves_behind_is_an_error(users: pytest.Pytester) -> None:
@@ -217,7 +223,7 @@ async def test_of_theirs(sandbox):
     sandbox.left = asyncio.create_task(asyncio.sleep(3600.0))
 """
     )
-    result = users.runpytest_inprocess()
+    result = users.runpytest_subprocess()
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(["calltransfer left tasks behind: hold music"])
 
@@ -239,7 +245,7 @@ async def test_yields_twice(twice):
     assert 1 == twice
 """
     )
-    result = users.runpytest_inprocess("-p", "no:anyio")
+    result = users.runpytest_subprocess("-p", "no:anyio")
     result.assert_outcomes(passed=1, failed=1, errors=1)
     result.stdout.fnmatch_lines(["*async def functions are not natively supported*"])
     result.stdout.fnmatch_lines(["the fixture twice yields more than once"])
@@ -268,7 +274,7 @@ class TestSomewhereElse(StrategyConformance):
         return DirectTransfer(lambda call, request: "+14155550123")
 """
     )
-    result = users.runpytest_inprocess("-k", "nothing", "--continue-on-collection-errors")
+    result = users.runpytest_subprocess("-k", "nothing", "--continue-on-collection-errors")
     result.stdout.fnmatch_lines(["*TestNothing needs 'def strategy(self)', which returns the strategy to test*"])
     result.stdout.fnmatch_lines(["  the strategy's part: it transfers to ***0123, which targets() does not have: *"])
     result.stdout.fnmatch_lines(["  the strategy's part: all is well, and the caller is not connected: failed"])
@@ -308,14 +314,14 @@ class TestNotLookedAt(TestByManager):
     calls_all = False
 """
     )
-    result = users.runpytest_inprocess("-k", "targets_do")
+    result = users.runpytest_subprocess("-k", "targets_do")
     cases = 14 + 13 + 13
     result.assert_outcomes(passed=cases - 1 + 14 + cases, failed=1)
     result.stdout.fnmatch_lines(
         ["targets() has ***0188, who was called in no case: that part of Choose was not tested*"]
     )
     result.stdout.no_fnmatch_line("*TestWithSome*")
-    users.runpytest_inprocess("-k", "TestByManager and targets_do and busy").assert_outcomes(passed=3)
+    users.runpytest_subprocess("-k", "TestByManager and targets_do and busy").assert_outcomes(passed=3)
 
 
 def test_a_thorough_suite_has_every_combination(users: pytest.Pytester) -> None:
@@ -338,10 +344,10 @@ class TestThoroughly(TestQueue):
     thorough = True
 """
     )
-    result = users.runpytest_inprocess("--collect-only", "-q")
+    result = users.runpytest_subprocess("--collect-only", "-q")
     assert 122 == sum("::TestQueue::" in line for line in result.outlines)
     assert 14 + 14 * 17 + 34 * 14 * 3 + 14 * 6 == sum("::TestThoroughly::" in line for line in result.outlines)
-    users.runpytest_inprocess("-k", "TestQueue and targets_do and (special or silent)").assert_outcomes(passed=2)
+    users.runpytest_subprocess("-k", "TestQueue and targets_do and (special or silent)").assert_outcomes(passed=2)
 
 
 def test_the_names_of_the_kit() -> None:
