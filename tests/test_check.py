@@ -1,6 +1,7 @@
 """`calltransfer check`: the mistakes people make, the plan as a tree, and what the platform says of it."""
 
 import asyncio
+import os
 import shutil
 import subprocess
 import sys
@@ -176,6 +177,54 @@ def test_the_example_does_not_need_the_sdk() -> None:
 
     assert "0 False" == result.stdout.splitlines()[-1]
     assert "as --offline wants it" in result.stdout
+
+
+AS_INSTALLED = """\
+from calltransfer.cli import main
+try:
+    main(["check", "plan.toml", "--base-url", "http://localhost:9"])
+except SystemExit as end:
+    print("status", end.code)
+"""
+"""The command as pip installs it, with neither the plan's folder nor the current one on the path; nobody is at port 9."""
+
+
+@pytest.mark.parametrize("named", ["", "messages:deliver"])
+def test_what_lies_beside_a_plan_is_run_only_if_it_is_named(tmp_path: Path, named: str) -> None:
+    """A module beside a plan is run if the plan names it, and is never taken for one of Python's or of a library's."""
+    for name in {*sys.stdlib_module_names, "aiodns", "brotli", "messages"}:
+        (tmp_path / f"{name}.py").write_text(f'print("RUN {name}")\nasync def deliver(_): ...\n', encoding="utf-8")
+    does = f'strategy = "take_message"\ndeliver = "{named}"' if named else 'strategy = "direct"\nto = "+14155550199"'
+    (tmp_path / "plan.toml").write_text(f'[routes.a]\nwhen = "x"\n{does}\n', encoding="utf-8")
+
+    result = subprocess.run(
+        [sys.executable, "-P", "-c", AS_INSTALLED],
+        cwd=tmp_path,
+        env={**os.environ, "VIDEOSDK_AUTH_TOKEN": "a.b.c"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "" == result.stderr
+    lines = result.stdout.splitlines()
+    assert (["RUN messages"] if named else []) == [line for line in lines if line.startswith("RUN")]
+    assert "status 0" == lines[-1]
+    assert "unknown  token: could not be asked: GET /v2/sip/call: ClientConnectorError" in lines
+
+
+def test_a_module_that_is_called_as_one_of_pythons_is(tmp_path: Path) -> None:
+    """It is not the one that is found, and what is said about it says what to do."""
+    (tmp_path / "queue.py").write_text("async def deliver(_): ...", encoding="utf-8")
+    plan = '[routes.a]\nwhen = "x"\nstrategy = "take_message"\ndeliver = "queue:deliver"\n'
+    (tmp_path / "plan.toml").write_text(plan, encoding="utf-8")
+
+    status, output = run(str(tmp_path / "plan.toml"))
+
+    assert 1 == status
+    assert (
+        "'queue' has no 'deliver'; there is another module of that name, which Python finds first: give yours" in output
+    )
 
 
 def test_a_file_that_is_not_there() -> None:

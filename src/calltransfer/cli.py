@@ -60,11 +60,13 @@ def check(
     Prints every mistake in it, with its line and what would be right; otherwise the plan as a tree. With
     VIDEOSDK_AUTH_TOKEN, or VIDEOSDK_API_KEY and VIDEOSDK_SECRET_KEY, in the environment it then asks the platform whether
     token, caller ID and routing rule are good for it; nothing is changed there, and nobody is called. What the plan names as
-    "package.module:name" is imported. The exit status is 1 if anything is wrong.
+    "package.module:name" is imported, and looked for where the command is run and beside the plan, too. The exit status is
+    1 if anything is wrong.
     """
     console = _console()
     from calltransfer.checking import checked
     from calltransfer.errors import ConfigurationError
+    from calltransfer.routes.importing import looking_also_in
     from calltransfer.videosdk.api import check_base_url
 
     if base_url is not None:
@@ -74,19 +76,16 @@ def check(
             raise click.UsageError(f"--base-url {str(error).removeprefix('base_url= ')}") from None
     if routing_rule and gateway:
         raise click.UsageError("--routing-rule and --gateway: a target is dialled by one or the other")
-    # As the interpreter has it for a script: what a plan names is looked for where the command is run, and beside the plan.
-    for place in map(str, (pathlib.Path(file).resolve().parent, pathlib.Path.cwd())):
-        if place not in sys.path:
-            sys.path.insert(0, place)
-    good = checked(
-        file,
-        console,
-        offline=offline,
-        caller_id=caller_id,
-        routing_rule=routing_rule,
-        gateway=gateway,
-        base_url=base_url,
-    )
+    with looking_also_in(pathlib.Path.cwd(), file.resolve().parent):
+        good = checked(
+            file,
+            console,
+            offline=offline,
+            caller_id=caller_id,
+            routing_rule=routing_rule,
+            gateway=gateway,
+            base_url=base_url,
+        )
     sys.exit(0 if good else 1)
 
 
