@@ -1357,6 +1357,36 @@ async def test_an_authors_background_audio_makes_room_for_the_hold() -> None:
         await caller.session.stop_background_audio()
 
 
+@pytest.mark.parametrize("layered", [False, True])
+async def test_the_sound_of_thinking_is_silent_on_hold(layered: bool) -> None:
+    """On hold neither an author's music nor the sound of thinking plays; afterwards each is as the music had left it."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="no thanks")
+        caller = await call(sandbox, room_options={"background_audio": True})
+        session = caller.session
+        caller.agent.set_thinking_audio()
+        await session.start_thinking_audio()
+        await caller.agent.play_background_audio(looping=True, override_thinking=layered)
+
+        def players() -> tuple[bool, bool]:
+            both = (session._background_audio_player, session._thinking_audio_player)
+            music, thinking = (player is not None and player.is_playing for player in both)
+            return music, thinking
+
+        before = players()
+        async with caller.agent._call().on_hold(HoldMusic()):
+            await session.start_thinking_audio()  # as a turn does that is still being generated
+            on_hold = players()
+        afterwards = players()
+        await session.stop_background_audio()
+        without_music = players()
+        await session.stop_thinking_audio()
+
+        assert (True, layered) == before == afterwards
+        assert (False, False) == on_hold
+        assert (False, True) == without_music
+
+
 async def test_an_agent_without_a_voice_is_found_out_before_anybody_is_dialled() -> None:
     """Who could not speak to a target does not call one."""
     async with Sandbox() as sandbox:

@@ -7,8 +7,8 @@ that is installed, and says by name what a new version of it has changed.
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, Protocol
 
 import attrs
@@ -50,6 +50,9 @@ CONTRACT: Final[tuple[tuple[type, str, str], ...]] = (
     (AgentSession, "_accept_user_input", "stays off where a target is in the room before the session has started"),
     (AgentSession, "_background_audio_player", "an author's own background audio makes room for the hold's"),
     (AgentSession, "_override_thinking", "an author's own background audio is begun again as it was"),
+    (AgentSession, "_thinking_audio_player", "the sound of thinking is silenced with it, and begun again as it was"),
+    (AgentSession, "_thinking_was_playing", "the SDK begins that sound when music that was exclusive stops"),
+    (AgentSession, "start_thinking_audio", "not on hold: a turn that is still being generated would be heard thinking"),
     (AgentSession, "current_utterance", "the turn under way, and whether it was interrupted"),
     (AgentSession, "hangup", "held back while the caller is being forwarded"),
     (AgentSession, "on_wake_up", "held back while the caller is being forwarded"),
@@ -551,23 +554,43 @@ async def play(room: VideoSDKHandler, pcm: bytes, *, although_muted: bool = Fals
     await (put.method if although_muted and isinstance(put, _Muted) else put)(pcm)
 
 
-async def pause_background_audio(session: AgentSession) -> Callable[[], Awaitable[None]]:
-    """Stops what an author plays in the background; returns what begins it again."""
-    player, override = session._background_audio_player, session._override_thinking
-    playing = player is not None and player.is_playing
-    if playing:
-        await session.stop_background_audio()
+@asynccontextmanager
+async def background_audio_paused(session: AgentSession) -> AsyncIterator[None]:
+    """Silences what an author plays in the background, and the sound of thinking; both are as before afterwards.
 
-    async def resume() -> None:
-        if not playing or closed(session):
-            return
-        try:
-            await session.play_background_audio(player.config, override)
-        except Exception as error:
-            # Whatever it is that cannot be played again: the caller is to be spoken to.
-            logger.warning("an author's background audio was not begun again: %s", type(error).__name__)
+    To stop the one has the SDK begin the other: what was suppressed by music that was exclusive.
+    """
+    music, override = session._background_audio_player, session._override_thinking
+    thinking, suppressed = session._thinking_audio_player, session._thinking_was_playing
+    had_music = music is not None and music.is_playing
+    was_thinking = thinking is not None and thinking.is_playing
+    start_of_author = vars(session).get("start_thinking_audio")
 
-    return resume
+    async def not_now() -> None:
+        """Begins nothing: a turn that is still being generated would be heard thinking."""
+
+    session.start_thinking_audio = not_now
+    try:
+        if had_music:
+            await session.stop_background_audio()
+        if was_thinking:
+            await session.stop_thinking_audio()
+        yield
+    finally:
+        if vars(session).get("start_thinking_audio") is not_now:
+            del session.start_thinking_audio
+            if start_of_author is not None:
+                session.start_thinking_audio = start_of_author
+        if not closed(session):
+            try:
+                if was_thinking and not (had_music and not override):
+                    await session.start_thinking_audio()
+                if had_music and session._background_audio_player is None:  # else somebody has begun other music
+                    await session.play_background_audio(music.config, override)
+                    session._thinking_was_playing = suppressed
+            except Exception as error:
+                # Whatever it is that cannot be played again: the caller is to be spoken to.
+                logger.warning("an author's background audio was not begun again: %s", type(error).__name__)
 
 
 _KEYS = "DTMF_EVENT"

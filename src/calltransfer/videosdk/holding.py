@@ -136,8 +136,7 @@ async def on_hold(
         under_way.deafen()
         if hold.return_key is not None:
             stack.callback(await followed_keys(room, pressed))
-        resume = await _sdk.pause_background_audio(session)
-        stack.push_async_callback(resume)
+        await stack.enter_async_context(_sdk.background_audio_paused(session))
         under_way.entertain()
         try:
             yield under_way
