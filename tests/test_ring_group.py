@@ -15,6 +15,7 @@ from calltransfer import (
     Phase,
     RingGroup,
     StayWithCaller,
+    VideoSDKPlatform,
     WarmTransfer,
 )
 from calltransfer.sandbox import Caller, HangsUp, Sandbox, Says, Script
@@ -177,6 +178,20 @@ async def test_who_is_named_twice_is_rung_once_and_who_cannot_be_found_is_left_o
         assert Outcome.REFUSED is again.agent.outcomes[0]
         again = await transferred(sandbox, group(nobody))
         assert Outcome.REFUSED is again.agent.outcomes[0]
+
+
+async def test_extensions_behind_one_number_are_rung_each() -> None:
+    """Whom the keys lead to is who is called: three extensions are three calls, and the record tells them apart."""
+    platform = VideoSDKPlatform(caller_id="+14155550100", gateway="gw_1")
+    targets = [Destination(SUPERVISOR, extension=f"{keys}#") for keys in (11, 12, 13, 11)]
+    named = Destination(SUPERVISOR, extension="12#", display_name="Bob")
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=None)
+        caller = await transferred(sandbox, group(*targets, named, ring_timeout=5.0), platform=platform)
+        dials = [request for request in sandbox.requests if (request.method, request.path) == ("POST", "/v2/sip/call")]
+        assert ["11#", "12#", "13#"] == sorted(dial.body["dtmf"] for dial in dials)
+        attempted = [event.detail for event in caller.agent.events if event.phase is Phase.ATTEMPTED]
+        assert {f"***0199, extension ***{last}" for last in (1, 2, 3)} == {each.partition(":")[0] for each in attempted}
 
 
 async def test_targets_none_of_whom_can_be_found_are_in_the_record_of_a_plan_once() -> None:

@@ -25,7 +25,8 @@ from calltransfer import (
     VideoSDKPlatform,
     Wording,
 )
-from calltransfer.masking import masked_address, masked_number, masked_text
+from calltransfer.destination import phone_of
+from calltransfer.masking import masked_address, masked_number, masked_text, one_line
 from tests.agents import BILLING, SupportAgent
 
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
@@ -171,6 +172,49 @@ def test_what_is_no_string_is_named(value: object) -> None:
 def test_policies_do_not_make_two_destinations_of_one() -> None:
     """Destinations are equal when they are the same place."""
     assert Destination(BILLING) == Destination("+1 415 555 0123", allow_premium=True)
+
+
+DIALLED: dict[str, tuple[Any, Any]] = {
+    "caller_id": ("+14155550100", "+14155550101"),
+    "extension": ("11#", "12#"),
+    "headers": ({"X-Desk": "1"}, {"X-Desk": "2"}),
+    "metadata": ({"ticket": 1}, {"ticket": True}),
+    "display_name": ("Anna", "Bob"),
+}
+
+
+@pytest.mark.parametrize("field", DIALLED)
+def test_what_is_dialled_in_another_way_is_another_destination(field: str) -> None:
+    """Whatever is sent for a target tells two destinations apart, and what is sent for both the same does not."""
+    one, other = (Destination(BILLING, **{field: value}) for value in DIALLED[field])
+    same = Destination(BILLING, **{field: DIALLED[field][0]})
+    assert 3 == len({Destination(BILLING), one, other, same})
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"extension": "11#"}, {"extension": "12#"}, False),
+        ({"headers": {"X-Desk": "1"}}, {"headers": {"X-Desk": "2"}}, False),
+        ({"headers": {"X-Desk": "1"}}, {"headers": {"x-desk": "1"}}, True),
+        ({"display_name": "Anna"}, {"metadata": {"ticket": 1}}, True),
+        ({"caller_id": "+14155550100"}, {}, True),
+    ],
+)
+def test_which_phone_rings(one: dict[str, Any], other: dict[str, Any], same: bool) -> None:
+    """An extension and headers lead on to another phone; what a phone shows, and what is kept with a call, do not."""
+    assert same == (phone_of(Destination(BILLING, **one)) == phone_of(Destination(BILLING, **other)))
+
+
+@pytest.mark.parametrize(
+    ("extension", "shown"),
+    [("11#", "***1"), ("12#", "***2"), ("ww4711", "***11"), ("2", "***2"), ("*#", "***"), ("1w99,12345678#", "***78")],
+)
+def test_two_extensions_of_a_number_can_be_told_apart_in_a_log(extension: str, shown: str) -> None:
+    """The last of their keys show, and never all of several."""
+    destination = Destination(BILLING, extension=extension)
+    assert f"***0123, extension {shown}" == str(destination) == one_line(str(destination))
+    assert f"Destination('***0123, extension {shown}')" == repr(destination)
 
 
 @given(number=st.sampled_from(EXAMPLES))

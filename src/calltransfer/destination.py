@@ -5,7 +5,7 @@ import ipaddress
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -13,7 +13,7 @@ import attrs
 import phonenumbers
 
 from calltransfer.errors import DestinationError
-from calltransfer.masking import masked_address, shown
+from calltransfer.masking import masked_address, masked_keys, shown
 
 _LONGEST_URI = 255
 
@@ -51,6 +51,11 @@ def _yes_or_no(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
         raise DestinationError(f"{attribute.name}= is True or False, not {shown(value)}")
 
 
+def _as_sent(data: Mapping[str, Any]) -> str:
+    """Data as the platform is sent it: compared, and hashed, as that."""
+    return json.dumps(data, sort_keys=True)
+
+
 @attrs.frozen(repr=False)
 class Destination:
     """The address of a target.
@@ -74,6 +79,9 @@ class Destination:
     The last five are for targets that are dialled, not for callers who are forwarded; VideoSDK honours `extension` and
     `headers` only with a gateway, and refuses here what it would ignore there.
 
+    Two destinations are equal when the same is dialled in the same way: address and all of those five. What may be
+    dialled (`allow_premium`, `allow_emergency`) makes no difference, as it changes nothing once it is.
+
     Raises:
         DestinationError: `address` is not a valid international number or SIP URI, or not an allowed one; or one of
             the others is none that can be used.
@@ -82,11 +90,11 @@ class Destination:
     address: str
     allow_premium: bool = attrs.field(default=False, kw_only=True, eq=False, validator=_yes_or_no)
     allow_emergency: bool = attrs.field(default=False, kw_only=True, eq=False, validator=_yes_or_no)
-    caller_id: str | None = attrs.field(default=None, kw_only=True, eq=False)
-    extension: str | None = attrs.field(default=None, kw_only=True, eq=False)
-    headers: Mapping[str, str] = attrs.field(factory=dict, kw_only=True, eq=False)
-    metadata: Mapping[str, Any] = attrs.field(factory=dict, kw_only=True, eq=False)
-    display_name: str | None = attrs.field(default=None, kw_only=True, eq=False)
+    caller_id: str | None = attrs.field(default=None, kw_only=True)
+    extension: str | None = attrs.field(default=None, kw_only=True)
+    headers: Mapping[str, str] = attrs.field(factory=dict, kw_only=True, eq=_as_sent)
+    metadata: Mapping[str, Any] = attrs.field(factory=dict, kw_only=True, eq=_as_sent)
+    display_name: str | None = attrs.field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         normalised = _normalised(self.address, self.allow_premium, self.allow_emergency)
@@ -107,10 +115,20 @@ class Destination:
         return self.address.startswith(("sip:", "sips:"))
 
     def __str__(self) -> str:
-        return masked_address(self.address)
+        keys = f", extension {masked_keys(self.extension)}" if self.extension else ""
+        return f"{masked_address(self.address)}{keys}"
 
     def __repr__(self) -> str:
-        return f"Destination({masked_address(self.address)!r})"
+        return f"Destination({str(self)!r})"
+
+
+def phone_of(destination: Destination) -> Hashable:
+    """The phone that rings: the same for two destinations that differ in what it shows, or in what is kept with the call.
+
+    An extension leads on from a number to another phone, and so may headers. One phone takes one call at a time.
+    """
+    headers = {name.lower(): value for name, value in destination.headers.items()}
+    return destination.address, destination.extension, _as_sent(headers)
 
 
 def checked_caller_id(number: object) -> str:

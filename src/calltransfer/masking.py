@@ -21,6 +21,16 @@ def masked_number(number: str) -> str:
     return MASK + "".join(digits[len(digits) - shown :])
 
 
+def masked_keys(keys: str) -> str:
+    """Returns the keys of an extension with at most the last two digits to be read: those of neighbours differ there.
+
+    A single digit chooses from a menu and names nobody: it is shown. Of several, never all are.
+    """
+    digits = [key for key in keys if key.isdigit()]
+    shown = min(2, len(digits) - 1) if len(digits) > 1 else len(digits)
+    return MASK + "".join(digits[len(digits) - shown :])
+
+
 def masked_address(address: str) -> str:
     """Returns a phone number or SIP URI fit for a log: the host of a URI stays, who it names does not."""
     scheme, separator, rest = address.partition(":")

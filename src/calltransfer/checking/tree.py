@@ -128,8 +128,8 @@ def _hold(hold: Hold) -> str:
 def _target(target: Any) -> str:
     if not isinstance(target, Destination):
         return f"whom {_called(target)} finds"
-    carries = f" with {', '.join(target.only_dialled)}" if target.only_dialled else ""
-    return f"{target}{carries}"
+    carried = ", ".join(name for name in target.only_dialled if name != "extension")  # which is in its own words
+    return f"{target} with {carried}" if carried else str(target)
 
 
 def _called(function: Any) -> str:

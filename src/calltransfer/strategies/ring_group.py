@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
 import attrs
 
 from calltransfer.call import Call, Consultation, TransferRequest, TransferStrategy
-from calltransfer.destination import Destination
+from calltransfer.destination import Destination, phone_of
 from calltransfer.errors import CallTransferError, ConfigurationError, DestinationError
 from calltransfer.events import TransferResult
 from calltransfer.masking import shown
@@ -85,7 +85,8 @@ class RingGroup:
     Attributes:
         warm: How each of them is consulted: a `WarmTransfer` without `to`.
         targets: Whom to ring, 1 to 20: destinations as `WarmTransfer.to` takes them. One that finds none now is left
-            out, and whoever is named twice is rung once.
+            out, and a phone that is named twice rings once: the same number and extension (and headers). Several
+            extensions behind one number are several phones.
 
     Raises:
         ConfigurationError: a value is wrong, at construction.
@@ -102,7 +103,11 @@ class RingGroup:
     async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
         """Consults them all, and connects the first who says yes; see the class."""
         found = await asyncio.gather(*(_found(target, call, request) for target in self.targets))
-        destinations = list(dict.fromkeys(each for each in found if isinstance(each, Destination)))
+        phones: dict[Hashable, Destination] = {}
+        for each in found:
+            if isinstance(each, Destination):
+                phones.setdefault(phone_of(each), each)  # who is called twice at once is busy for one of the two
+        destinations = list(phones.values())
         refused = [each for each in found if isinstance(each, TransferResult)]
         for result in refused:
             call.attempted(result)
