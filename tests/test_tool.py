@@ -5,9 +5,12 @@ import json
 from typing import Any
 
 import pytest
-from videosdk.agents import Agent, build_gemini_schema, build_openai_schema, function_tool, get_tool_info
+from videosdk.agents import Agent, ChatRole, build_gemini_schema, build_openai_schema, function_tool, get_tool_info
+from videosdk.agents.llm.format_converters import to_anthropic_messages, to_openai_messages
+from videosdk.agents.mcp.mcp_server import MCPServiceProvider
 
 from calltransfer import (
+    ConfigurationError,
     ConfigurationWarning,
     DirectTransfer,
     NoLiveCall,
@@ -52,6 +55,78 @@ async def test_is_there_once_and_stays() -> None:
 
     agent.update_tools([look_up_bill])
     assert 1 == len(tools_of(agent))
+
+
+@function_tool(name="transfer_call")
+async def move(to: str) -> dict[str, str]:
+    """Moves the caller."""
+    return {"to": to}
+
+
+@pytest.mark.parametrize("where", ["another method", "an inherited method", "tools=", "an attribute of the agent"])
+def test_an_author_s_tool_of_its_name_is_found(where: str) -> None:
+    """Wherever it is: the advice is to remove it, as two tools for one thing confuse a model, whatever they are called."""
+    members = {"another method": {"move": move}}
+    bases = {"an inherited method": (type("Parent", (Agent,), {"transfer_call": move}),)}
+
+    def set_up(self: Any) -> None:
+        if where == "an attribute of the agent":
+            self.move = move
+        tools = [move] if where == "tools=" else []
+        TransferMixin.__init__(self, "You help.", transfers=DirectTransfer(to=BILLING), tools=tools)
+
+    async def nothing(self: Any) -> None: ...
+
+    own = {"__init__": set_up, "on_enter": nothing, "on_exit": nothing}
+    agent = type("Moves", (TransferMixin, *bases.get(where, (Agent,))), members.get(where, {}) | own)
+    with pytest.raises(ConfigurationError, match=r"Moves has a tool of its own named 'transfer_call'.* Remove it"):
+        agent()
+
+
+def test_a_method_that_the_tool_would_hide() -> None:
+    """A method of that name that is no tool would be replaced without a word: it is refused."""
+
+    class Moves(SupportAgent):
+        async def transfer_call(self) -> None:  # type: ignore[override]
+            ...
+
+    with pytest.raises(ConfigurationError, match=r"a method of its own named 'transfer_call'.*; give it another name"):
+        Moves()
+
+
+async def test_a_second_one_that_comes_later_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    """Of one from an MCP server, and one given to update_tools(), the model sees nothing, and the log says so once."""
+
+    class Server(MCPServiceProvider):
+        is_ready = False
+
+        async def connect(self) -> None:
+            self.is_ready = True
+
+        async def disconnect(self) -> None:
+            self.is_ready = False
+
+        async def get_available_tools(self) -> list[Any]:
+            return [move, look_up]
+
+        def get_stream_provider(self) -> Any: ...
+
+    @function_tool
+    async def look_up() -> dict[str, str]:
+        """Looks something up."""
+        return {}
+
+    async with Sandbox() as sandbox:
+        caller = await asking_caller(sandbox, lambda: SupportAgent(mcp_servers=[Server()]), model=["Fine."])
+        await caller.hears("Fine.")
+        assert [caller.agent.transfer_call] == tools_of(caller.agent)
+        assert look_up in caller.agent.tools
+
+        caller.agent.update_tools([move, look_up])
+        assert [caller.agent.transfer_call] == tools_of(caller.agent)
+
+    (said,) = [record.getMessage() for record in caplog.records if "is left out" in record.getMessage()]
+    assert said.startswith("SupportAgent: a tool named 'transfer_call' from an MCP server is left out")
 
 
 async def test_offers_route_names_and_nothing_else() -> None:
@@ -103,6 +178,58 @@ async def test_adds_a_section_to_the_instructions() -> None:
     assert agent.instructions.startswith("You are the customer-care agent of ConnectTel.")
     assert "- billing: the caller asks about an invoice" in agent.instructions
     assert "4155550" not in agent.instructions
+
+
+SECTION = "# Transferring the call"
+NIGHT = "You are the night shift of ConnectTel."
+
+
+def given(context: Any) -> tuple[str, str]:
+    """The instructions that a model of OpenAI's, and one of Anthropic's, is given."""
+    first = next(message["content"] for message in to_openai_messages(context) if message["role"] == "system")
+    whole = first if isinstance(first, str) else " ".join(part["text"] for part in first)
+    _, last = to_anthropic_messages(context)
+    return whole, last or ""
+
+
+@pytest.mark.parametrize(
+    "add",
+    [
+        pytest.param(lambda agent: setattr(agent, "instructions", NIGHT), id="instructions"),
+        pytest.param(lambda agent: agent.chat_context.add_message(role=ChatRole.SYSTEM, content=NIGHT), id="system"),
+        pytest.param(
+            lambda agent: agent.chat_context.add_message(role=ChatRole.DEVELOPER, content=NIGHT), id="developer"
+        ),
+        pytest.param(lambda agent: agent.chat_context.add_config_update(instructions=NIGHT), id="config"),
+    ],
+)
+async def test_the_section_stays_whoever_instructs_the_model_later(add: Any) -> None:
+    """New instructions, and a system message of a hook's in every turn, leave the section where the model sees it."""
+
+    class Later(SupportAgent):
+        async def on_enter(self) -> None:
+            for _ in range(3):
+                add(self)
+            await self.session.say("Hello, how can I help?")
+
+    async with Sandbox() as sandbox:
+        caller = await asking_caller(sandbox, Later, model=["Fine."])
+        agent = caller.agent
+        await caller.hears("Fine.")
+
+        assert not [system for system in (caller.script.system[0], caller.script.system[-1]) if SECTION not in system]
+        for instructions in given(agent.chat_context):
+            assert 1 == instructions.count(SECTION)
+        assert NIGHT in given(agent.chat_context)[1]
+        assert 2 >= str(agent.chat_context.items).count(SECTION)
+
+
+async def test_instructions_that_are_added_to() -> None:
+    """What an author reads, changes and writes back has the section once."""
+    agent = SupportAgent()
+    agent.instructions += " Be brief."
+    assert 1 == agent.instructions.count(SECTION)
+    assert agent.instructions.endswith(" Be brief.")
 
 
 async def test_a_bare_strategy_is_the_route_human() -> None:

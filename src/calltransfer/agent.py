@@ -27,6 +27,7 @@ from calltransfer.strategies.combining import destinations_of, leaves, problems_
 from calltransfer.timeline import described
 from calltransfer.transfer import Transfer
 from calltransfer.transfers import Transfers
+from calltransfer.videosdk import _sdk
 from calltransfer.videosdk.platform import VideoSDKPlatform
 from calltransfer.wording import ToolAnswer, Wording
 
@@ -93,9 +94,9 @@ class TransferMixin(_Agent):
         **arguments: What else `Agent` takes: `tools`, `agent_id`, ...
 
     Raises:
-        ConfigurationError: `transfers` is empty, names a route twice, or holds something that is no strategy; a tool of
-            the author's has the name `transfer_call`; `platform`, `wording` or `policy` is
-            something else; a route's destination is not allowed by `policy`.
+        ConfigurationError: `transfers` is empty, names a route twice, or holds something that is no strategy; a tool
+            or method of the author's has the name `transfer_call`; `platform`, `wording` or `policy` is something
+            else; a route's destination is not allowed by `policy`.
         TypeError: an argument that neither this nor `Agent` knows.
     """
 
@@ -145,7 +146,7 @@ class TransferMixin(_Agent):
         if policy is not None and not isinstance(policy, Policy):
             raise ConfigurationError(f"policy= takes a Policy, not {type(policy).__name__}")
         _refuse_misspelt(type(self), arguments)
-        _refuse_other_tool_of_our_name(type(self), arguments.get("tools", []))
+        _refuse_other_tool_of_our_name(self, arguments.get("tools") or [])
         self.__routes = _checked_routes(transfers)
         self.__platform = VideoSDKPlatform() if platform is None else platform
         self.__wording = Wording() if wording is None else wording
@@ -156,11 +157,13 @@ class TransferMixin(_Agent):
         # Before Agent's own construction, which collects every tool it finds on the instance, then and at each
         # update_tools(): so the tool is there once, and stays.
         self.transfer_call = self._tool(self.__wording.tool.format(routes=routes))
-        section = self.__wording.instructions.format(routes=routes)
+        self.__section = self.__wording.instructions.format(routes=routes)
+        self.__left_out_tools = False
+        self.session = None  # as Agent has it; it sets the instructions before
         # The SDK adds what it collects to the list it is given; the author's stays as it is.
-        if "tools" in arguments:
+        if arguments.get("tools"):
             arguments["tools"] = [*arguments["tools"]]
-        super().__init__(instructions=f"{instructions}\n\n{section}", **arguments)
+        super().__init__(instructions=instructions, **arguments)
         self.on_enter: Any = self._following_the_call(self.on_enter)
         """The author's own, before which the call is found."""
 
@@ -201,9 +204,55 @@ class TransferMixin(_Agent):
             return TransferResult(outcome=Outcome.REFUSED, route=name, detail="a transfer is already under way")
         return await asyncio.shield(started.result)
 
+    @property
+    def instructions(self) -> str:
+        """What the agent is told to be, with the section on transferring, also where an author replaces it later."""
+        composed: str = super().instructions
+        return composed
+
+    @instructions.setter
+    def instructions(self, value: str) -> None:
+        whole = value if self.__section in value else f"{value}\n\n{self.__section}"
+        super(TransferMixin, type(self)).instructions.__set__(self, whole)
+
+    @property
+    def chat_context(self) -> Any:
+        """The conversation as the model is given it. Whoever adds a system message, it does not hide the section."""
+        context = self.__context
+        # After a hand-over the conversation is the next agent's, whose section is another one.
+        if context is not None and (self.session is None or self.session.agent is self):
+            _sdk.keep_in_system(context, self.__section)
+        return context
+
+    @chat_context.setter
+    def chat_context(self, value: Any) -> None:
+        self.__context = value
+
     def update_tools(self, tools: list[Any]) -> None:
-        """Replaces the agent's tools; the transfer tool stays."""
+        """Replaces the agent's tools; the transfer tool stays, and another one of its name is left out."""
         super().update_tools([tool for tool in tools if get_tool_info(tool).name != TOOL])
+        if any(self._takes_our_place(tool) for tool in tools):
+            self._warn_of_left_out("update_tools()")
+
+    async def add_server(self, mcp_server: Any) -> None:
+        """Adds the tools of an MCP server; one that has the name of the transfer tool is left out."""
+        await super().add_server(mcp_server)
+        if _sdk.leave_out_tools(self, self._takes_our_place):
+            self._warn_of_left_out("an MCP server")
+
+    def _takes_our_place(self, tool: Any) -> bool:
+        return tool is not self.transfer_call and get_tool_info(tool).name == TOOL
+
+    def _warn_of_left_out(self, source: str) -> None:
+        if not self.__left_out_tools:
+            self.__left_out_tools = True
+            logger.warning(
+                "%s: a tool named %r from %s is left out, as the model would be given two of that name; "
+                "if the model is to have both, give it another name",
+                type(self).__name__,
+                TOOL,
+                source,
+            )
 
     def on_transfer_event(self, event: TransferEvent) -> None:
         """Called for everything that happens in a transfer. Override it; must return at once.
@@ -450,11 +499,21 @@ def _keywords(function: Any, *wanted: str) -> Collection[str]:
     return parameters
 
 
-def _refuse_other_tool_of_our_name(agent: type, tools: Sequence[Any]) -> None:
-    of_class = vars(agent).get(TOOL)
-    others = [of_class, *tools]
-    if any(tool is not None and is_function_tool(tool) and get_tool_info(tool).name == TOOL for tool in others):
-        raise ConfigurationError(f"{agent.__name__} has a tool of its own named {TOOL!r}; give it another name")
+def _refuse_other_tool_of_our_name(agent: TransferMixin, tools: Sequence[Any]) -> None:
+    kind = type(agent).__name__
+    members = [(f", its method {name!r}", member) for name, member in inspect.getmembers_static(agent)]
+    for what, member in [*members, *((" in tools=", tool) for tool in tools)]:
+        tool = member.__func__ if isinstance(member, staticmethod | classmethod) else member
+        if is_function_tool(tool) and get_tool_info(tool).name == TOOL:
+            raise ConfigurationError(
+                f"{kind} has a tool of its own named {TOOL!r}{what}. Remove it, and what the instructions say about it: "
+                "TransferMixin gives the model the tool of that name, and transfers= says where it may transfer to (see "
+                '"Moving over" in the documentation)'
+            )
+    if inspect.getattr_static(agent, TOOL, None) is not None:
+        raise ConfigurationError(
+            f"{kind} has a method of its own named {TOOL!r}, which the tool would take the place of; give it another name"
+        )
 
 
 def _hold_to_policy(routes: dict[str, Route], policy: Policy) -> None:

@@ -23,7 +23,7 @@ from videosdk.agents.job import (
     _set_current_job_context,
     get_current_job_context,
 )
-from videosdk.agents.llm.chat_context import ChatContext, ChatMessage, ChatRole
+from videosdk.agents.llm.chat_context import AgentConfigUpdate, ChatContext, ChatMessage, ChatRole
 from videosdk.agents.metrics import get_metrics_agent_id, set_metrics_agent_id
 from videosdk.agents.pipeline import Pipeline
 from videosdk.agents.pipeline_orchestrator import PipelineOrchestrator
@@ -61,6 +61,7 @@ CONTRACT: Final[tuple[tuple[type, str, str], ...]] = (
     (JobContext, "_shutdown_complete", "a shutdown that is under way already is waited for on SIGTERM"),
     (JobContext, "_shutdown_callbacks", "the first one is the session's own close; ours must run before it"),
     (Agent, "_instructions", "the one system message is replaced when the summary is known"),
+    (Agent, "_tools", "what the model is given; a tool of an MCP server is in it before anybody can look at it"),
     (InputStreamManager, "pipeline", "where an agent's hearing can be taken away, whatever its pipeline"),
     (CustomAudioStreamTrack, "add_new_bytes", "hold music goes into it; an agent who is silent puts nothing in"),
     (
@@ -1083,3 +1084,52 @@ def expect_leaving(room: VideoSDKHandler) -> None:
 async def end_session(room: VideoSDKHandler, reason: str) -> None:
     """Ends the session of `room`, as the SDK does when its last participant has left."""
     await room._end_session(reason)
+
+
+def keep_in_system(context: ChatContext, section: str) -> None:
+    """Has `section` stand in the instructions that the model is given, whoever has added some.
+
+    Of several system messages the SDK sends one: the first to OpenAI, the last to Anthropic and Gemini; where there is
+    an `AgentConfigUpdate` with instructions, the last of all to each of them.
+    """
+    given = [item for item in context.items if _instructs(item)]
+    for item in given:
+        text, counts = _given_by(item), item is given[0] or item is given[-1]
+        if counts and section not in text:
+            _give(item, f"{text}\n\n{section}")
+        elif not counts and text.endswith(f"\n\n{section}"):
+            # It would be counted again and again where the author adds one in each turn, and the SDK bounds the context.
+            _give(item, text.removesuffix(f"\n\n{section}"))
+
+
+def _instructs(item: object) -> bool:
+    if isinstance(item, AgentConfigUpdate):
+        return item.instructions is not None
+    return isinstance(item, ChatMessage) and item.role in {ChatRole.SYSTEM, ChatRole.DEVELOPER}
+
+
+def _given_by(item: ChatMessage | AgentConfigUpdate) -> str:
+    if isinstance(item, AgentConfigUpdate):
+        return item.instructions or ""
+    content = [item.content] if isinstance(item.content, str) else item.content
+    return next((part for part in content if isinstance(part, str)), "")
+
+
+def _give(item: ChatMessage | AgentConfigUpdate, text: str) -> None:
+    if isinstance(item, AgentConfigUpdate):
+        item.instructions = text
+        return
+    others = [] if isinstance(item.content, str) else list(item.content)
+    first = next((number for number, part in enumerate(others) if isinstance(part, str)), None)
+    if first is None:
+        item.content = [text, *others]
+    else:
+        item.content = [*others[:first], text, *others[first + 1 :]]
+
+
+def leave_out_tools(agent: Agent, unwanted: Callable[[Any], bool]) -> bool:
+    """Takes tools away from the model, of its list itself; returns whether there were any."""
+    wanted = [tool for tool in agent._tools if not unwanted(tool)]
+    found = len(wanted) < len(agent._tools)
+    agent._tools[:] = wanted
+    return found
