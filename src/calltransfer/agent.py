@@ -159,7 +159,6 @@ class TransferMixin(_Agent):
         self.transfer_call = self._tool(self.__wording.tool.format(routes=routes))
         self.__section = self.__wording.instructions.format(routes=routes)
         self.__left_out_tools = False
-        self.session = None  # as Agent has it; it sets the instructions before
         # The SDK adds what it collects to the list it is given; the author's stays as it is.
         if arguments.get("tools"):
             arguments["tools"] = [*arguments["tools"]]
@@ -219,8 +218,9 @@ class TransferMixin(_Agent):
     def chat_context(self) -> Any:
         """The conversation as the model is given it. Whoever adds a system message, it does not hide the section."""
         context = self.__context
+        session = vars(self).get("session")  # Agent's own construction reads this before it has one
         # After a hand-over the conversation is the next agent's, whose section is another one.
-        if context is not None and (self.session is None or self.session.agent is self):
+        if context is not None and (session is None or session.agent is self):
             _sdk.keep_in_system(context, self.__section)
         return context
 
