@@ -45,6 +45,21 @@ def below(call: Call) -> PlatformCall:
     return call
 
 
+class PlainAgent(Agent):
+    """An agent that only greets."""
+
+    def __init__(self, greeting: str = GREETING) -> None:
+        super().__init__(instructions="You are the customer-care agent of ConnectTel.")
+        self.greeting = greeting
+
+    async def on_enter(self) -> None:
+        if self.greeting:
+            await self.session.say(self.greeting)
+
+    async def on_exit(self) -> None:
+        """Says nothing."""
+
+
 class SupportAgent(TransferMixin, Agent):
     """An agent as an author writes it: no super() calls, and a record of what it was told."""
 

@@ -48,7 +48,7 @@ from calltransfer.sandbox.models import ScriptedLLM, ScriptedSTT, ScriptedTTS, S
 from calltransfer.sandbox.pipelines import make_pipeline
 from calltransfer.sandbox.realtime import ScriptedRealtimeModel
 from calltransfer.sandbox.speech import decoded, encoded, seconds_to_say, words
-from tests.agents import ASKS, BILLING, GREETING, SORRY, TRANSFERS, SupportAgent, asking_caller
+from tests.agents import ASKS, BILLING, GREETING, SORRY, TRANSFERS, PlainAgent, SupportAgent, asking_caller
 
 COLLEAGUE = "+14155550125"
 SUPERVISOR = "+14155550199"
@@ -507,21 +507,6 @@ class NotSetUpAgent(TransferMixin, Agent):
 
     async def on_enter(self) -> None:
         await self.session.say(GREETING)
-
-    async def on_exit(self) -> None:
-        """Says nothing."""
-
-
-class PlainAgent(Agent):
-    """An agent that only greets."""
-
-    def __init__(self, greeting: str = GREETING) -> None:
-        super().__init__(instructions="You are the customer-care agent of ConnectTel.")
-        self.greeting = greeting
-
-    async def on_enter(self) -> None:
-        if self.greeting:
-            await self.session.say(self.greeting)
 
     async def on_exit(self) -> None:
         """Says nothing."""

@@ -5,7 +5,7 @@ from calltransfer.sandbox.caller import Caller
 from calltransfer.sandbox.clock import FastForwardLoop, NothingToWaitFor
 from calltransfer.sandbox.hearing import AllHeard, Heard
 from calltransfer.sandbox.leg import LEG_STATES
-from calltransfer.sandbox.models import Calls, Ears, Script, Step
+from calltransfer.sandbox.models import Calls, Ears, Fails, Hangs, Script, Step
 from calltransfer.sandbox.people import HangsUp, Person, Presses, Says
 from calltransfer.sandbox.phone import Did, Phone, Target
 from calltransfer.sandbox.pipelines import PIPELINE_KINDS
@@ -25,8 +25,10 @@ __all__ = [
     "Did",
     "Ears",
     "Entry",
+    "Fails",
     "FastForwardLoop",
     "Fault",
+    "Hangs",
     "HangsUp",
     "Heard",
     "NothingToWaitFor",

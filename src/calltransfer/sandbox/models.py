@@ -4,10 +4,12 @@ They subclass what the SDK's plugins subclass, take a realistic time, and are dr
 """
 
 import asyncio
+import contextlib
 import contextvars
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -31,6 +33,7 @@ from videosdk.agents import (
 )
 from videosdk.agents.vad import VADData
 
+from calltransfer.errors import ConfigurationError
 from calltransfer.masking import shown
 from calltransfer.sandbox.speech import SAMPLE_RATE, Word, decoded, encoded, words
 
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 
 RECOGNITION_SECONDS = 0.2
 FIRST_TOKEN_SECONDS = 0.3
+FAILURE_SECONDS = 0.1
 FIRST_AUDIO_SECONDS = 0.1
 
 utterances = itertools.count(1)
@@ -61,8 +65,62 @@ class Calls:
         return f"{self.tool}({said})"
 
 
-Step = str | Calls | Sequence["str | Calls"] | Callable[[str], Any]
-"""What a model does when it is asked: says something, calls a tool, both, or what a function makes of what it was told."""
+def _seconds(_: Any, __: "attrs.Attribute[float]", value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise ConfigurationError(
+            f"Hangs takes the seconds in which a model gives nothing, such as 30, not {shown(value)}"
+        )
+
+
+def _error_status(_: Any, __: "attrs.Attribute[int]", value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 400 <= value <= 599:
+        raise ConfigurationError(f"Fails takes the HTTP status of an error, 400 to 599, not {shown(value)}")
+
+
+@attrs.frozen
+class Hangs:
+    """The model gives nothing for a while.
+
+    Alone, it is an answer that never comes: the model says nothing afterwards. Before a text or a tool call, as in
+    `[Hangs(8.0), "One moment."]`, the answer begins late; after a text, it stalls there.
+
+    Attributes:
+        seconds: For how many seconds.
+
+    Raises:
+        ConfigurationError: a value is wrong, at construction.
+    """
+
+    seconds: float = attrs.field(validator=_seconds)
+
+
+@attrs.frozen
+class Fails:
+    """The provider of the model answers with an error, a tenth of a second after it was asked.
+
+    In a cascade the model raises an error, as the SDK's plugins do; a realtime model reports one, and says nothing.
+    After a text, as in `["One moment", Fails(500)]`, the answer breaks off there.
+
+    Attributes:
+        status: The HTTP status.
+
+    Raises:
+        ConfigurationError: a value is wrong, at construction.
+    """
+
+    status: int = attrs.field(default=500, validator=_error_status)
+
+
+class ProviderError(Exception):
+    """What a model raises whose provider has answered with an error."""
+
+
+Part = str | Calls | Hangs | Fails
+"""What a step is made of."""
+
+Step = Part | Sequence["Part"] | Callable[[str], Any]
+"""What a model does when it is asked: says something, calls a tool, hangs, fails, several of these in a row, or what a
+function makes of what it was told."""
 
 # mypy takes a list of texts and calls that is a variable for a list of `object`; a step is looked at when it is given.
 Steps = Iterable[Step] | Iterable[object]
@@ -71,8 +129,9 @@ Steps = Iterable[Step] | Iterable[object]
 class Script:
     """What the model does, one step for each time it is asked: says something, calls tools, both, or nothing ("").
 
-    A step can also be a function of the last thing the model was told, that returns one of these. After a tool the SDK
-    asks a model that says nothing once more: a model that stays silent takes two steps, `"", ""`.
+    It may also hang, begin late or fail: see `Hangs` and `Fails`. A step can be a function of the last thing the model
+    was told, that returns one of these; one that raises is a model that fails. After a tool the SDK asks a model that
+    says nothing once more: a model that stays silent takes two steps, `"", ""`.
 
     Asked for a summary, it gives one and takes no step: that is a request that comes without `tools`, and whose whole
     context is one system message and one user message.
@@ -80,17 +139,19 @@ class Script:
     Args:
         steps: The steps.
         otherwise: What it says when the script is over.
-        summary: What it answers when it is asked for a summary, or a function of the text to be summarised.
+        summary: What it answers when it is asked for a summary: a text, `Fails`, `Hangs`, or a function of the text to be
+            summarised.
         summary_seconds: How many seconds that takes.
 
     Attributes:
         asked: What the model was given each time: the last message or tool result.
-        answers: What each tool call returned, as the model got it.
+        answers: What each tool call returned, as the model got it: what its JSON says, or the text where it is none.
         system: The system messages it was given the last time.
         summaries_asked: The system and the user message of each request for a summary.
         notes: What a timeline shows of it, each with its time in seconds on the loop's clock: tool calls that failed, and
             that it was over.
-        last_error: The last tool call that failed, and what the model was told of it; "" where none has.
+        last_error: The last tool call that failed, and what the model was told of it, or the last function among the
+            steps that has raised something; "" where none has.
         realtime: The realtime model that follows the script, where there is one.
 
     Raises:
@@ -104,16 +165,18 @@ class Script:
         steps: Steps = (),
         *,
         otherwise: str = "Is there anything else?",
-        summary: str | Callable[[str], str] = "The caller has a question about their last invoice.",
+        summary: str | Fails | Hangs | Callable[[str], Any] = "The caller has a question about their last invoice.",
         summary_seconds: float = 0.3,
     ) -> None:
-        if isinstance(steps, str | Mapping | Calls):
+        if isinstance(steps, str | Mapping | Calls | Hangs | Fails):
             what = "one string" if isinstance(steps, str) else shown(steps)
             raise TypeError(f"a script is a list of steps, such as ['One moment.'], not {what}")
         if isinstance(steps, Sequence):
             for step in steps:
                 if not callable(step):
                     _parts(step)
+        if not callable(summary) and any(isinstance(part, Calls) for part in _parts(summary)):
+            raise TypeError(f"a tool call is no summary: {shown(summary)}")
         self._steps: Any = iter(steps)
         self._otherwise = otherwise
         self._summary = summary
@@ -126,14 +189,36 @@ class Script:
         self.last_error = ""
         self._called: dict[str, Calls] = {}
 
-    def next(self, last: str) -> list["str | Calls"]:
-        """The next step, in parts."""
+    def next(self, last: str) -> list[Part]:
+        """The next step, in parts.
+
+        Raises:
+            Exception: whatever a function has raised that was to make it.
+        """
         self.asked.append(last)
         step: Any = next(self._steps, _OVER)
         if step is _OVER:
             self._note(f"the script is over, so it says otherwise={self._otherwise!r}")
             return [self._otherwise]
-        return _parts(step(last) if callable(step) else step)
+        try:
+            return _parts(step(last) if callable(step) else step)
+        except Exception as error:
+            self._fails(f"{getattr(step, '__name__', 'a step')}() -> error: {type(error).__name__}: {error}")
+            raise
+
+    async def pause(self, part: Hangs | Fails) -> None:
+        """Lets the time pass in which the model gives nothing.
+
+        Raises:
+            ProviderError: the provider answers with an error.
+        """
+        if isinstance(part, Hangs):
+            self._note(f"hangs for {part.seconds:g} s")
+            await asyncio.sleep(part.seconds)
+            return
+        self._note(f"fails with HTTP {part.status}")
+        await asyncio.sleep(FAILURE_SECONDS)
+        raise ProviderError(f"HTTP {part.status}: as the script asks for")
 
     def calls(self, call: Calls, tools: Iterable[Any]) -> str:
         """The model calls a tool, and the agent has `tools`; returns the call's id."""
@@ -159,29 +244,50 @@ class Script:
         self.notes.append((asyncio.get_running_loop().time(), what))
 
     async def summarise(self, system: str, text: str) -> str:
-        """The summary of `text`, in its time."""
+        """The summary of `text`, in its time.
+
+        Raises:
+            ProviderError: the provider answers with an error.
+        """
         self.summaries_asked.append((system, text))
         await asyncio.sleep(self._summary_seconds)
-        return self._summary(text) if callable(self._summary) else self._summary
+        parts = _parts(self._summary(text) if callable(self._summary) else self._summary)
+        for part in parts:
+            if isinstance(part, Hangs | Fails):
+                await self.pause(part)
+        return " ".join(part for part in parts if isinstance(part, str))
 
 
 _OVER = object()
 
 
-def _parts(step: Any) -> list[str | Calls]:
+def _parts(step: Any) -> list[Part]:
     """The parts of a step, that is no function.
 
     Raises:
         TypeError: it is no step.
     """
-    if isinstance(step, str | Calls):
+    if isinstance(step, Part):
         return [step]
-    if isinstance(step, Sequence) and all(isinstance(part, str | Calls) for part in step):
+    if isinstance(step, Sequence) and all(isinstance(part, Part) for part in step):
         return list(step)
     raise TypeError(
-        "a step of a script is a text, Calls('transfer_call', {'destination': ...}), a list of these, or a function "
-        f"that makes one of them, not {shown(step)}"
+        "a step of a script is a text, Calls('transfer_call', {'destination': ...}), Hangs(30), Fails(500), a list of "
+        f"these, or a function that makes one of them, not {shown(step)}"
     )
+
+
+def fails_at_once(step: Sequence[Part]) -> bool:
+    """Whether the provider answers with an error before it has begun."""
+    return bool(step) and isinstance(step[0], Fails)
+
+
+def told_by(output: str) -> Any:
+    """What a tool's output says to a model: JSON, or the text as it is, as where the SDK hands over to another agent."""
+    try:
+        return json.loads(output)
+    except ValueError:
+        return output
 
 
 _script_of_rebuilt: contextvars.ContextVar[Script] = contextvars.ContextVar("script of rebuilt models")
@@ -211,7 +317,16 @@ class ScriptedLLM(LLM):
         conversational_graph: Any = None,
         **_: Any,
     ) -> AsyncIterator[LLMResponse]:
-        """Says and does what is next in the script."""
+        """Says and does what is next in the script. An error is reported and raised, as by the SDK's plugins."""
+        try:
+            async with contextlib.aclosing(self._answer(messages, tools)) as answer:
+                async for response in answer:
+                    yield response
+        except Exception as error:
+            self.emit("error", error)
+            raise
+
+    async def _answer(self, messages: ChatContext, tools: Any) -> AsyncGenerator[LLMResponse]:
         roles = [item.role if isinstance(item, ChatMessage) else None for item in messages.items]
         if tools is None and roles == [ChatRole.SYSTEM, ChatRole.USER]:
             summary = await self.script.summarise(*map(_text, messages.items))
@@ -221,18 +336,21 @@ class ScriptedLLM(LLM):
             _text(item) for item, role in zip(messages.items, roles, strict=True) if role is ChatRole.SYSTEM
         ]
         outputs = [item for item in messages.items if isinstance(item, FunctionCallOutput)]
-        self.script.answers = [json.loads(item.output) for item in outputs]
+        self.script.answers = [told_by(item.output) for item in outputs]
         for item, answer in zip(outputs, self.script.answers, strict=True):
             self.script.told(item.call_id, answer)
         step = self.script.next(_text(messages.items[-1]))
-        await asyncio.sleep(FIRST_TOKEN_SECONDS)
+        if not fails_at_once(step):
+            await asyncio.sleep(FIRST_TOKEN_SECONDS)
         for part in step:
             if isinstance(part, str):
                 yield LLMResponse(content=f"{part} " if len(step) > 1 else part, role=ChatRole.ASSISTANT)
-            else:
+            elif isinstance(part, Calls):
                 call_id = self.script.calls(part, tools or [])
                 call = {"name": part.tool, "arguments": part.arguments, "call_id": call_id}
                 yield LLMResponse(content="", role=ChatRole.ASSISTANT, metadata={"function_call": call})
+            else:
+                await self.script.pause(part)
 
     async def cancel_current_generation(self) -> None:
         """Nothing to cancel."""

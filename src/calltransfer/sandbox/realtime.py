@@ -11,7 +11,10 @@ from calltransfer.sandbox.models import (
     FIRST_AUDIO_SECONDS,
     FIRST_TOKEN_SECONDS,
     Calls,
+    Fails,
+    Hangs,
     Script,
+    fails_at_once,
     script_of_rebuilt,
     spoken_in,
     utterances,
@@ -25,7 +28,8 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
     """A realtime model: hears and speaks by itself, and awaits a tool before it takes anything else in.
 
     Behaves as the SDK's own plugins do: a message that asks for an answer while one is being given is refused by the
-    provider, as an error event that nobody waits for.
+    provider, as an error event that nobody waits for, and so is reported whatever else goes wrong. An answer that hangs
+    ends when it is interrupted.
     """
 
     def __init__(self, script: Script | None = None, *, voice: bool = True) -> None:
@@ -40,6 +44,7 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
         self._messages: asyncio.Queue[str] = asyncio.Queue()
         self._loop: asyncio.Task[None] | None = None
         self._speaking: asyncio.Task[None] | None = None
+        self._hanging: asyncio.Task[None] | None = None
         self._answering = False
 
     def set_agent(self, agent: Any) -> None:
@@ -81,15 +86,15 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
         """Is told something, and asked to answer."""
         await self.connect()  # the SDK never connects a model that it uses as an LLM only
         if self._answering:
-            self.errors.append("conversation already has an active response")
-            self.emit("error", self.errors[-1])
+            self._failed("conversation already has an active response")
             return
         self._messages.put_nowait(message)
 
     async def interrupt(self) -> None:
-        """Stops speaking."""
-        if self._speaking is not None and not self._speaking.done():
-            self._speaking.cancel()
+        """Stops speaking, and gives up an answer that hangs."""
+        for under_way in (self._speaking, self._hanging):
+            if under_way is not None and not under_way.done():
+                under_way.cancel()
         if self.audio_track is not None:
             self.audio_track.interrupt()
             if self._answering:
@@ -108,25 +113,53 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
             self._answering = True
             try:
                 await self._answer(message)
+            except Exception as error:
+                # A model's own task goes on: the provider is asked again when there is something to be answered.
+                self._failed(f"{type(error).__name__}: {error}")
             finally:
                 self._answering = False
 
+    def _failed(self, error: str) -> None:
+        self.errors.append(error)
+        self.emit("error", error)
+
     async def _answer(self, message: str) -> None:
         if message.startswith(_REPEAT):
-            await self._say(message.removeprefix(_REPEAT))
+            await self._say([message.removeprefix(_REPEAT)])
             return
         while True:
             self.script.system = [self._agent.instructions] if self._agent is not None else []
             step = self.script.next(message)
-            await asyncio.sleep(self.first_token_seconds)
-            calls = [part for part in step if isinstance(part, Calls)]
-            text = " ".join(part for part in step if isinstance(part, str))
-            if text:
-                await self._say(text)
+            if not fails_at_once(step):
+                await asyncio.sleep(self.first_token_seconds)
+            calls: list[Calls] = []
+            texts: list[str] = []
+            for part in step:
+                if isinstance(part, str):
+                    texts += [part] if part else []
+                elif isinstance(part, Calls):
+                    calls.append(part)
+                else:
+                    await self._say(texts)
+                    if not await self._goes_on_after(part):
+                        return
+            await self._say(texts)
             for call in calls:
                 message = await self._run(call)
             if not calls:
                 return
+
+    async def _goes_on_after(self, part: Hangs | Fails) -> bool:
+        """Lets the time pass in which it gives nothing; returns whether it was not interrupted meanwhile."""
+        self._hanging = asyncio.create_task(self.script.pause(part))
+        try:
+            await self._hanging
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return False
+        return True
 
     async def _run(self, call: Calls) -> str:
         """Awaits a tool inline, as the plugins do: no other event of the model gets through meanwhile."""
@@ -139,9 +172,12 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
                 return json.dumps(result)
         return ""
 
-    async def _say(self, text: str) -> None:
-        self._speaking = asyncio.create_task(self._speak(text))
-        await asyncio.gather(self._speaking, return_exceptions=True)
+    async def _say(self, texts: list[str]) -> None:
+        """Says what there is to say of an answer by now."""
+        if texts:
+            self._speaking = asyncio.create_task(self._speak(" ".join(texts)))
+            texts.clear()
+            await asyncio.gather(self._speaking, return_exceptions=True)
 
     async def _speak(self, text: str) -> None:
         if self.audio_track is not None:
