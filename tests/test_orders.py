@@ -275,6 +275,89 @@ async def test_a_tool_that_tells_the_model_itself() -> None:
         assert not any("did not happen" in asked for asked in caller.script.asked)
 
 
+class PassesOn(SupportAgent):
+    """Has tools of its own that pass the caller on: one that waits for the end, and one that does not."""
+
+    @function_tool
+    async def pass_on(self) -> dict[str, str]:
+        """Passes the caller on."""
+        return {"outcome": (await self.transfer("billing")).outcome}
+
+    @function_tool
+    async def begin_to(self) -> dict[str, str]:
+        """Passes the caller on."""
+        self.task = asyncio.create_task(self.transfer("billing"))
+        return {"status": "transferring"}
+
+
+def warned_of_waiting(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if "waits for transfer(" in record.getMessage()]
+
+
+@pytest.mark.parametrize("kind", ["cascade", "realtime"])
+async def test_a_tool_that_waits_for_a_transfer(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The log says so and what to do, the caller is told once, by the tool's answer, and is not left in silence first."""
+    async with Sandbox() as sandbox:
+        sandbox.trouble.carrier_refuses = True
+        steps = [Calls("pass_on"), SORRY, Calls("pass_on"), "It does not work."]
+        caller = await asking_caller(sandbox, PassesOn, kind=kind, model=steps)
+        await caller.hears(SORRY)
+        await caller.talking_to()
+        await caller.say("please try it again")
+        await caller.hears("It does not work.")
+        await caller.talking_to()
+
+        assert 2 == len(caller.agent.outcomes)
+        assert caller.agent.at(Phase.FORWARDING) < 1.5
+        assert [SORRY, "It does not work."] == [
+            said for said in caller.texts_heard if said in {SORRY, "It does not work."}
+        ]
+        assert not any("did not happen" in asked for asked in caller.script.asked)
+    (said,) = warned_of_waiting(caplog)
+    assert said.startswith("the function tool 'pass_on' waits for transfer('billing')")
+    assert "let the model call transfer_call with destination 'billing'" in said
+
+
+async def test_what_was_said_before_such_a_tool_is_heard() -> None:
+    """Words that the model says before it calls a tool that waits are heard to their end before the caller is forwarded."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        words = "One moment please, I am looking whether billing can take your call now."
+        caller = await asking_caller(sandbox, PassesOn, model=[[words, Calls("pass_on")]])
+
+        assert BILLING == await caller.talking_to()
+        assert any(words in said for said in caller.texts_heard)
+        assert caller.agent.at(Phase.FORWARDING) > 3.0
+
+
+async def test_a_tool_that_waits_and_is_broken_off() -> None:
+    """A caller who breaks in ends the tool, which can tell the model nothing any more: the agent tells them then, once."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING, refuses_after=8)
+        steps = [[CONNECTING, Calls("pass_on")], "Of course, I am still trying.", SORRY]
+        caller = await asking_caller(sandbox, PassesOn, model=steps)
+        await caller.hears(CONNECTING)
+        await caller.say("are you still there")
+        await caller.hears(SORRY, timeout=60.0)
+        await caller.talking_to()
+
+        assert 1 == sum("did not happen" in asked for asked in caller.script.asked)
+        assert 1 == caller.texts_heard.count(SORRY)
+
+
+@pytest.mark.parametrize("kind", ["cascade", "realtime"])
+async def test_a_tool_that_does_not_wait(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A tool that starts a transfer as a task and returns is answered at once, and the agent tells how it ended."""
+    async with Sandbox() as sandbox:
+        sandbox.trouble.carrier_refuses = True
+        caller = await asking_caller(sandbox, PassesOn, kind=kind, model=[Calls("begin_to"), CONNECTING, SORRY])
+        await caller.hears(SORRY)
+        await caller.talking_to()
+
+        assert 1 == sum("did not happen" in asked for asked in caller.script.asked)
+    assert not warned_of_waiting(caplog)
+
+
 @pytest.mark.parametrize("unknowns", [Unknowns(), Unknowns(status_after_failed_transfer=None)])
 async def test_of_two_forwards_the_first_one_s_end_is_not_the_second_one_s(unknowns: Unknowns) -> None:
     """A strategy that tries a second line after the first refused reports the second one's end."""

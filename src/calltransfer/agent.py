@@ -173,10 +173,14 @@ class TransferMixin(_Agent):
         the caller, as after the tool. When there is nothing to transfer, or a transfer is already under way, the
         outcome is `REFUSED`.
 
+        A function tool should not wait for this: until it returns, the agent cannot say a word. Give the model a route
+        instead. Where one waits all the same, the log says so, and the tool's own answer is what tells the model how the
+        transfer ended, as with `tell_model=False`.
+
         Args:
             name: The route.
             reason: Why, for the strategy.
-            tell_model: Whether the agent is to say how it ended. False in a tool that answers the model itself.
+            tell_model: Whether the agent is to say how it ended.
 
         Raises:
             ConfigurationError: there is no route `name`.
@@ -193,15 +197,29 @@ class TransferMixin(_Agent):
         limit = transfers.used_up(self.__policy)
         if limit is not None:
             return TransferResult(outcome=Outcome.REFUSED, route=name, detail=f"the policy allows {limit}")
+        tool = _tool_that_waits(self.tools)
         try:
-            started = self._start(route, reason, after_tool=False, tell_model=tell_model)
+            started = self._start(route, reason, after_tool=False, tell_model=tell_model and tool is None)
         except CallOver as error:
             return TransferResult(outcome=Outcome.CALLER_LEFT, route=name, detail=str(error))
         except NoLiveCall as error:
             return TransferResult(outcome=Outcome.REFUSED, route=name, detail=str(error))
         if started is None:
             return TransferResult(outcome=Outcome.REFUSED, route=name, detail="a transfer is already under way")
-        return await asyncio.shield(started.result)
+        if tool is not None:
+            transfers.noticed(
+                f"tool {tool}",
+                f"the function tool {tool!r} waits for transfer({name!r}): the caller hears no word of the agent until it "
+                f"returns. Remove it, and let the model call {TOOL} with destination {name!r}; or have the tool start "
+                "the transfer as a task of its own, and return at once",
+            )
+            started.turn.waited_for_by_tool()
+        try:
+            return await asyncio.shield(started.result)
+        except asyncio.CancelledError:
+            if tool is not None:  # which was to tell the model; the SDK ends a tool when the caller breaks in
+                started.tell_model = True
+            raise
 
     @property
     def instructions(self) -> str:
@@ -445,6 +463,19 @@ def _takes(function: Any, *arguments: Any, **keywords: Any) -> bool:
     except ValueError:  # a built-in one may not say what it takes
         return True
     return True
+
+
+def _tool_that_waits(tools: Sequence[Any]) -> str | None:
+    """The name of the tool that awaits what calls this; None where none does."""
+    known: dict[Any, str] = {}
+    for tool in tools:
+        written = inspect.unwrap(getattr(tool, "__func__", tool))
+        if inspect.isfunction(written):
+            known[written.__code__] = get_tool_info(tool).name
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code not in known:
+        frame = frame.f_back
+    return None if frame is None else known[frame.f_code]
 
 
 def _refuse_finished_agent(agent: type) -> None:

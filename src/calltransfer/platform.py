@@ -43,6 +43,10 @@ class Turn(ABC):
         If the caller breaks into it, waits until the agent's next turn, which may withdraw the transfer, has ended.
         """
 
+    def waited_for_by_tool(self) -> None:
+        """Called when the tool that is running waits for the transfer: the turn cannot end before the transfer does."""
+        return
+
 
 class PlatformCall(Call):
     """A live call as its platform provides it: what the runner of its transfers needs, and no strategy gets to see."""

@@ -81,7 +81,7 @@ class Transfers:
         self._tasks: dict[asyncio.Task[None], Transfer] = {}
         self._closing: asyncio.Task[None] | None = None
         self._handed_over = False
-        self._refusals: set[tuple[str, str]] = set()
+        self._noticed: set[str] = set()
 
     @property
     def closed(self) -> bool:
@@ -171,10 +171,18 @@ class Transfers:
 
         Once for each kind and route on a call: a model may ask again and again.
         """
-        if (kind, route) in self._refusals:
-            return
-        self._refusals.add((kind, route))
-        logger.warning("transfer_call%s is refused: %s", f" to {route}" if route else "", one_line(why))
+        self.noticed(f"{kind} {route}", f"transfer_call{f' to {route}' if route else ''} is refused: {one_line(why)}")
+
+    def noticed(self, kind: str, what: str) -> None:
+        """Warns in the log of something about this call, once for each kind.
+
+        Args:
+            kind: What is to be said once.
+            what: What is said, with nothing private in it.
+        """
+        if kind not in self._noticed:
+            self._noticed.add(kind)
+            logger.warning("%s", what)
 
     def used_up(self, policy: Policy) -> str | None:
         """Which limit of `policy` another attempt would break; None: it may be made, or one is under way."""

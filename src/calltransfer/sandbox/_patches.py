@@ -22,6 +22,7 @@ import videosdk.agents.job as job_module
 import videosdk.agents.room._recording_manager as recording_urls
 import videosdk.agents.room._sip_manager as sip_urls
 import videosdk.agents.room.output_stream as output_stream
+import videosdk.agents.tokenize.stream as tokenizer
 import videosdk.videosdk as rtc
 from videosdk.agents import JobContext, RoomOptions
 from videosdk.agents.job import (
@@ -77,6 +78,8 @@ def replaced(
         if fast_forward:
             stack.enter_context(patch.object(output_stream, "time", _loop_time))
             stack.enter_context(patch.object(background_audio, "_time", SimpleNamespace(monotonic=_loop_time)))
+            # When a sentence that a model has begun, and not gone on with, is spoken.
+            stack.enter_context(patch.object(tokenizer, "time", SimpleNamespace(monotonic=_loop_time)))
             stack.enter_context(patch.object(aiohttp.connector, "monotonic", _loop_time))
             send = requests.adapters.HTTPAdapter.send
 

@@ -46,7 +46,15 @@ SPEECH_TIMEOUT = 60.0
 SAY_TIMEOUT = 20.0
 """Seconds for a realtime model to say one sentence that it has begun."""
 
+BEFORE_TOOL_TIMEOUT = 1.0
+"""Seconds for what the agent said before a tool to begin to be heard, where the tool waits for the transfer."""
+
 _LOOK_AGAIN = 0.5
+
+_SOON = 0.05
+
+_BREATH = 0.4
+"""Seconds of silence after which what was said before a tool is over: between two sentences there may be less."""
 
 TALK_TIMEOUT = 120.0
 """Seconds for all of it, however often the caller breaks in."""
@@ -210,6 +218,7 @@ class ConversationTurn(Turn):
         self._after_tool = after_tool
         self._while_waiting = while_waiting
         self._report_interrupted = interrupted
+        self._tool_waits = False
         self._unconfirmed = _sdk.unconfirmed_generation(self._session)
         self._first_word_by = asyncio.get_running_loop().time() + FIRST_WORD_TIMEOUT
         self._mark()
@@ -229,6 +238,10 @@ class ConversationTurn(Turn):
         return self._unconfirmed is None
 
     @override
+    def waited_for_by_tool(self) -> None:
+        self._tool_waits = True
+
+    @override
     async def sentence_heard(self, *, timeout: float) -> None:
         try:
             async with asyncio.timeout(timeout):
@@ -245,6 +258,7 @@ class ConversationTurn(Turn):
         """Waits until a caller who broke in has been answered, each time they do."""
         while self._interrupted:
             self._report_interrupted()
+            self._tool_waits = False  # the SDK ends a tool when the caller breaks in
             self._mark()
             await self._conversation.until(lambda: not self._conversation.caller_speaks, CALLER_TIMEOUT)
             if not await self._conversation.until(lambda: self._conversation.busy, NEXT_TURN_TIMEOUT):
@@ -270,6 +284,9 @@ class ConversationTurn(Turn):
     async def _over(self) -> None:
         """Waits until the turn is over or interrupted."""
         conversation = self._conversation
+        if self._tool_waits:
+            await self._said_before_the_tool()
+            return
         while self._handle is not None and not self._interrupted:
             await conversation.until(self._playback_done_or_interrupted, TURN_TIMEOUT)
             # Somebody else's say() takes the turn over; then that is the sentence.
@@ -280,6 +297,16 @@ class ConversationTurn(Turn):
             await self._realtime_model_has_spoken()
         while conversation.busy and not self._interrupted:
             await conversation.until(lambda: not conversation.busy or self._interrupted, TURN_TIMEOUT)
+
+    async def _said_before_the_tool(self) -> None:
+        """Waits until it has been heard. A cascade is taken for speaking while the tool runs: its voice waits for more."""
+        conversation, room = self._conversation, _sdk.room_of(self._session)
+        await conversation.until(lambda: self._interrupted or conversation.agent == "speaking", BEFORE_TOOL_TIMEOUT)
+        silent_for = 0.0
+        while conversation.agent == "speaking" and not self._interrupted and silent_for < _BREATH:
+            playing = room is not None and _sdk.is_playing(room)
+            silent_for = 0.0 if playing else silent_for + _SOON
+            await conversation.until(lambda: self._interrupted, _SOON)
 
     def _playback_done_or_interrupted(self) -> bool:
         return self._interrupted or self._handle is None or bool(self._handle.done())
