@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -13,21 +14,28 @@ from calltransfer import (
     Briefing,
     Call,
     CallOver,
+    Choose,
     Consultation,
     Destination,
+    DirectTransfer,
     Fallback,
+    HeldCaller,
     HoldMusic,
     LLMSummary,
+    Message,
     Outcome,
     Phase,
     Policy,
+    RingGroup,
     TransferEvent,
     TransferRequest,
     TransferResult,
+    VideoSDKPlatform,
     WarmTransfer,
+    direct_or_bridge,
 )
-from calltransfer.sandbox import Caller, Sandbox
-from tests.warm import SORRY, SUPERVISOR, SupervisedAgent, call, transferred
+from calltransfer.sandbox import Caller, Sandbox, Script
+from tests.warm import CONNECTING, SORRY, SUPERVISOR, TO_SUPERVISOR, SupervisedAgent, call, transferred
 
 MANAGER = "+14155550188"
 CONNECTED = TransferResult(outcome=Outcome.CONNECTED)
@@ -209,8 +217,105 @@ async def test_a_summary_that_does_not_end_keeps_no_caller_waiting(caplog: pytes
         sandbox.person(SUPERVISOR, refuses_after=0.2)
         caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, summary=Clinging()))
         await caller.hears(SORRY, timeout=3.0)
-        assert "Clinging does not end although it is cancelled" in caplog.text
+        assert "Clinging.summarise does not end although it is cancelled" in caplog.text
         let_go.set()
+
+
+class Stubborn:
+    """Code of an author's, in each place that there is for it, that takes no notice of being cancelled."""
+
+    return_key = "*"
+    at_once = True
+
+    def __init__(self) -> None:
+        self.let_go = asyncio.Event()
+        self.heard_by: list[HeldCaller] = []
+
+    async def find(self, _call: Call, _request: TransferRequest) -> None:
+        while not self.let_go.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.let_go.wait()
+
+    async def summarise(self, call: Call, request: TransferRequest) -> str:
+        await self.find(call, request)
+        return ""
+
+    async def deliver(self, _message: Message) -> None:
+        while not self.let_go.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.let_go.wait()
+
+    async def entertain(self, caller: HeldCaller) -> None:
+        while not self.let_go.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await caller.say("please hold the line")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "longest"),
+    [
+        (lambda stubborn: WarmTransfer(stubborn.find), 5.0),
+        (lambda stubborn: DirectTransfer(stubborn.find), 5.0),
+        (lambda stubborn: direct_or_bridge(stubborn.find), 5.0),
+        (lambda stubborn: RingGroup(WarmTransfer(), targets=[stubborn.find, stubborn.find]), 5.0),
+        (lambda stubborn: Fallback(WarmTransfer(stubborn.find), Choose(stubborn.find)), 8.0),
+        (lambda stubborn: WarmTransfer(SUPERVISOR, hold=stubborn), 5.0),
+        (lambda stubborn: WarmTransfer(SUPERVISOR, summary=stubborn), 5.0),
+        (lambda stubborn: WarmTransfer(SUPERVISOR, summary=LLMSummary(otherwise=stubborn)), 5.0),
+    ],
+)
+async def test_no_code_of_an_authors_is_waited_for_that_does_not_end(
+    strategy: Any, longest: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever it is for, the caller is told within its deadline, and hears nothing of it from then on."""
+    stubborn = Stubborn()
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, refuses_after=3.0)
+        model = Script([TO_SUPERVISOR, CONNECTING, *[SORRY] * 3], summary="I cannot help.")
+        caller = await call(sandbox, strategy(stubborn), model=model)
+        await caller.say("I want to talk to a human about my refund")
+        await caller.hears(SORRY, timeout=longest + 6.0)
+        assert finished(caller).at <= longest + 3.0
+        assert "does not end although it is cancelled" in caplog.text
+        heard = len(caller.heard)
+        await asyncio.sleep(20.0)
+        assert "please hold the line" not in caller.texts_heard[heard:]
+        stubborn.let_go.set()
+
+
+async def test_a_token_that_does_not_come_keeps_no_caller_waiting(caplog: pytest.LogCaptureFixture) -> None:
+    """A request ends at its deadline although the author's function for the token takes no notice of it."""
+    stubborn = Stubborn()
+    given = iter(["a-token"] * 3)
+
+    async def token() -> str:
+        for each in given:
+            return each
+        await stubborn.deliver(None)  # type: ignore[arg-type]
+        return ""
+
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR)
+        platform = VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_1", token=token)
+        caller = await call(sandbox, WarmTransfer(SUPERVISOR), platform=platform)
+        await caller.say("I want to talk to a human about my refund")
+        await caller.hears(SORRY, timeout=60.0)
+        assert "token does not end although it is cancelled" in caplog.text
+        stubborn.let_go.set()
+
+
+async def test_what_blocks_every_call_is_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """A function that is not async cannot be ended: the log says which one held everybody up."""
+
+    def looks_it_up(_call: Call, _request: TransferRequest) -> str:
+        time.sleep(0.6)
+        return SUPERVISOR
+
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await transferred(sandbox, WarmTransfer(looks_it_up))
+        assert Outcome.CONNECTED is caller.agent.outcomes[0]
+        assert "looks_it_up blocked every call of this process for 0." in caplog.text
 
 
 async def test_a_strategy_that_does_not_end_does_not_hold_the_session_up() -> None:

@@ -17,6 +17,7 @@ from videosdk.agents import Agent, function_tool, get_tool_info, is_function_too
 from calltransfer.call import TransferStrategy
 from calltransfer.errors import CallOver, ConfigurationError, ConfigurationWarning, NoLiveCall
 from calltransfer.events import TransferEvent, TransferResult
+from calltransfer.hook import called
 from calltransfer.masking import masked_text, shown
 from calltransfer.outcome import Outcome
 from calltransfer.platform import Platform, PlatformCall
@@ -325,10 +326,10 @@ class TransferMixin(_Agent):
         )
 
     def _notify(self, event: TransferEvent) -> None:
-        self.on_transfer_event(event)
+        called(self.on_transfer_event, event)
 
     def _conclude(self, result: TransferResult) -> None:
-        self.on_transfer_finished(result)
+        called(self.on_transfer_finished, result)
 
     def _tool(self, description: str) -> TransferTool:
         async def transfer_call(destination: str = "", reason: str = "", **_invented: object) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import attrs
 from calltransfer.briefing import DATA_RULE, SPACELESS, Utterance, as_data, normalised
 from calltransfer.call import Call, Summary, TransferRequest
 from calltransfer.errors import ConfigurationError, NoTextModel
+from calltransfer.hook import within
 from calltransfer.masking import shown
 
 logger = logging.getLogger("calltransfer")
@@ -400,8 +401,8 @@ class LLMSummary:
         why = ""
         for attempt in (self._by_model, self.otherwise.summarise):
             try:
-                async with asyncio.timeout_at(deadline):
-                    summary = await attempt(call, request)
+                left = deadline - asyncio.get_running_loop().time()
+                summary = await within(left, attempt(call, request))
                 if isinstance(summary, str) and summary.strip():
                     return SecondBest(summary, why) if why else summary
             except _Refused as refusal:

@@ -32,6 +32,7 @@ from calltransfer.destination import Destination
 from calltransfer.errors import ConfigurationError, NotAllowed
 from calltransfer.events import ConsultationIds, Phase, TransferResult
 from calltransfer.hold import Hold
+from calltransfer.hook import give_up
 from calltransfer.outcome import Outcome
 from calltransfer.timeline import described
 from calltransfer.transfer import Transfer
@@ -40,9 +41,6 @@ logger = logging.getLogger("calltransfer")
 
 CLOSE_TIMEOUT = 5.0
 """Seconds for something that a strategy has left open to be closed for it."""
-
-SUMMARY_END_TIMEOUT = 0.5
-"""Seconds for a summary that nobody needs any more to end once it has been cancelled, while a caller waits."""
 
 _ALREADY = "the caller is already being connected"
 
@@ -265,7 +263,7 @@ class _KeptSummary:
         making = self._made_of.get(said)
         if making is None or (making.done() and (making.cancelled() or making.exception() is not None)):
             making = self._made_of[said] = asyncio.create_task(
-                self._made(call, request), name="summary for every target"
+                self._made(call, request), name=f"{type(self.wrapped).__name__}.summarise"
             )
         return await asyncio.shield(making)
 
@@ -274,12 +272,7 @@ class _KeptSummary:
 
     async def close(self) -> None:
         """Makes it no longer; one that does not end when it is cancelled is left to itself."""
-        for making in self._made_of.values():
-            making.cancel()
-        if self._made_of:
-            _, late = await asyncio.wait(self._made_of.values(), timeout=SUMMARY_END_TIMEOUT)
-            if late:
-                logger.error("%s does not end although it is cancelled", type(self.wrapped).__name__)
+        await give_up(*self._made_of.values())
 
 
 class _TransferConsultation(Consultation):

@@ -11,9 +11,9 @@ from calltransfer.attempt import attempt
 from calltransfer.call import Call, TransferRequest, TransferStrategy
 from calltransfer.errors import ConfigurationError
 from calltransfer.events import TransferResult
+from calltransfer.hook import HookFailed, answer_of
 from calltransfer.outcome import Outcome
 from calltransfer.strategies.combining import checked_strategy
-from calltransfer.strategies.hook import HookFailed, answer_of
 from calltransfer.strategies.target import seconds
 
 logger = logging.getLogger("calltransfer")

@@ -15,7 +15,7 @@ from calltransfer.events import TransferResult
 from calltransfer.masking import shown
 from calltransfer.outcome import Outcome
 from calltransfer.strategies.combining import numbered
-from calltransfer.strategies.target import FIND_TIMEOUT, NOWHERE, Target, checked_target, find_destination
+from calltransfer.strategies.target import NOWHERE, Target, checked_target, destination_or_why
 from calltransfer.strategies.warm import WarmTransfer, ended_by
 from calltransfer.timeline import described
 
@@ -102,7 +102,7 @@ class RingGroup:
 
     async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
         """Consults them all, and connects the first who says yes; see the class."""
-        found = await asyncio.gather(*(_found(target, call, request) for target in self.targets))
+        found = await asyncio.gather(*(destination_or_why(target, call, request) for target in self.targets))
         phones: dict[Hashable, Destination] = {}
         for each in found:
             if isinstance(each, Destination):
@@ -117,19 +117,6 @@ class RingGroup:
         race = _Race(self.warm, call, request)
         result = await race.run(destinations)
         return attrs.evolve(result, attempts=(*refused, *race.ended))
-
-
-async def _found(target: Target, call: Call, request: TransferRequest) -> Destination | TransferResult | None:
-    try:
-        return await find_destination(target, call, request)
-    except DestinationError as error:
-        return _refused(str(error))
-    except TimeoutError:
-        return TransferResult(outcome=Outcome.FAILED, detail=f"to= found no destination within {FIND_TIMEOUT:g} s")
-    except Exception as error:
-        # One of an author's callables that breaks does not keep the others from being rung.
-        logger.error("a destination could not be found: %s", described(error))  # noqa: TRY400
-        return TransferResult(outcome=Outcome.FAILED, detail=f"to= raised {type(error).__name__}")
 
 
 def _refused(detail: str) -> TransferResult:

@@ -15,9 +15,9 @@ from calltransfer.call import SENTENCE_TIMEOUT, Call, Dictation, Presence, Trans
 from calltransfer.details import CallDetails
 from calltransfer.errors import ConfigurationError, NoDictation
 from calltransfer.events import TransferResult
+from calltransfer.hook import HookFailed, answer_of, give_up
 from calltransfer.masking import shown
 from calltransfer.outcome import Outcome
-from calltransfer.strategies.hook import HookFailed, answer_of, give_up
 from calltransfer.strategies.target import seconds
 
 logger = logging.getLogger("calltransfer")

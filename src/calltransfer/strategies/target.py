@@ -1,8 +1,8 @@
 """What a strategy's `to` may be, and how the destination is found when it is needed."""
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import attrs
 
@@ -10,6 +10,7 @@ from calltransfer.call import Call, TransferRequest
 from calltransfer.destination import Destination
 from calltransfer.errors import ConfigurationError, DestinationError
 from calltransfer.events import TransferResult
+from calltransfer.hook import HookFailed, answer_of
 from calltransfer.masking import shown
 from calltransfer.outcome import Outcome
 
@@ -55,23 +56,32 @@ async def find_destination(to: Target, call: Call, request: TransferRequest) -> 
 
     Raises:
         DestinationError: a callable found an address that is not one, or not an allowed one.
-        TimeoutError: a callable took longer than `FIND_TIMEOUT`.
+        HookFailed: a callable raised, or took longer than `FIND_TIMEOUT`.
     """
-    found = to(call, request) if callable(to) else to
-    if inspect.isawaitable(found):
-        async with asyncio.timeout(FIND_TIMEOUT):
-            found = await found
+    found: Any = to
+    if callable(to):
+        try:
+            found = await answer_of(to, call, request, timeout=FIND_TIMEOUT)
+        except HookFailed as error:
+            if isinstance(error.__cause__, DestinationError):
+                raise error.__cause__ from None
+            raise
     return found if found is None or isinstance(found, Destination) else Destination(found)
+
+
+async def destination_or_why(to: Target, call: Call, request: TransferRequest) -> Destination | TransferResult | None:
+    """The destination for this call, or how its transfer ends because none could be found; None: there is none now."""
+    try:
+        return await find_destination(to, call, request)
+    except DestinationError as error:
+        return TransferResult(outcome=Outcome.REFUSED, detail=str(error))
+    except HookFailed as error:
+        return TransferResult(outcome=Outcome.FAILED, detail=f"to= {error}")
 
 
 async def destination_or_end(to: Target, call: Call, request: TransferRequest) -> Destination | TransferResult:
     """The destination for this call, or how its transfer ends because there is none."""
-    try:
-        destination = await find_destination(to, call, request)
-    except DestinationError as error:
-        return TransferResult(outcome=Outcome.REFUSED, detail=str(error))
-    except TimeoutError:
-        return TransferResult(outcome=Outcome.FAILED, detail=f"to= found no destination within {FIND_TIMEOUT:g} s")
+    destination = await destination_or_why(to, call, request)
     return destination or TransferResult(outcome=Outcome.REFUSED, detail=NOWHERE)
 
 

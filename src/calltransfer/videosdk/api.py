@@ -29,6 +29,7 @@ from calltransfer.errors import (
     RequestRefused,
     ServerFault,
 )
+from calltransfer.hook import called, within
 from calltransfer.masking import MASK, masked_text
 from calltransfer.videosdk.following import STATUSES, Leg
 
@@ -283,9 +284,9 @@ class VideoSDKAPI:
 
     async def _fresh_token(self) -> str:
         try:
-            token = self._token()
+            token = called(self._token)
             if inspect.isawaitable(token):
-                token = await token
+                token = await within(None, token)  # the request has a deadline
         except Exception as error:
             # Only its type: what it says may quote the token.
             raise NoToken(f"token= raised {type(error).__name__}") from None

@@ -29,6 +29,7 @@ from calltransfer.details import CallDetails
 from calltransfer.errors import CallOver, NoDictation, NoLiveCall, PlatformError
 from calltransfer.events import Phase, TransferResult
 from calltransfer.hold import Hold
+from calltransfer.hook import within
 from calltransfer.masking import masked_text
 from calltransfer.outcome import Outcome
 from calltransfer.platform import LEAVE_TIMEOUT, PlatformCall, ProgressListener, Turn
@@ -456,8 +457,7 @@ class VideoSDKCall(PlatformCall):
                 continue
             name = type(getattr(attempt, "wrapped", attempt)).__name__  # the author's own, not what keeps it
             try:
-                async with asyncio.timeout(seconds):
-                    made = await attempt.summarise(self, request)
+                made = await within(seconds, attempt.summarise(self, request))
                 if made:
                     return SecondBest(made, why) if why else made
                 why = why or f"{name} gave no words; another summary is told"

@@ -17,6 +17,7 @@ from videosdk.agents import Agent, AgentSession, Pipeline, function_tool
 from calltransfer.briefing import Answer
 from calltransfer.errors import NoConsultation
 from calltransfer.hold import HoldMusic
+from calltransfer.hook import called, give_up
 from calltransfer.timeline import described
 from calltransfer.videosdk import _sdk
 from calltransfer.videosdk.attendance import Attendance
@@ -354,7 +355,9 @@ class Consultant:
         self._job = _sdk.enter_second_job(self._primary, room_id=room_id, participant_id=self.participant_id)
         # The context in which everything else has to run is this task's, now that it is the second job's.
         self._context = contextvars.copy_context()
-        pipeline = self._make_pipeline() if self._make_pipeline is not None else _sdk.rebuilt_pipeline(self._primary)
+        pipeline = (
+            called(self._make_pipeline) if self._make_pipeline is not None else _sdk.rebuilt_pipeline(self._primary)
+        )
         if not isinstance(pipeline, Pipeline):
             raise NoConsultation(f"pipeline= must make a Pipeline, not {type(pipeline).__name__}")
         agent = ConsultationAgent(*self._agent_arguments)
@@ -394,6 +397,5 @@ class Consultant:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await give_up(task)  # a provider that an author's pipeline brings may not end
             raise

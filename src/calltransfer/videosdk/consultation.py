@@ -22,6 +22,7 @@ from calltransfer.call import CONNECT_TIMEOUT, Consultation, Move, Response
 from calltransfer.destination import Destination
 from calltransfer.errors import NoConsultation, PlatformError
 from calltransfer.events import ConsultationIds, Phase, TransferResult
+from calltransfer.hook import called
 from calltransfer.masking import masked_text
 from calltransfer.outcome import Outcome
 from calltransfer.summary import SecondBest
@@ -128,7 +129,7 @@ class VideoSDKConsultation(Consultation):
         self.consultant = Consultant(
             session,
             pipeline=pipeline,
-            instructions=plan.briefing.instructions(plan.transcript(), plan.reason, None),
+            instructions=called(plan.briefing.instructions, plan.transcript(), plan.reason, None),
             heard=self._heard,
             pressed=self._pressed,
             answered=self._model_answered,
@@ -328,7 +329,8 @@ class VideoSDKConsultation(Consultation):
 
     def _brief_model(self) -> None:
         plan = self.plan
-        self.consultant.instruct(plan.briefing.instructions(plan.transcript(), plan.reason, self._summary or None))
+        written = called(plan.briefing.instructions, plan.transcript(), plan.reason, self._summary or None)
+        self.consultant.instruct(written)
 
     async def _call(self, room_id: str) -> None:
         participant_id = f"target-{uuid.uuid4().hex[:12]}"
@@ -420,7 +422,7 @@ class VideoSDKConsultation(Consultation):
         before = self.consultant.interruptions
         self._opening = True
         # The SDK lets nobody break into it: what they say is heard all the same, and what matters stops it from here.
-        said = await self._say(self.plan.briefing.opening(self._summary), listening=True)
+        said = await self._say(called(self.plan.briefing.opening, self._summary), listening=True)
         self._opening = False
         self._opening_heard = said and self._question is None and self.consultant.interruptions == before
         return said
@@ -468,7 +470,7 @@ class VideoSDKConsultation(Consultation):
         if answer is not None:
             self._decide_there(answer)
             return True
-        if self._opening and self.plan.briefing.is_listening(text):
+        if self._opening and called(self.plan.briefing.is_listening, text):
             return True
         self._brief_model()
         self._asked_again.set()
@@ -480,7 +482,7 @@ class VideoSDKConsultation(Consultation):
 
     def _understood(self, text: str) -> Answer | None:
         try:
-            return self.plan.briefing.understood(text)
+            return called(self.plan.briefing.understood, text)
         except Exception as error:
             # An author's own understanding that breaks is none; the model has its turn.
             logger.error("Briefing.understood() raised %s", described(error))  # noqa: TRY400
@@ -489,7 +491,7 @@ class VideoSDKConsultation(Consultation):
     def _pressed(self, key: str, sender: str | None) -> None:
         if not self._may_be_target(sender):
             return
-        answer = self.plan.briefing.pressed(key)
+        answer = called(self.plan.briefing.pressed, key)
         told = self._greeted or answer is Answer.DECLINED  # nobody agrees to what they know nothing of
         if answer is not None and self._answered.done() and told:
             self._decide_there(answer)

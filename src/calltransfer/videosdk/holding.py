@@ -10,6 +10,7 @@ from typing_extensions import override
 from videosdk.agents import AgentSession
 
 from calltransfer.hold import SAMPLE_RATE, HeldCaller, Hold, HoldMusic
+from calltransfer.hook import give_up
 from calltransfer.timeline import described
 from calltransfer.videosdk import _sdk
 from calltransfer.videosdk.conversation import TALK_TIMEOUT, Conversation
@@ -29,6 +30,10 @@ _RESUMED_AFTER = 0.2
 
 _UNHEARD = 0.5
 """Seconds without sound after which somebody who is said to speak is taken to be silent."""
+
+
+_PACE = 1.0
+"""Seconds between two things that a hold which has not ended asks for in vain."""
 
 
 class LineOnHold(HeldCaller):
@@ -100,6 +105,29 @@ class LineOnHold(HeldCaller):
                 playing.cancel()
 
 
+class _Run(HeldCaller):
+    """The caller as one run of a hold sees them: once it is over it does nothing to them, whether it ends or not."""
+
+    def __init__(self, line: LineOnHold) -> None:
+        self.over = False
+        self._line = line
+
+    @override
+    async def play(self, audio: bytes, *, seconds: float) -> None:
+        await self._goes_on()
+        await self._line.play(audio, seconds=seconds)
+
+    @override
+    async def say(self, text: str) -> None:
+        await self._goes_on()
+        await self._line.say(text)
+
+    async def _goes_on(self) -> None:
+        if self.over:
+            await asyncio.sleep(_PACE)  # one that catches what comes next must not keep the loop busy
+            raise asyncio.CancelledError
+
+
 @asynccontextmanager
 async def on_hold(
     hold: Hold,
@@ -158,6 +186,7 @@ class HoldUnderWay:
         self._line = line
         self._room = room
         self._hear: Callable[[], None] = lambda: None
+        self._run: _Run | None = None
         self._entertaining: asyncio.Task[None] | None = None
         self._over = False
 
@@ -171,8 +200,9 @@ class HoldUnderWay:
 
     def entertain(self, *, after: float = 0.0) -> None:
         """Begins what the caller hears, `after` so many seconds."""
+        self._run = _Run(self._line)
         self._entertaining = asyncio.create_task(
-            _entertain(self._hold, self._line, after), name="what the caller hears on hold"
+            _entertain(self._hold, self._run, after), name=f"{type(self._hold).__name__}.entertain"
         )
 
     async def end(self) -> None:
@@ -182,9 +212,9 @@ class HoldUnderWay:
 
     async def fall_silent(self) -> None:
         """Ends what the caller hears."""
-        if self._entertaining is not None:
-            self._entertaining.cancel()
-            await asyncio.gather(self._entertaining, return_exceptions=True)
+        if self._run is not None and self._entertaining is not None:
+            self._run.over = True
+            await give_up(self._entertaining)
 
     @asynccontextmanager
     async def suspended(self) -> AsyncIterator[None]:
