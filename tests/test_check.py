@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
 import jwt
 import pytest
 from click.testing import CliRunner
@@ -339,8 +340,13 @@ async def findings(
 ) -> list[str]:
     """What is found, a line each, of a plan of these strategies."""
     needs = Needs.of(routes(*strategies))
-    lines = {"rule": {"routing_rule": RULE}, "gateway": {"gateway": "gw_1"}, "": {}}[line]
-    set_up = SetUp(**{"token": "a-token", "base_url": sandbox.base_url, "caller_id": caller_id, **lines, **options})
+    given: dict[str, Any] = {
+        "caller_id": caller_id,
+        "base_url": sandbox.base_url,
+        "routing_rule": RULE if line == "rule" else None,
+        "gateway": "gw_1" if line == "gateway" else None,
+    }
+    set_up = attrs.evolve(SetUp.of(**given), **{"token": "a-token", **options})
     found = [*unasked(needs, set_up)] + [finding async for finding in asked(needs, set_up)]
     assert not any("5550" in str(finding) or "a-token" in str(finding) for finding in found)
     return [str(finding) for finding in found]
@@ -732,6 +738,48 @@ async def test_a_token_that_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
         claims = jwt.decode(set_up.token, "s" * 32, algorithms=["HS256"])
         assert ("key", ["allow_join"], 2) == (claims["apikey"], claims["permissions"], claims["version"])
         assert [set_up.token] == [request.authorization for request in sandbox.requests]
+
+
+async def test_what_the_environment_says_as_it_will_be_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings with spaces and line breaks around them are looked at as the platform object sends them: without these."""
+    monkeypatch.setenv("VIDEOSDK_CALLER_ID", " +1 (415) 555-0100\n")
+    monkeypatch.setenv("VIDEOSDK_ROUTING_RULE", f" {RULE}\n")
+    set_up = SetUp.of(caller_id=None, routing_rule=None, gateway=None, base_url=None)
+
+    assert (CALLER_ID, RULE, ()) == (set_up.caller_id, set_up.routing_rule, set_up.wrong)
+
+
+@pytest.mark.parametrize(
+    ("environment", "arguments", "said"),
+    [
+        (
+            {"VIDEOSDK_ROUTING_RULE": '"rr_1"'},
+            (),
+            "problem  routing rule: VIDEOSDK_ROUTING_RULE: is an id of the platform's, such as 'rr_...' or 'gw_...', not "
+            "'\"rr_1\"'",
+        ),
+        ({"VIDEOSDK_GATEWAY": "my gateway"}, (), "problem  gateway: VIDEOSDK_GATEWAY: is an id of the platform's"),
+        ({}, ("--routing-rule", "rr 1"), "problem  routing rule: --routing-rule: is an id of the platform's"),
+        ({"VIDEOSDK_CALLER_ID": "Support"}, (), "problem  caller ID: VIDEOSDK_CALLER_ID: 'xxxxxxx' is neither a phone"),
+        (
+            {"VIDEOSDK_API_KEY": "key\n", "VIDEOSDK_SECRET_KEY": "secret"},
+            (),
+            "problem  token: VIDEOSDK_API_KEY has spaces or a line break around it, which are sent along; take them out",
+        ),
+    ],
+)
+def test_settings_that_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], arguments: tuple[str, ...], said: str
+) -> None:
+    """Each is named as it was given, with what is wrong with it, and is not said to be missing as well."""
+    for name, value in {"VIDEOSDK_CALLER_ID": CALLER_ID, "VIDEOSDK_ROUTING_RULE": "", **environment}.items():
+        monkeypatch.setenv(name, value)
+    status, output = run(str(EXAMPLE), "--offline", *arguments)
+
+    assert 1 == status
+    assert said in output
+    about = said.split()[1]
+    assert 1 == output.count(f"problem  {about}")
 
 
 def test_nothing_is_known_of_the_set_up() -> None:

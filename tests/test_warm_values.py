@@ -192,6 +192,58 @@ def test_the_environment_says_what_the_platform_does_not(
     assert "+14155550100" == asked["sipCallFrom"]
 
 
+@pytest.mark.parametrize(
+    ("variable", "pasted", "sent"),
+    [
+        ("VIDEOSDK_CALLER_ID", "+1 (415) 555-0100", {"sipCallFrom": "+14155550100"}),
+        ("VIDEOSDK_CALLER_ID", " +14155550100\n", {"sipCallFrom": "+14155550100"}),
+        ("VIDEOSDK_ROUTING_RULE", " rr_9\n", {"routingRuleId": "rr_9"}),
+        ("VIDEOSDK_GATEWAY", "gw_9\r\n", {"gatewayId": "gw_9"}),
+    ],
+)
+def test_settings_are_not_sent_as_they_were_pasted(
+    monkeypatch: pytest.MonkeyPatch, variable: str, pasted: str, sent: dict[str, str]
+) -> None:
+    """Numbers from the environment are normalised, and spaces and line breaks left out, as of arguments."""
+    environment = {"VIDEOSDK_CALLER_ID": "+14155550100", "VIDEOSDK_ROUTING_RULE": " ", "VIDEOSDK_GATEWAY": "gw_1"}
+    for name, value in {**environment, variable: pasted}.items():
+        monkeypatch.setenv(name, value)
+    platform = VideoSDKPlatform()
+
+    assert [] == list(WarmTransfer(SUPERVISOR).problems_on(platform))
+    assert sent.items() <= platform._setup.dialling(Destination(SUPERVISOR), 10.0).items()
+
+
+@pytest.mark.parametrize(
+    ("variable", "pasted", "problem"),
+    [
+        ("VIDEOSDK_CALLER_ID", "Support", "VIDEOSDK_CALLER_ID holds no phone number in international form"),
+        ("VIDEOSDK_CALLER_ID", "415-555-0100", "VIDEOSDK_CALLER_ID holds no phone number in international form"),
+        ("VIDEOSDK_ROUTING_RULE", '"rr_9"', "VIDEOSDK_ROUTING_RULE holds no id of the platform's"),
+        ("VIDEOSDK_GATEWAY", "my gateway", "VIDEOSDK_GATEWAY holds no id of the platform's"),
+    ],
+)
+def test_settings_that_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch, variable: str, pasted: str, problem: str
+) -> None:
+    """What is set, and is no number or id, is a problem before anybody is dialled; no part of a number is shown."""
+    for name, value in {"VIDEOSDK_CALLER_ID": "+14155550100", variable: pasted}.items():
+        monkeypatch.setenv(name, value)
+    if variable == "VIDEOSDK_CALLER_ID":
+        monkeypatch.setenv("VIDEOSDK_ROUTING_RULE", "rr_1")
+    (found,) = WarmTransfer(SUPERVISOR).problems_on(VideoSDKPlatform())
+
+    assert problem in found
+    assert "0100" not in found
+
+
+def test_ids_are_not_sent_as_they_were_pasted() -> None:
+    """Ids that are arguments lose what was pasted with them, too."""
+    platform = VideoSDKPlatform(caller_id="+14155550100", routing_rule=" rr_9\n")
+
+    assert "rr_9" == platform._setup.dialling(Destination(SUPERVISOR), 10.0)["routingRuleId"]
+
+
 def test_a_destination_has_the_last_word_on_the_caller_id() -> None:
     """Where the destination has a caller id of its own, the platform needs none."""
     platform = VideoSDKPlatform(routing_rule="rr_1")

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Any, Final, Self
 
@@ -12,12 +12,19 @@ from typing_extensions import override
 
 from calltransfer.briefing import Gate
 from calltransfer.destination import Destination, checked_caller_id
-from calltransfer.errors import DestinationError, NoLiveCall
+from calltransfer.errors import ConfigurationError, NoLiveCall
 from calltransfer.platform import Platform, PlatformCall
 from calltransfer.route import Route
 from calltransfer.strategies.combining import leaves, problems_of
 from calltransfer.strategies.warm import WarmTransfer
 from calltransfer.videosdk.api import BASE_URL
+from calltransfer.videosdk.environment import (
+    CALLER_ID_VARIABLE,
+    GATEWAY_VARIABLE,
+    ROUTING_RULE_VARIABLE,
+    Environment,
+    checked_id,
+)
 
 _MINTED_FOR: Final = 300
 
@@ -59,6 +66,7 @@ class SetUp:
         caller_id: The number that targets see.
         routing_rule: The rule they are dialled by.
         gateway: The gateway they are dialled through instead.
+        wrong: What was given and cannot be used: what it is about, and why.
     """
 
     token: str | None = attrs.field(default=None, repr=False)
@@ -66,28 +74,49 @@ class SetUp:
     caller_id: str | None = attrs.field(default=None, repr=False)
     routing_rule: str | None = None
     gateway: str | None = None
+    wrong: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, *, caller_id: str | None, routing_rule: str | None, gateway: str | None, base_url: str | None) -> Self:
-        """What was given, and what the environment says where nothing was; a platform object does the same."""
-        environment = {
-            name: os.environ.get(f"VIDEOSDK_{name}") or None for name in ("ROUTING_RULE", "GATEWAY", "CALLER_ID")
-        }
+        """What was given, and what the environment says where nothing was, as a platform object would send it."""
+        environment, wrong = Environment.read(), list[tuple[str, str]]()
+
+        def given(about: str, option: str, value: str | None, check: Callable[[str], str]) -> str | None:
+            try:
+                return check(value) if value else None
+            except ConfigurationError as error:
+                wrong.append((about, f"{option}: {str(error).removeprefix('caller_id=: ').removeprefix(f'{option} ')}"))
+                return None
+
+        def of_environment(about: str, variable: str) -> None:
+            if variable in environment.wrong:
+                wrong.append((about, f"{variable}: {environment.wrong[variable]}"))
+
+        own_caller_id = given("caller ID", "--caller-id", caller_id, checked_caller_id)
+        rule = given("routing rule", "--routing-rule", routing_rule, lambda value: checked_id("--routing-rule", value))
+        line = given("gateway", "--gateway", gateway, lambda value: checked_id("--gateway", value))
+        if not caller_id:
+            own_caller_id = environment.caller_id
+            of_environment("caller ID", CALLER_ID_VARIABLE)
         if not routing_rule and not gateway:
-            routing_rule = environment["ROUTING_RULE"]
-            gateway = None if routing_rule else environment["GATEWAY"]
+            rule = environment.routing_rule
+            line = None if rule or ROUTING_RULE_VARIABLE in environment.wrong else environment.gateway
+            of_environment("routing rule", ROUTING_RULE_VARIABLE)
+            if not rule:
+                of_environment("gateway", GATEWAY_VARIABLE)
         return cls(
             token=_token(),
             base_url=base_url or BASE_URL,
-            caller_id=caller_id or environment["CALLER_ID"],
-            routing_rule=routing_rule,
-            gateway=gateway,
+            caller_id=own_caller_id,
+            routing_rule=rule,
+            gateway=line,
+            wrong=tuple(wrong),
         )
 
     @property
     def says_something(self) -> bool:
         """Whether anything is known of it: otherwise it may all be in the program's code."""
-        return any((self.token, self.caller_id, self.routing_rule, self.gateway))
+        return any((self.token, self.caller_id, self.routing_rule, self.gateway, self.wrong))
 
     @property
     def line(self) -> str:
@@ -152,28 +181,28 @@ class Needs:
 def unasked(needs: Needs, set_up: SetUp) -> Iterator[Finding]:
     """What can be found without asking the platform: what a plan needs and nobody has given."""
     yield from (problem(f"'{name}'", each) for name, each in needs.problems)
+    for name in ("VIDEOSDK_AUTH_TOKEN", "VIDEOSDK_API_KEY", "VIDEOSDK_SECRET_KEY"):
+        written = os.environ.get(name, "")
+        if written != written.strip():
+            yield problem("token", f"{name} has spaces or a line break around it, which are sent along; take them out")
     if not needs.dialled:
         yield Finding(Verdict.OK, "caller ID and routing rule", "not needed, as nobody is dialled")
         return
+    yield from (problem(about, why) for about, why in set_up.wrong)
+    wrong = {about for about, _ in set_up.wrong}
     without = listed(name for name, to in needs.dialled if to is None or to.caller_id is None)
-    if set_up.caller_id is None and without:
+    if set_up.caller_id is None and without and "caller ID" not in wrong:
         yield problem(
             "caller ID",
             f"targets are dialled in {without}, and there is none to show them; set VIDEOSDK_CALLER_ID, or give "
             "--caller-id, or a caller_id with the target: a number of the account",
         )
-    if not set_up.routing_rule and not set_up.gateway:
+    if not set_up.routing_rule and not set_up.gateway and not wrong & {"routing rule", "gateway"}:
         yield problem(
             "routing rule",
             f"targets are dialled in {needs.routes_that_dial}, and there is none to dial them by; set VIDEOSDK_ROUTING_RULE "
             "or VIDEOSDK_GATEWAY, or give --routing-rule or --gateway",
         )
-    if set_up.caller_id is not None:
-        try:
-            checked_caller_id(set_up.caller_id)
-        except DestinationError as error:
-            source = "VIDEOSDK_CALLER_ID" if set_up.caller_id == os.environ.get("VIDEOSDK_CALLER_ID") else "--caller-id"
-            yield problem("caller ID", f"{source}: {str(error).removeprefix('caller_id=: ')}")
     for name, destination in needs.dialled:
         if destination is not None and destination.is_sip:
             yield problem(
@@ -212,14 +241,6 @@ def _token() -> str | None:
     now = int(time.time())
     claims = {"apikey": key, "permissions": ["allow_join"], "version": 2, "iat": now, "exp": now + _MINTED_FOR}
     return jwt.encode(claims, secret, algorithm="HS256")
-
-
-def e164(number: str | None) -> str | None:
-    """A number as the platform has it; None if it is none."""
-    try:
-        return None if number is None else checked_caller_id(number)
-    except DestinationError:
-        return None  # which has been said
 
 
 def _names(names: Iterable[str]) -> tuple[str, ...]:

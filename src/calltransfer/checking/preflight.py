@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import jwt
 
-from calltransfer.checking.needs import Finding, Needs, SetUp, Verdict, e164, listed, ok, problem
+from calltransfer.checking.needs import Finding, Needs, SetUp, Verdict, listed, ok, problem
 from calltransfer.errors import NotAuthorised, NotFound, PlatformError
 from calltransfer.masking import masked_number
 from calltransfer.videosdk.account import Line, inbound_rules, outbound_gateway, phone_numbers, routing_rule
@@ -56,7 +56,7 @@ async def _of_token(api: VideoSDKAPI, token: str) -> Finding:
 
 
 async def _of_caller_ids(api: VideoSDKAPI, needs: Needs, set_up: SetUp) -> AsyncIterator[Finding]:
-    caller_ids = needs.caller_ids(e164(set_up.caller_id)) if needs.dialled else {}
+    caller_ids = needs.caller_ids(set_up.caller_id) if needs.dialled else {}
     if not caller_ids:
         return
     try:
@@ -103,7 +103,7 @@ async def _of_line(api: VideoSDKAPI, needs: Needs, set_up: SetUp) -> AsyncIterat
 
 
 def _of_its_numbers(line: Line, needs: Needs, set_up: SetUp) -> Iterator[Finding]:
-    for number, what in needs.caller_ids(e164(set_up.caller_id)).items():
+    for number, what in needs.caller_ids(set_up.caller_id).items():
         if line.numbers is None:
             yield Finding(Verdict.UNKNOWN, set_up.line, "the platform does not say which numbers it may show")
             return

@@ -11,11 +11,11 @@ from typing_extensions import override
 
 from calltransfer.destination import Destination, checked_caller_id
 from calltransfer.errors import ConfigurationError, NoLiveCall
-from calltransfer.masking import shown
 from calltransfer.platform import Platform, PlatformCall
 from calltransfer.videosdk import _sdk
 from calltransfer.videosdk.api import BASE_URL, VideoSDKAPI, check_base_url
 from calltransfer.videosdk.call import VideoSDKCall
+from calltransfer.videosdk.environment import checked_id
 from calltransfer.videosdk.setup import LONGEST_CALL, ConsultationSetup
 
 _MINTED_FOR: Final = 3600
@@ -65,11 +65,6 @@ class VideoSDKPlatform(Platform):
             raise ConfigurationError("token= must be a non-empty string or a callable that returns one")
         if routing_rule is not None and gateway is not None:
             raise ConfigurationError("routing_rule= and gateway=: a target is dialled by one or the other")
-        for name, value in (("routing_rule", routing_rule), ("gateway", gateway)):
-            if value is not None and not (isinstance(value, str) and value.strip()):
-                raise ConfigurationError(
-                    f"{name}= is an id of the platform's, such as 'rr_...' or 'gw_...', not {shown(value)}"
-                )
         if pipeline is not None and not callable(pipeline):
             raise ConfigurationError(
                 "pipeline= takes a function that makes a Pipeline, such as pipeline=make_pipeline: each consultation "
@@ -85,8 +80,8 @@ class VideoSDKPlatform(Platform):
         self._token = token
         self._setup = ConsultationSetup(
             caller_id=checked_caller_id(caller_id) if caller_id is not None else None,
-            routing_rule=routing_rule,
-            gateway=gateway,
+            routing_rule=checked_id("routing_rule=", routing_rule) if routing_rule is not None else None,
+            gateway=checked_id("gateway=", gateway) if gateway is not None else None,
             pipeline=pipeline,
             longest_call=math.ceil(longest_call),
         )

@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -13,10 +13,12 @@ import jwt
 from calltransfer.destination import Destination
 from calltransfer.errors import NoConsultation
 from calltransfer.videosdk import _sdk
-
-CALLER_ID_VARIABLE: Final = "VIDEOSDK_CALLER_ID"
-ROUTING_RULE_VARIABLE: Final = "VIDEOSDK_ROUTING_RULE"
-GATEWAY_VARIABLE: Final = "VIDEOSDK_GATEWAY"
+from calltransfer.videosdk.environment import (
+    CALLER_ID_VARIABLE,
+    GATEWAY_VARIABLE,
+    ROUTING_RULE_VARIABLE,
+    Environment,
+)
 
 STAND_IN: ContextVar[Callable[[], Any] | None] = ContextVar("what makes pipelines instead", default=None)
 """What makes a consultation's pipeline in the place of an author's `pipeline=`, which would reach real providers."""
@@ -64,15 +66,26 @@ class ConsultationSetup:
     def problems(self, destination: Destination | None) -> list[str]:
         """Why a target could not be dialled, a sentence each, with nothing private in it."""
         found = []
-        if not self._caller_id(destination):
-            found.append(f"the platform needs caller_id=, or {CALLER_ID_VARIABLE}, to dial a target")
-        if not self._line:
+        environment = Environment.read()
+        line = self._line(environment)
+        # The model is told of these, and must not see any part of a number, as the check's own words may show it.
+        if self._caller_id(destination, environment) is None:
+            wrong = CALLER_ID_VARIABLE in environment.wrong
             found.append(
-                f"the platform needs routing_rule= or gateway=, or {ROUTING_RULE_VARIABLE} or {GATEWAY_VARIABLE}, "
-                "to dial a target"
+                f"{CALLER_ID_VARIABLE} holds no phone number in international form"
+                if wrong
+                else f"the platform needs caller_id=, or {CALLER_ID_VARIABLE}, to dial a target"
             )
+        if not line:
+            wrong_ids = [name for name in (ROUTING_RULE_VARIABLE, GATEWAY_VARIABLE) if name in environment.wrong]
+            found += [f"{name} holds no id of the platform's, such as 'rr_...' or 'gw_...'" for name in wrong_ids]
+            if not wrong_ids:
+                found.append(
+                    f"the platform needs routing_rule= or gateway=, or {ROUTING_RULE_VARIABLE} or {GATEWAY_VARIABLE}, "
+                    "to dial a target"
+                )
         if destination is not None:
-            found += self._not_carried(destination)
+            found += self._not_carried(destination, line)
         return found
 
     def dialling(self, destination: Destination, ring_timeout: float) -> dict[str, Any]:
@@ -84,10 +97,11 @@ class ConsultationSetup:
         problems = self.problems(destination)
         if problems:
             raise NoConsultation("; ".join(problems))
+        environment = Environment.read()
         asked: dict[str, Any] = {
             "sipCallTo": destination.address,
-            "sipCallFrom": self._caller_id(destination),
-            **self._line,
+            "sipCallFrom": self._caller_id(destination, environment),
+            **self._line(environment),
             "participant": {"name": destination.display_name} if destination.display_name else {},
             "waitUntilAnswered": True,
             "ringingTimeout": math.ceil(ring_timeout) + _SPARE_RING,
@@ -135,24 +149,23 @@ class ConsultationSetup:
         }
         return jwt.encode(claims, secret, algorithm="HS256")
 
-    @property
-    def _line(self) -> dict[str, str]:
-        if self.gateway:
-            return {"gatewayId": self.gateway}
-        if self.routing_rule:
-            return {"routingRuleId": self.routing_rule}
-        rule, gateway = os.environ.get(ROUTING_RULE_VARIABLE), os.environ.get(GATEWAY_VARIABLE)
+    def _line(self, environment: Environment) -> dict[str, str]:
+        rule, gateway = self.routing_rule, self.gateway
+        if not rule and not gateway:
+            rule, gateway = environment.routing_rule, environment.gateway
+            if ROUTING_RULE_VARIABLE in environment.wrong:
+                return {}  # it is meant, and would come first
         return {"routingRuleId": rule} if rule else {"gatewayId": gateway} if gateway else {}
 
-    def _caller_id(self, destination: Destination | None) -> str | None:
+    def _caller_id(self, destination: Destination | None, environment: Environment) -> str | None:
         own = destination.caller_id if destination is not None else None
-        return own or self.caller_id or os.environ.get(CALLER_ID_VARIABLE)
+        return own or self.caller_id or environment.caller_id
 
-    def _not_carried(self, destination: Destination) -> list[str]:
+    def _not_carried(self, destination: Destination, line: Mapping[str, str]) -> list[str]:
         found = []
         if destination.is_sip:
             found.append("the platform dials phone numbers, not SIP URIs; DirectTransfer forwards to those")
-        if "routingRuleId" in self._line:
+        if "routingRuleId" in line:
             ignored = [name for name in ("extension", "headers") if getattr(destination, name)]
             if ignored:
                 found.append(
