@@ -54,6 +54,31 @@ async def test_the_first_yes_has_the_caller_and_the_others_hear_why_they_have_no
         assert [Outcome.CANCELLED, Outcome.CANCELLED, Outcome.CONNECTED] == outcomes(caller)
 
 
+async def test_every_event_of_a_target_says_whose_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    """Of several who are called at once, each event and log line about one of them says which; none shows a number."""
+    caplog.set_level("INFO", logger="calltransfer")
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=6.0)
+        sandbox.person(MANAGER, answers_after=2.0, says="yes please")
+        sandbox.person(DEPUTY, answers_after=None)
+        caller = await transferred(sandbox, group())
+        await caller.talking_to()
+
+    whose = {
+        number: [str(event.phase) for event in caller.agent.events if event.destination == Destination(number)]
+        for number in EVERYBODY
+    }
+    begins = ["summary_started", "consultation_opened", "dialled", "summary_ready", "ringing"]
+    dismissed = ["attempted", "released"]
+    assert [*begins, "answered", "briefing", *dismissed] == whose[SUPERVISOR]
+    assert [*begins, "answered", "briefing", "decided", "connecting", "attempted", "finished"] == whose[MANAGER]
+    assert [*begins, *dismissed] == whose[DEPUTY]
+    assert {"started", "sentence_heard", "on_hold"} == {str(e.phase) for e in caller.agent.events if not e.destination}
+    assert "answered destination=***0188 status=answered after" in caplog.text
+    assert "answered destination=***0188 status=answered" in str(caller.timeline)
+    assert not any(number in caplog.text + repr(caller.events) for number in EVERYBODY)
+
+
 async def test_two_yeses_in_the_same_instant_are_one_connection_and_one_apology() -> None:
     """Who is second by nothing hears that somebody else has taken the call, and is released."""
     async with Sandbox() as sandbox:
@@ -190,8 +215,9 @@ async def test_extensions_behind_one_number_are_rung_each() -> None:
         caller = await transferred(sandbox, group(*targets, named, ring_timeout=5.0), platform=platform)
         dials = [request for request in sandbox.requests if (request.method, request.path) == ("POST", "/v2/sip/call")]
         assert ["11#", "12#", "13#"] == sorted(dial.body["dtmf"] for dial in dials)
-        attempted = [event.detail for event in caller.agent.events if event.phase is Phase.ATTEMPTED]
-        assert {f"***0199, extension ***{last}" for last in (1, 2, 3)} == {each.partition(":")[0] for each in attempted}
+        for phase in (Phase.RINGING, Phase.RELEASED, Phase.ATTEMPTED):
+            whose = {str(event.destination) for event in caller.agent.events if event.phase is phase}
+            assert {f"***0199, extension ***{last}" for last in (1, 2, 3)} == whose
 
 
 async def test_targets_none_of_whom_can_be_found_are_in_the_record_of_a_plan_once() -> None:

@@ -177,7 +177,7 @@ async def test_nobody(sandbox, caller):
             "*  test: the number is +***0199",
             "*  caller: presses 5",
             "*  target ***0199: (failed)",
-            "*  transfer to supervisor: finished outcome=failed status=failed*",
+            "*  transfer to supervisor: finished destination=***0199 outcome=failed status=failed*",
             "*Timeline of call 2*",
         ]
     )

@@ -279,7 +279,7 @@ class TransferMixin(_Agent):
         `event.phase` is `FINISHED`, with `event.outcome`, when the outcome is known. What it raises is logged.
 
         Args:
-            event: What has happened. Holds no number, name or token.
+            event: What has happened. Its `destination` is masked when it is printed.
         """
 
     def on_transfer_finished(self, result: TransferResult) -> None:

@@ -73,13 +73,16 @@ class Call(ABC):
     """
 
     @abstractmethod
-    def report(self, phase: Phase, detail: str = "", status: str | None = None) -> None:
+    def report(
+        self, phase: Phase, detail: str = "", status: str | None = None, *, destination: Destination | None = None
+    ) -> None:
         """Reports what happens to the call: `status` is the platform's own word for it.
 
         Args:
             phase: What happens.
             detail: Why, in one line for a log, with nothing private in it.
             status: The platform's own word for it, where there is one.
+            destination: Whose line it is about, where it is about one.
         """
 
     @property

@@ -44,8 +44,10 @@ class CallWrapper(Call):
         """The call that this one delegates to."""
 
     @override
-    def report(self, phase: Phase, detail: str = "", status: str | None = None) -> None:
-        self.wrapped.report(phase, detail, status)
+    def report(
+        self, phase: Phase, detail: str = "", status: str | None = None, *, destination: Destination | None = None
+    ) -> None:
+        self.wrapped.report(phase, detail, status, destination=destination)
 
     @property
     @override

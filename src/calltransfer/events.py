@@ -71,7 +71,7 @@ class Phase(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class TransferEvent:
-    """Something that happened in a transfer. Holds no number, name or token.
+    """Something that happened in a transfer. Holds no name, no token and no number but the destination's.
 
     Attributes:
         phase: What happened.
@@ -79,6 +79,8 @@ class TransferEvent:
         route: The route's name.
         attempt: How many transfers this call has seen, this one included.
         at: Seconds since the transfer was asked for.
+        destination: Whose line it is about, where it is about one: who is dialled, forwarded to or connected. Private:
+            printed it is masked, its `address` is not.
         outcome: Set when `phase` is `FINISHED`, `ATTEMPTED` or `CONTRADICTED`.
         status: The platform's own word for it, where there is one.
         detail: One line for a log.
@@ -89,6 +91,7 @@ class TransferEvent:
     route: str
     attempt: int
     at: float
+    destination: Destination | None = None
     outcome: Outcome | None = None
     status: str | None = None
     detail: str = ""

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.text import Text
 
 from calltransfer.events import Phase, TransferEvent
-from calltransfer.masking import masked_address
 from calltransfer.outcome import Outcome
 from calltransfer.sandbox import Caller, Phone, Sandbox
 
@@ -147,7 +146,8 @@ class Lanes:
 
     def _attempted(self, event: TransferEvent) -> None:
         """Notes how one of the things ended that a plan tries."""
-        names = (name for number, name in self._targets.items() if event.detail.startswith(masked_address(number)))
+        to = event.destination
+        names = (name for number, name in self._targets.items() if to is not None and to.address == number)
         self._attempts.append(f"{next(names, 'a message')} ({str(event.outcome).upper()})")
         if event.outcome is Outcome.CONNECTED:
             # The result of the plan comes when everybody else has been released.

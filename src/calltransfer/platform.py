@@ -8,7 +8,7 @@ implements them.
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from typing_extensions import override
 
@@ -21,7 +21,14 @@ __all__ = ["Platform", "PlatformCall", "Turn"]
 LEAVE_TIMEOUT = 8.0
 """Seconds for the last sentence to a caller whose session closes: fifteen to twenty words take six."""
 
-ProgressListener = Callable[[Phase, str, str | None], None]
+
+class ProgressListener(Protocol):
+    """Told what happens to a call."""
+
+    def __call__(
+        self, phase: Phase, detail: str = "", status: str | None = None, *, destination: Destination | None = None
+    ) -> None:
+        """Something has happened to the call; see `Call.report`."""
 
 
 class Turn(ABC):
@@ -55,16 +62,19 @@ class PlatformCall(Call):
     """Who is told what happens to the call; set by the runner of a transfer."""
 
     @override
-    def report(self, phase: Phase, detail: str = "", status: str | None = None) -> None:
+    def report(
+        self, phase: Phase, detail: str = "", status: str | None = None, *, destination: Destination | None = None
+    ) -> None:
         """Reports what happens to the call: `status` is the platform's own word for it.
 
         Args:
             phase: What happens.
             detail: Why, in one line for a log, with nothing private in it.
             status: The platform's own word for it, where there is one.
+            destination: Whose line it is about, where it is about one.
         """
         if self.listener is not None:
-            self.listener(phase, detail, status)
+            self.listener(phase, detail, status, destination=destination)
 
     @abstractmethod
     def turn(self, *, after_tool: bool = False) -> Turn:

@@ -6,6 +6,7 @@ import traceback
 import uuid
 from collections.abc import Callable
 
+from calltransfer.destination import Destination
 from calltransfer.errors import CallTransferError
 from calltransfer.events import Phase, TransferEvent
 from calltransfer.masking import masked_text, one_line
@@ -40,7 +41,13 @@ class Timeline:
         self._began = self._now()
 
     def record(
-        self, phase: Phase, detail: str = "", status: str | None = None, *, outcome: Outcome | None = None
+        self,
+        phase: Phase,
+        detail: str = "",
+        status: str | None = None,
+        *,
+        outcome: Outcome | None = None,
+        destination: Destination | None = None,
     ) -> TransferEvent:
         """Adds an event, masked, and tells everybody of it."""
         event = TransferEvent(
@@ -49,6 +56,7 @@ class Timeline:
             route=self._route,
             attempt=self._attempt,
             at=round(self._now() - self._began, 3),
+            destination=destination,
             outcome=Outcome.CONNECTED if phase is Phase.CONTRADICTED else outcome,
             status=status if status is None else one_line(status),
             detail=one_line(detail),
@@ -89,6 +97,8 @@ def first(error: BaseException) -> BaseException:
 
 def _line(event: TransferEvent) -> str:
     parts = [f"transfer {event.transfer_id} to {event.route}: {event.phase}"]
+    if event.destination is not None:
+        parts.append(f"destination={event.destination}")
     if event.outcome is not None:
         parts.append(f"outcome={event.outcome}")
     if event.status is not None:

@@ -78,11 +78,13 @@ class Transfer:
             if self.attempt is not None:
                 self.attempt.cancel()
 
-    def progress(self, phase: Phase, detail: str = "", status: str | None = None) -> None:
+    def progress(
+        self, phase: Phase, detail: str = "", status: str | None = None, *, destination: Destination | None = None
+    ) -> None:
         """Something has happened to the call."""
         if phase in _NO_WAY_BACK:
             self.can_be_taken_back(not _NO_WAY_BACK[phase])
-        self.timeline.record(phase, detail, status)
+        self.timeline.record(phase, detail, status, destination=destination)
 
     def can_be_taken_back(self, possible: bool) -> None:
         """Whether it still can be. While it cannot, the strategy has the deadlines of what it waits for."""
@@ -150,9 +152,12 @@ class Transfer:
     def note(self, result: TransferResult) -> None:
         """One of the things that a plan tries has ended."""
         if not self.over:
-            where = f"{result.destination}: " if result.destination is not None else ""
             noted = self.timeline.record(
-                Phase.ATTEMPTED, f"{where}{result.detail}", result.status, outcome=result.outcome
+                Phase.ATTEMPTED,
+                result.detail,
+                result.status,
+                outcome=result.outcome,
+                destination=result.destination,
             )
             self.attempted.append(attrs.evolve(result, detail=one_line(result.detail), status=noted.status))
 
@@ -161,7 +166,9 @@ class Transfer:
         if self.result.done():
             return
         result = self.proven or result
-        finished = self.timeline.record(Phase.FINISHED, result.detail, result.status, outcome=result.outcome)
+        finished = self.timeline.record(
+            Phase.FINISHED, result.detail, result.status, outcome=result.outcome, destination=result.destination
+        )
         final = attrs.evolve(
             result,
             route=self.route,

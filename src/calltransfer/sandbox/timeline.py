@@ -99,6 +99,8 @@ def _done(act: Act) -> str:
 
 def _reported(event: TransferEvent) -> str:
     words = [str(event.phase)]
+    if event.destination is not None:
+        words.append(f"destination={event.destination}")
     if event.outcome is not None:
         words.append(f"outcome={event.outcome}")
     if event.status is not None:

@@ -1,6 +1,7 @@
 """A live call on VideoSDK: the caller's leg, the agent's session, and the room both are in."""
 
 import asyncio
+import functools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -201,7 +202,7 @@ class VideoSDKCall(PlatformCall):
             api=self._api,
             pipeline=self._setup.pipeline_of(self._session),
             # Its own transfer's: what is released later must not be told to the next one.
-            report=self.listener or _nobody,
+            report=functools.partial(self.listener or _nobody, destination=destination),
             connect=self._connect,
             known=lambda: {"leg_id": self.leg_id, "room_id": self.room_id},
             later=self._later,
@@ -282,7 +283,7 @@ class VideoSDKCall(PlatformCall):
             self._api,
             leg,
             after_another=earlier is not None,
-            rings=lambda status: self.report(Phase.RINGING, status=status),
+            rings=lambda status: self.report(Phase.RINGING, status=status, destination=destination),
         )
         self._forward = forward
         # Until it is known how it ended it may come true, also when following it is cut short.
@@ -546,5 +547,7 @@ def _is_note_of_sdk(text: str) -> bool:
     return text.startswith("[Used ") and text.endswith("response interrupted]")
 
 
-def _nobody(_phase: Phase, _detail: str, _status: str | None) -> None:
+def _nobody(
+    phase: Phase, detail: str = "", status: str | None = None, *, destination: Destination | None = None
+) -> None:
     return
