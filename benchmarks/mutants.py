@@ -232,6 +232,13 @@ MUTANTS = (
     ),
     # The adapter: legs
     Mutant(
+        "calls a phone that still has our last call",
+        "videosdk/consultation.py",
+        "        await self.plan.phone_is_free()\n",
+        "",
+        ("tests/test_fallback.py",),
+    ),
+    Mutant(
         "drops the end of a target's leg",
         "videosdk/dialled.py",
         "        if not await self._known():\n            return not self._may_exist\n",

@@ -24,6 +24,7 @@ from calltransfer import (
     WarmTransfer,
 )
 from calltransfer.sandbox import Caller, HangsUp, Sandbox, Says, Script
+from calltransfer.videosdk.call import PHONE_TIMEOUT
 from tests.warm import CONNECTING, SORRY, SUMMARY, SUPERVISOR, TO_SUPERVISOR, call, transferred
 
 MANAGER, QUEUE = "+14155550188", "+14155550123"
@@ -78,6 +79,49 @@ async def test_the_next_one_is_tried_when_the_first_does_not_take_the_call(
         assert 1 == sum(TRYING in text for text in caller.texts_heard)
         held, connected = caller.agent.time_of(Phase.ON_HOLD), caller.agent.time_of(Phase.CONNECTING)
         assert caller.longest_silence(held, connected) < 1.0
+
+
+@pytest.mark.parametrize(
+    ("again", "person"),
+    [
+        (WarmTransfer(SUPERVISOR), {"answers_after": 3.0, "says": "no, not now"}),
+        (WarmTransfer(SUPERVISOR), {"answers_after": 3.0}),
+        (WarmTransfer(SUPERVISOR, ring_timeout=10.0), {"answers_after": None}),
+        (RingGroup(WarmTransfer(), targets=[MANAGER, SUPERVISOR]), {"answers_after": 3.0, "says": "no, not now"}),
+        (DirectTransfer(SUPERVISOR), {"answers_after": 3.0, "says": "no, not now"}),
+    ],
+)
+async def test_a_phone_is_called_again_once_it_has_our_last_call_no_longer(again: Any, person: dict[str, Any]) -> None:
+    """It is busy until then: what is still said to who has it, and an end that the platform is slow with, are waited for."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, **person)
+        sandbox.person(MANAGER, answers_after=None)
+        sandbox.fault("POST", "/v2/sip/call/end", delay=2.5)
+        once = WarmTransfer(SUPERVISOR, ring_timeout=10.0, decision_timeout=5.0)
+        caller = await transferred(sandbox, Fallback(once, again))
+        first = next(target for target in sandbox.targets if target.number == SUPERVISOR)
+        ended = next(at for status, at in first.statuses if status == "ended")
+        (second,) = calls_to(sandbox, SUPERVISOR)[1:]
+        assert ended <= second < ended + 3.0
+        assert 2 <= len(tried(caller))
+
+
+async def test_a_phone_that_has_our_last_call_for_good_is_called_all_the_same() -> None:
+    """Where the platform does not end it, the caller does not wait for that longer than for a last sentence."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=None)
+        sandbox.fault("POST", "/v2/sip/call/end", status=500)
+        sandbox.fault("POST", "/end", status=500)
+        once = WarmTransfer(SUPERVISOR, ring_timeout=10.0)
+        await transferred(sandbox, Fallback(once, once))
+        first, second = calls_to(sandbox, SUPERVISOR)
+        assert 10.0 < second - first < 10.0 + PHONE_TIMEOUT + 1.0
+
+
+def calls_to(sandbox: Sandbox, number: str) -> list[float]:
+    """When the platform was asked to dial or to forward to a number."""
+    sent = [(request.at, request.body or {}) for request in sandbox.requests if request.method == "POST"]
+    return [at for at, body in sent if number in (body.get("sipCallTo"), body.get("transferTo"))]
 
 
 async def test_each_attempt_is_in_the_result() -> None:

@@ -156,6 +156,7 @@ VALUES: list[Any] = [
         summarise=nothing,
         ring_timeout=1.0,
         decision_timeout=1.0,
+        phone_is_free=nothing,
     ),
 ]
 

@@ -5,7 +5,7 @@ import ipaddress
 import json
 import re
 import unicodedata
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -122,13 +122,14 @@ class Destination:
         return f"Destination({str(self)!r})"
 
 
-def phone_of(destination: Destination) -> Hashable:
-    """The phone that rings: the same for two destinations that differ in what it shows, or in what is kept with the call.
+def phone_of(destination: Destination) -> Destination:
+    """The phone that rings, as the destination that it is by itself.
 
-    An extension leads on from a number to another phone, and so may headers. One phone takes one call at a time.
+    It is the same for two that differ in what it shows, or in what is kept with the call. An extension leads on from a
+    number to another phone, and so may headers. One phone takes one call at a time.
     """
     headers = {name.lower(): value for name, value in destination.headers.items()}
-    return destination.address, destination.extension, _as_sent(headers)
+    return attrs.evolve(destination, caller_id=None, headers=headers, metadata={}, display_name=None)
 
 
 def checked_caller_id(number: object) -> str:

@@ -77,7 +77,8 @@ class Fallback:
 
     A caller whom one of them has put on hold stays on hold until the plan ends. When a further attempt begins to dial
     or to forward they hear one sentence; beside the dialling, but before a call is forwarded. Each attempt is in the
-    result (`attempts`), and the plan ends as the last one did.
+    result (`attempts`), and the plan ends as the last one did. A phone that has been called before is called again once the
+    last call to it has ended: it would be busy.
 
     A direct transfer that is given up after its own timeout may still reach its target, who then gets the caller: put
     it last, or give it the time that the carrier takes.

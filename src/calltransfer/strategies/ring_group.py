@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -103,7 +103,7 @@ class RingGroup:
     async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
         """Consults them all, and connects the first who says yes; see the class."""
         found = await asyncio.gather(*(destination_or_why(target, call, request) for target in self.targets))
-        phones: dict[Hashable, Destination] = {}
+        phones: dict[Destination, Destination] = {}
         for each in found:
             if isinstance(each, Destination):
                 phones.setdefault(phone_of(each), each)  # who is called twice at once is busy for one of the two

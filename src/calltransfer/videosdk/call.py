@@ -4,7 +4,7 @@ import asyncio
 import functools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Literal
 from weakref import WeakSet
 
@@ -25,7 +25,7 @@ from calltransfer.call import (
     Summary,
     TransferRequest,
 )
-from calltransfer.destination import Destination
+from calltransfer.destination import Destination, phone_of
 from calltransfer.details import CallDetails
 from calltransfer.errors import CallOver, NoDictation, NoLiveCall, PlatformError
 from calltransfer.events import Phase, TransferResult
@@ -62,6 +62,10 @@ TOOL_TIMEOUT = 1.0
 
 _LOOK_AGAIN = 0.1
 
+PHONE_TIMEOUT = 12.0
+"""Seconds to wait for the end of our last call to the phone that is called next, which is busy until then: a last sentence
+takes up to 8 s, and the end of a leg mostly one."""
+
 END_TIMEOUT = 5.0
 """Seconds that a closing call takes to end the leg of a caller or target who has been left alone."""
 
@@ -82,6 +86,7 @@ class VideoSDKCall(PlatformCall):
         self._connecting: Handover | None = None
         self._consultations: WeakSet[VideoSDKConsultation] = WeakSet()
         self._handover: Handover | None = None
+        self._ended: dict[Destination, asyncio.Event] = {}
         self._held = False
         self._hold: HoldUnderWay | None = None
         self._dictating = False
@@ -197,6 +202,7 @@ class VideoSDKCall(PlatformCall):
                 summarise=lambda: self._summary(summary, request),
                 ring_timeout=ring_timeout,
                 decision_timeout=decision_timeout,
+                phone_is_free=lambda: self._phone_is_free(destination),
             ),
             session=self._session,
             api=self._api,
@@ -224,6 +230,7 @@ class VideoSDKCall(PlatformCall):
                 raise raised from None  # as the block raised it, so that who wrote it can catch it
             raise
         finally:
+            self._ended[phone_of(destination)] = consultation.leg_is_over
             if self._handover is None or not self._handover.has_connected(consultation):
                 gone = self.caller is Presence.GONE
                 self._own(consultation.release(briefing.caller_left if gone else briefing.failed), "releasing a target")
@@ -268,6 +275,7 @@ class VideoSDKCall(PlatformCall):
         timeout: float = FORWARD_TIMEOUT,
         play_dialtone: bool = False,
     ) -> TransferResult:
+        await self._phone_is_free(destination)
         try:
             leg = await self._caller.known_leg()
         except CallOver as error:
@@ -489,6 +497,16 @@ class VideoSDKCall(PlatformCall):
         if response.outcome is None:
             self._handover = handover
         return response
+
+    async def _phone_is_free(self, destination: Destination) -> None:
+        """Waits until a target who is being released has our call no longer: their phone would be busy for the next."""
+        ended = self._ended.get(phone_of(destination))
+        if ended is None or ended.is_set():
+            return
+        logger.info("%s is called again once our last call to that phone has ended", destination)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PHONE_TIMEOUT):
+                await ended.wait()
 
     def _keeper(self) -> AsyncExitStack | None:
         """What holds on to the agent's silence and the room's life while caller and target talk."""

@@ -82,6 +82,7 @@ class Plan:
         summarise: Makes the summary; bounds itself, and always gives one.
         ring_timeout: Seconds to ring.
         decision_timeout: Seconds to decide.
+        phone_is_free: Waits until our last call to the same phone has ended.
     """
 
     destination: Destination
@@ -93,6 +94,7 @@ class Plan:
     summarise: Callable[[], Any]
     ring_timeout: float
     decision_timeout: float
+    phone_is_free: Callable[[], Coroutine[Any, Any, object]]
 
 
 class VideoSDKConsultation(Consultation):
@@ -126,6 +128,7 @@ class VideoSDKConsultation(Consultation):
         self.caller_id_there: str | None = None
         self.leg: DialledLeg | None = None
         self.moving = False
+        self.leg_is_over = asyncio.Event()
         self.consultant = Consultant(
             session,
             pipeline=pipeline,
@@ -260,7 +263,10 @@ class VideoSDKConsultation(Consultation):
 
     async def _end_all(self) -> None:
         timeouts = {"request_timeout": _HURRIED_REQUEST, "timeout": _HURRIED_END} if self._hurried else {}
-        ended = self.leg is None or await self.leg.end(**timeouts)
+        try:
+            ended = self.leg is None or await self.leg.end(**timeouts)
+        finally:
+            self.leg_is_over.set()
         self.report(
             Phase.RELEASED if ended else Phase.NOT_RELEASED,
             "" if ended else "the target's call could not be ended; the platform's own limits will",
@@ -333,6 +339,7 @@ class VideoSDKConsultation(Consultation):
         self.consultant.instruct(written)
 
     async def _call(self, room_id: str) -> None:
+        await self.plan.phone_is_free()
         participant_id = f"target-{uuid.uuid4().hex[:12]}"
         self.leg = DialledLeg(self._api, room_id=room_id, rings=lambda status: self.report(Phase.RINGING, "", status))
         participant = {**self.plan.dialling.get("participant", {}), "id": participant_id}
