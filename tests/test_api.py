@@ -288,22 +288,37 @@ async def test_an_answer_too_large_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "explanation"),
+    ("body", "error", "logged"),
     [
-        ('{"message": "no such call"}', "HTTP 404, 'no such call'"),
-        ('{"error": "no such call"}', "HTTP 404, 'no such call'"),
-        ('{"msg": "call +14155550123 is gone"}', "'call +***0123 is gone'"),
-        ('{"statusMessage": 404}', "HTTP 404$"),
-        ("gone", "HTTP 404$"),
-        ("", "HTTP 404$"),
+        ('{"message": "no such call"}', "HTTP 404; what it says is in the log, at DEBUG", "no such call"),
+        ('{"error": "no such call"}', "HTTP 404; what it says is in the log, at DEBUG", "no such call"),
+        (
+            '{"msg": "call +14155550123 is gone"}',
+            "HTTP 404; what it says is in the log, at DEBUG",
+            "call +***0123 is gone",
+        ),
+        ('{"message": " Room not found."}', "HTTP 404, there is no such room", "Room not found."),
+        ('{"statusMessage": 404}', "HTTP 404", None),
+        ('{"message": " "}', "HTTP 404", None),
+        ("gone", "HTTP 404", None),
+        ("", "HTTP 404", None),
     ],
 )
-async def test_the_platform_s_explanation_is_kept_and_masked(body: str, explanation: str) -> None:
-    """Whatever key the platform puts its message under, it is in the error, masked."""
+async def test_what_the_platform_says_is_logged_at_debug(
+    caplog: pytest.LogCaptureFixture, body: str, error: str, logged: str | None
+) -> None:
+    """Its words are in no error, whatever key they stand under; one that is known is, in ours."""
+    caplog.set_level(logging.DEBUG, logger="calltransfer.videosdk")
     async with api_and_call() as (sandbox, api, leg):
         sandbox.fault("POST", TRANSFER, status=404, body=body)
-        with pytest.raises(NotFound, match=explanation.replace("+", r"\+").replace("***", r"\*\*\*")):
+        with pytest.raises(NotFound) as caught:
             await api.transfer(leg, Destination(BILLING))
+
+    assert f"POST {TRANSFER}: {error}" == str(caught.value)
+    assert (f"{caught.value!r}{vars(caught.value)}").count("gone") == 0
+    said = [record for record in caplog.records if "the platform says" in record.getMessage()]
+    assert ([] if logged is None else [logged]) == [each.getMessage().partition("says: ")[2].strip() for each in said]
+    assert all(record.levelno == logging.DEBUG for record in said)
 
 
 @pytest.mark.parametrize(

@@ -643,9 +643,9 @@ async def test_what_cannot_be_asked() -> None:
 
         assert [
             "ok       token: the platform accepts it",
-            "unknown  caller ID: could not be asked: GET /v2/sip/phone-numbers: HTTP 500, 'as asked for'",
-            "unknown  routing rule rr_1: could not be asked: GET /v2/sip/routing-rule/rr_1: HTTP 500, 'as asked for'",
-            "unknown  inbound routing rules: could not be asked: GET /v2/sip/routing-rule: HTTP 500, 'as asked for'",
+            "unknown  caller ID: could not be asked: GET /v2/sip/phone-numbers: HTTP 500",
+            "unknown  routing rule rr_1: could not be asked: GET /v2/sip/routing-rule/rr_1: HTTP 500",
+            "unknown  inbound routing rules: could not be asked: GET /v2/sip/routing-rule: HTTP 500",
         ] == found
 
 

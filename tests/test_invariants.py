@@ -150,7 +150,7 @@ async def test_an_expired_token() -> None:
         await with_the_agent_who_speaks(caller)
 
         finished = next(event for event in caller.agent.events if event.phase is Phase.FINISHED)
-        assert "HTTP 401, 'Token is expired ***'" in finished.detail
+        assert "HTTP 401, the token has expired" in finished.detail
 
 
 @pytest.mark.parametrize(

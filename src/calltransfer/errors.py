@@ -136,7 +136,7 @@ class RequestRefused(PlatformError):
     """The platform answered that it will not do it.
 
     Args:
-        message: What was asked for, and what the platform said.
+        message: What was asked for, and why it was refused as far as that is known; none of the platform's own words.
         status: The HTTP status of its answer.
     """
 

@@ -11,7 +11,7 @@ from calltransfer.checking.needs import Finding, Needs, SetUp, Verdict, listed, 
 from calltransfer.errors import NotAuthorised, NotFound, PlatformError
 from calltransfer.masking import masked_number
 from calltransfer.videosdk.account import Line, inbound_rules, outbound_gateway, phone_numbers, routing_rule
-from calltransfer.videosdk.api import VideoSDKAPI
+from calltransfer.videosdk.api import IN_THE_LOG, VideoSDKAPI
 
 SOON: Final = 15 * 60
 """Seconds: a token that is good for less is about to expire; a transfer may begin at the end of a call."""
@@ -194,4 +194,4 @@ def _span(seconds: float) -> str:
 
 
 def _not_asked(about: str, error: PlatformError) -> Finding:
-    return Finding(Verdict.UNKNOWN, about, f"could not be asked: {error}")
+    return Finding(Verdict.UNKNOWN, about, f"could not be asked: {str(error).removesuffix(IN_THE_LOG)}")

@@ -30,7 +30,7 @@ from calltransfer.errors import (
     ServerFault,
 )
 from calltransfer.hook import called, within
-from calltransfer.masking import MASK, masked_text
+from calltransfer.masking import masked_text, one_line, without
 from calltransfer.videosdk.following import STATUSES, Leg
 
 logger = logging.getLogger("calltransfer.videosdk")
@@ -55,8 +55,31 @@ _LONGEST_ID = 128
 _LONGEST_LINE = 255
 _STATUS = re.compile(r"[a-z\-]{0,64}")
 _PRIVATE = ("sipCallTo", "sipCallFrom", "transferTo", "token", "dtmf", "headers", "metadata", "participant")
-_SHORTEST_PRIVATE = 3
-_LONGEST_EXPLANATION = 4096
+_LONGEST_PRIVATE = 4096
+_LONGEST_EXPLANATION = 1024
+_KNOWN_REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "token is expired": "the token has expired",
+        "token expired": "the token has expired",
+        "token is missing": "there is no token",
+        "token is invalid": "the token is not valid",
+        "invalid token": "the token is not valid",
+        "invalid_token": "the token is not valid",
+        "invalid api key": "the API key is not valid",
+        "invalid_api_key": "the API key is not valid",
+        "invalid permissions": "the token does not permit it",
+        "invalid_permissions": "the token does not permit it",
+        "room not found": "there is no such room",
+        "roomid is invalid": "there is no such room",
+        "no active session found": "nobody is in the room",
+        "participant is not yet joined": "they are not in the room yet",
+    }
+)
+"""What the platform is known to say, in our words: they cannot have anything of a call in them."""
+
+IN_THE_LOG: Final = "; what it says is in the log, at DEBUG"
+"""Stands at the end of an error in which the platform gave another reason."""
+
 _MOST_PAGES = 50
 
 TokenSource = Callable[[], str | Awaitable[str]]
@@ -92,6 +115,10 @@ class VideoSDKAPI:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+    def keep_private(self, *texts: str) -> None:
+        """Has no part of these be shown where the platform repeats it: names, and whatever else is somebody's own."""
+        self._private.update(text[:_LONGEST_PRIVATE] for text in texts)
 
     async def leg(self, leg_id: str, *, timeout: float = READ_TIMEOUT) -> Leg:
         """Reads one leg.
@@ -266,12 +293,9 @@ class VideoSDKAPI:
         except ValueError:
             # A room's own address may have a password in it, which goes with no token; nothing was sent.
             raise PlatformUnreachable(f"{what}: the platform's address cannot be asked") from None
-        return _checked_answer(response.status, text, what, self._sent(token, body or {}))
-
-    def _sent(self, token: str, body: Mapping[str, Any]) -> list[str]:
-        """What has been sent that must not be shown when an answer repeats it, to this request or a later one."""
-        self._private.update(_private_in(body))
-        return [token, *self._private]
+        # What is sent must not be shown when an answer repeats it, to this request or a later one.
+        self.keep_private(*_private_in(body or {}))
+        return _checked_answer(response.status, text, what, [token, *self._private])
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -417,7 +441,7 @@ def _checked_answer(status: int, text: str, what: str, private: Iterable[str]) -
         if not isinstance(answer, dict):
             raise AnswerLost(f"{what}: HTTP {status} with a body that is not a JSON object")
         return answer
-    message = f"{what}: HTTP {status}{_explanation(answer, private)}"
+    message = f"{what}: HTTP {status}{_reason(answer, what, private)}"
     if status in {401, 403}:
         raise NotAuthorised(message, status=status)
     if status in {402, 404}:
@@ -429,14 +453,27 @@ def _checked_answer(status: int, text: str, what: str, private: Iterable[str]) -
     raise RequestRefused(message, status=status)
 
 
-def _explanation(answer: object, private: Iterable[str]) -> str:
-    """Why, in the platform's words, without what was sent: it may be a name, or a token that looks like nothing."""
+def _reason(answer: object, what: str, private: Iterable[str]) -> str:
+    """Why, as far as it is known what the platform means.
+
+    Its own words are in no error, and so in no event and no result: they may name whoever is on the call, in any
+    spelling. They are logged at DEBUG, as masked as can be.
+    """
+    said = _said(answer)
+    if not said:
+        return ""
+    if logger.isEnabledFor(logging.DEBUG):
+        # What is cut off may be the end of a name or number, by which it would have been known for one.
+        whole = said if len(said) <= _LONGEST_EXPLANATION else said[:_LONGEST_EXPLANATION].rpartition(" ")[0]
+        logger.debug("%s: the platform says: %s", what, one_line(without(masked_text(whole), private)))
+    known = next((ours for theirs, ours in _KNOWN_REASONS.items() if theirs in said.lower()), None)
+    return IN_THE_LOG if known is None else f", {known}"
+
+
+def _said(answer: object) -> str:
+    """Its explanation, under whichever of the names it has for that."""
     if isinstance(answer, dict):
         for key in ("message", "error", "msg", "statusMessage"):
-            if isinstance(answer.get(key), str):
-                why = answer[key][:_LONGEST_EXPLANATION]
-                for value in sorted(private, key=len, reverse=True):
-                    if len(value) >= _SHORTEST_PRIVATE and not value.startswith("+"):  # numbers are masked below
-                        why = re.sub(re.escape(value), MASK, why, flags=re.IGNORECASE)
-                return f", {masked_text(why)[:200]!r}"
+            if isinstance(answer.get(key), str) and answer[key].strip():
+                return str(answer[key])
     return ""

@@ -140,6 +140,7 @@ class CallerInRoom:
             await leg.close()
 
     def _joined(self, participant: Participant) -> None:
+        self._api.keep_private(_name(participant) or "")
         if not metadata(participant).get("sipUser"):
             return
         if self._being_moved:
