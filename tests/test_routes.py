@@ -558,6 +558,15 @@ strategy = "tests.plan_parts:NO_STRATEGY"
             "3: routes.billing.to: '***0018' must begin with '+' and the country code; or set region, such as region = ",
         ),
         (
+            'strategy = "warm"\nto = "+14155550123 x12"',
+            "3: routes.billing.to: '***0123...' has an extension behind the number; write the number alone, and the "
+            'extension as { to = ..., extension = "..." }, which targets can have who are dialled through VideoSDKPlatform(',
+        ),
+        (
+            'strategy = "warm"\nto = "500"',
+            "3: routes.billing.to: '***0' must begin with '+' and the country code, and more than 3 digits; an extension",
+        ),
+        (
             'strategy = "direct"\nto = "tests.plan_parts:takes_nothing"',
             "3: routes.billing.to: a callable takes two arguments",
         ),
@@ -747,6 +756,10 @@ to = "{BILLING}"
     assert DirectTransfer(to=BILLING) == second.strategy
     wrong = mistakes(tmp_path, text.replace("020 7946 0018", "020 7946 001"))
     assert ["8: routes.a.to.to: '***6001' must begin with '+' and the country code"] == wrong
+    two = mistakes(tmp_path, text.replace("020 7946 0018", "020 794600/18"))
+    assert [
+        "8: routes.a.to.to: '***4600/**' names two lines, with a few digits behind a slash; write one of them in full"
+    ] == two
 
 
 def test_the_region_of_the_other_numbers(tmp_path: Path) -> None:

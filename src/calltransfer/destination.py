@@ -13,12 +13,18 @@ import attrs
 import phonenumbers
 
 from calltransfer.errors import DestinationError
-from calltransfer.masking import masked_address, masked_keys, shown
+from calltransfer.masking import masked_address, masked_keys, masked_number, shown
 
 _LONGEST_URI = 255
 
 _NUMBER = re.compile(r"\+?[\d ().\-/]+", re.ASCII)
 _SHORT_NUMBER = re.compile(r"\d{2,6}", re.ASCII)
+_WITH_EXTENSION = re.compile(
+    r"(?P<number>\+?[\d ().\-/]*\d)[ ().,\-]*(?:;ext=|;postd=|,|#|x|ext|extn|extension)[ .:#=]*[\d,#*pw]+",
+    re.IGNORECASE | re.ASCII,
+)
+_SECOND_NUMBER = re.compile(r"(?P<number>.*\d.*)/(?P<second>[ ]*(?:\d[ .\-]*){1,4})", re.ASCII)
+"""What comes last in "901820/12", which is another line of theirs; in "030/901820" it is the number itself."""
 # RFC 3261 section 25.1: user, host, port, parameters; no password, and no headers ("?"), which would let an
 # address add fields to the request it is put in.
 _SIP = re.compile(
@@ -141,7 +147,7 @@ def checked_caller_id(number: object) -> str:
     if not isinstance(number, str):
         raise DestinationError(f"caller_id= is a phone number in international form, not {type(number).__name__}")
     try:
-        return _number(number.strip(" "), True, False)
+        return _number(number.strip(" "), True, False, dialled=False)
     except DestinationError as error:
         raise DestinationError(f"caller_id=: {error}") from None
 
@@ -240,13 +246,15 @@ def _decoded(text: str) -> str:
     return text
 
 
-def _number(text: str, allow_premium: bool, allow_emergency: bool) -> str:
+def names_two_numbers(text: str) -> bool:
+    """Whether a number ends with a slash and a few digits: run together, they would be somebody else's number."""
+    return _SECOND_NUMBER.fullmatch(text) is not None
+
+
+def _number(text: str, allow_premium: bool, allow_emergency: bool, *, dialled: bool = True) -> str:
+    """The number in E.164. `dialled`: it is a target's, who may have an extension."""
     shown = masked_address(text)
-    if not _NUMBER.fullmatch(text):
-        raise DestinationError(
-            f"{shown!r} is neither a phone number in international form (digits only, no extension) nor a SIP URI "
-            "(which begins with 'sip:')"
-        )
+    _refuse_what_is_more_than_a_number(text, shown, dialled)
     digits = text.removeprefix("+")
     if _SHORT_NUMBER.fullmatch(digits) and _is_emergency(digits):
         if allow_emergency:
@@ -254,6 +262,12 @@ def _number(text: str, allow_premium: bool, allow_emergency: bool) -> str:
         raise DestinationError(
             f"{text!r} is an emergency number; if transferring there is meant, "
             "say so with Destination(..., allow_emergency=True)"
+        )
+    if _SHORT_NUMBER.fullmatch(digits):
+        begin = "have a country code" if text.startswith("+") else "begin with '+' and the country code"
+        raise DestinationError(
+            f"{shown!r} must {begin}, and more than {len(digits)} digits"
+            + (f"; an extension goes with the number it belongs to, as {_EXTENSION_OF_TARGET}" if dialled else "")
         )
     if not text.startswith("+"):
         hint = ": write '+' instead of '00'" if text.startswith("00") else ""
@@ -277,6 +291,35 @@ def _number(text: str, allow_premium: bool, allow_emergency: bool) -> str:
             "say so with Destination(..., allow_premium=True)"
         )
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+_EXTENSION_OF_TARGET = (
+    "Destination(..., extension='...'), which targets can have who are dialled through VideoSDKPlatform(gateway=); a call "
+    "that is forwarded goes to 'sip:user@host' instead"
+)
+
+
+def _refuse_what_is_more_than_a_number(text: str, shown: str, dialled: bool) -> None:
+    if text.lower().startswith("tel:"):
+        raise DestinationError(f"{shown!r} begins with 'tel:'; write the number alone, which begins with '+'")
+    found = _WITH_EXTENSION.fullmatch(text)
+    if found:
+        where = f", and the extension as {_EXTENSION_OF_TARGET}" if dialled else ""
+        raise DestinationError(
+            f"'{masked_number(found['number'])}...' has an extension behind the number; write the number alone{where}"
+        )
+    if not _NUMBER.fullmatch(text):
+        raise DestinationError(
+            f"{shown!r} is neither a phone number in international form (digits only, no extension) nor a SIP URI "
+            "(which begins with 'sip:')"
+        )
+    found = _SECOND_NUMBER.fullmatch(text)
+    if found:
+        second = re.sub(r"\d", "*", found["second"])
+        raise DestinationError(
+            f"'{masked_number(found['number'])}/{second}' names two lines, with a few digits behind a slash; write one of "
+            "them in full"
+        )
 
 
 def _sip_uri(text: str, allow_premium: bool, allow_emergency: bool) -> str:

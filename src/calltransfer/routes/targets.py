@@ -7,7 +7,7 @@ from typing import Any, Final
 import attrs
 import phonenumbers
 
-from calltransfer.destination import Destination
+from calltransfer.destination import Destination, names_two_numbers
 from calltransfer.errors import DestinationError
 from calltransfer.masking import MASK, masked_address, shown
 from calltransfer.policy import Policy
@@ -87,6 +87,7 @@ class Targets:
             key = path[-1]
             message = re.sub(rf"^{key}=:? ", "", str(error))
             message = re.sub(r"Destination\(\.\.\., (\w+)=True\)", r"{ to = ..., \1 = true }", message)
+            message = message.replace("Destination(..., extension='...')", '{ to = ..., extension = "..." }')
             message = message.replace("True or False", "true or false")
             self._mistakes.note(path, message + self._suggestion(written))
             return None
@@ -95,11 +96,15 @@ class Targets:
         """A number of the plan's region in international form; anything else as it is."""
         if self._region is None or not isinstance(value, str) or not _DIGITS.fullmatch(value.strip()):
             return value
+        if names_two_numbers(value.strip()):
+            return value
         return _in_region(value, self._region) or value
 
     def _suggestion(self, written: Any) -> str:
         """What a number would be that was written without its country."""
         if not isinstance(written, str) or not _DIGITS.fullmatch(written.strip()) or written.startswith("00"):
+            return ""
+        if names_two_numbers(written.strip()):
             return ""
         for region in ("ZZ", *([self._region] if self._region else self._likely_regions())):
             full = f"+{written}" if region == "ZZ" else written
