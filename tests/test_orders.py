@@ -815,7 +815,7 @@ async def test_direct_transfers_share_nothing_between_calls() -> None:
     """Two calls of one strategy at the same time each get their own end."""
     strategy = DirectTransfer(BILLING)
     async with Sandbox() as sandbox:
-        sandbox.person(BILLING)
+        sandbox.person(BILLING, lines=2)
         first, second = await asyncio.gather(
             sandbox.call(lambda: SupportAgent(strategy)), sandbox.call(lambda: SupportAgent(strategy))
         )

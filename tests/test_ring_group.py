@@ -211,7 +211,7 @@ async def test_extensions_behind_one_number_are_rung_each() -> None:
     targets = [Destination(SUPERVISOR, extension=f"{keys}#") for keys in (11, 12, 13, 11)]
     named = Destination(SUPERVISOR, extension="12#", display_name="Bob")
     async with Sandbox() as sandbox:
-        sandbox.person(SUPERVISOR, answers_after=None)
+        sandbox.person(SUPERVISOR, answers_after=None, lines=3)
         caller = await transferred(sandbox, group(*targets, named, ring_timeout=5.0), platform=platform)
         dials = [request for request in sandbox.requests if (request.method, request.path) == ("POST", "/v2/sip/call")]
         assert ["11#", "12#", "13#"] == sorted(dial.body["dtmf"] for dial in dials)

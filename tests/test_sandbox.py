@@ -616,7 +616,7 @@ async def test_what_a_request_to_dial_needs() -> None:
 async def test_who_a_dialled_leg_is_in_its_room(honours: bool) -> None:
     """A dialled leg has the id and the name that were asked for, or its own, and is known for an outbound one."""
     async with Sandbox(unknowns=Unknowns(honours_participant_id=honours)) as sandbox:
-        sandbox.person(COLLEAGUE, name="Maria")
+        sandbox.person(COLLEAGUE, name="Maria", lines=2)
         caller = await sandbox.call(PlainAgent)
         target = await dialled(sandbox, caller, participant={"id": "target-1"}, metadata={"reason": "invoice"})
         await target.sees("answered")

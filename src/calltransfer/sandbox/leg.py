@@ -29,6 +29,12 @@ LEG_STATES: Mapping[str, frozenset[str]] = {
 }
 """Which status of a leg can follow which; the documentation's diagram is drawn from it."""
 
+UNDOCUMENTED: Mapping[str, frozenset[str]] = {
+    "transfer-accepted": frozenset({"transferred"}),
+    "transferred": frozenset({"transfer-failed"}),
+}
+"""What can follow besides where `Unknowns` says so."""
+
 TRANSFERABLE = frozenset({"answered", "transfer-failed", "switch-room-completed", "switch-room-failed"})
 """The statuses in which a leg can be forwarded, or moved to another room."""
 
@@ -49,7 +55,11 @@ _DAY_ZERO = datetime(2026, 1, 1, tzinfo=UTC)
 
 @attrs.define(eq=False)
 class Leg:
-    """One call between the platform and one phone."""
+    """One call between the platform and one phone.
+
+    Whatever its status says, `being_forwarded` is whether its carrier still tries to reach somebody else for it,
+    `rings_at` whose phone rings for it, and `talking_to` to whom it was forwarded.
+    """
 
     id: str
     direction: str
@@ -67,22 +77,42 @@ class Leg:
     metadata: Mapping[str, Any] = attrs.field(factory=dict)
     said_in_room: Mapping[str, Any] = attrs.field(factory=dict)
     talking_to: str | None = None
+    rings_at: str | None = None
+    being_forwarded: bool = False
     moved: Callable[["Leg"], None] = lambda _leg: None
 
     def move(self, status: str) -> None:
         """Moves on to `status`; one that cannot follow is a bug of the sandbox."""
-        if status not in LEG_STATES[self.status]:
+        if status not in LEG_STATES[self.status] | UNDOCUMENTED.get(self.status, frozenset()):
             raise ValueError(f"a leg that is {self.status} cannot become {status}")
         self.status = status
         self.log.append((status, self.clock()))
-        if not LEG_STATES[status] or status == "transferred":
+        gone = status == "transferred" and not self.being_forwarded
+        self.ended = self.clock() if gone or not LEG_STATES[status] else None
+        self.moved(self)
+
+    def is_with(self, number: str | None) -> None:
+        """The caller talks to somebody else, at `number`, or, with None, no longer does; the status stays."""
+        self.talking_to = number
+        self.being_forwarded = False
+        if number is not None and self.ended is None:
             self.ended = self.clock()
         self.moved(self)
+
+    def is_at(self, number: str) -> bool:
+        """Whether it is a call of the phone at `number`: that rings for it, or that somebody talks on."""
+        own = self.caller_number if self.direction == "inbound" else self.called_number
+        return number in {self.rings_at, self.talking_to} or (number == own and self.answered)
 
     @property
     def over(self) -> bool:
         """Whether nobody is on it any more."""
         return self.ended is not None
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether something still happens to it by itself."""
+        return self.being_forwarded or self.status in UNSETTLED
 
     @property
     def answered(self) -> bool:

@@ -242,9 +242,11 @@ class Network:
         leg = self.legs[leg_id]
         for task in self._tasks.get(leg_id, set()) - {asyncio.current_task()}:
             task.cancel()
-        if leg.status != "ended" and "ended" in LEG_STATES[leg.status]:
-            leg.talking_to = None
+        leg.talking_to, leg.rings_at, leg.being_forwarded = None, None, False
+        if "ended" in LEG_STATES[leg.status]:
             leg.move("ended")
+        else:
+            leg.moved(leg)
         self._leave_room(leg)
 
     def dial(self, order: Mapping[str, Any]) -> Leg:
@@ -277,7 +279,7 @@ class Network:
         leg.move("ringing")
         if person.early_media and appears:
             self._enter_room(leg)
-        leg.move(await self._rings(person, order.get("ringingTimeout")))
+        leg.move(await self._rings(leg, person, order.get("ringingTimeout")))
         if leg.status != "answered":
             self._leave_room(leg)
             return
@@ -292,28 +294,52 @@ class Network:
         """Starts to forward a leg (SIP REFER); what becomes of it shows later."""
         leg = self._transferable(leg_id, self.unknowns.refused_transfer_status)
         leg.move("transfer-initiated")
+        leg.being_forwarded = True
         self._start(leg.id, self._refer(leg, to))
         return leg
 
     async def _refer(self, leg: Leg, to: str) -> None:
-        step = self.unknowns.step
+        step, after_acceptance = self.unknowns.step, self.unknowns.after_acceptance
         await asyncio.sleep(step)
         leg.move("transfer-accepted")
+        if after_acceptance == "ends":
+            leg.move("ended")
+        elif self.unknowns.transferred_at == "acceptance":
+            leg.move("transferred")
+        says_how_far = leg.status == "transfer-accepted"
+        if after_acceptance != "stays":
+            self._leave_room(leg)
         await asyncio.sleep(step)
-        leg.move("transferring")
+        if says_how_far:
+            leg.move("transferring")
         person = None if self.trouble.carrier_refuses else self.people.get(to)
         await asyncio.sleep(step)
         if to not in self.people:
             self.nobody_at(to)
-        if person is not None:
+        if person is not None and says_how_far:
             leg.move("transfer-ringing")
-        if person is None or await self._rings(person) != "answered":
-            leg.move("transfer-failed")
-            await self._move_on(leg, self.unknowns.status_after_failed_transfer)
+        if person is None or await self._rings(leg, person) != "answered":
+            await self._not_forwarded(leg)
+        else:
+            await self._forwarded(leg, person)
+
+    async def _not_forwarded(self, leg: Leg) -> None:
+        """Nobody has answered: the caller is where they were before, if the platform still has their leg."""
+        leg.being_forwarded = False
+        if leg.status == "ended":
+            leg.moved(leg)
             return
-        leg.talking_to = to
-        leg.move("transferred")
-        if self.unknowns.status_after_transfer == "ended":
+        leg.move("transfer-failed")
+        if self.unknowns.after_acceptance == "leaves":
+            self._enter_room(leg)
+        await self._move_on(leg, self.unknowns.status_after_failed_transfer)
+
+    async def _forwarded(self, leg: Leg, person: Person) -> None:
+        """Somebody has answered, and the caller is with them."""
+        leg.is_with(person.number)
+        if "transferred" in LEG_STATES[leg.status]:
+            leg.move("transferred")
+        if leg.status == "transferred" and self.unknowns.status_after_transfer == "ended":
             leg.move("ended")
         self._leave_room(leg)
         if self.unknowns.session_ends_with_transfer:
@@ -321,8 +347,7 @@ class Network:
                 member.removed()
         if person.hangs_up_after is not None:
             await asyncio.sleep(person.hangs_up_after)
-            leg.talking_to = None
-            leg.moved(leg)
+            leg.is_with(None)
 
     def switch(self, leg_id: str, room_id: str, participant_id: str | None = None) -> Leg:
         """Starts to move a leg to another room; what becomes of it shows later."""
@@ -359,15 +384,27 @@ class Network:
         if status is not None and leg.status == before:
             leg.move(status)
 
-    async def _rings(self, person: Person, ringing_timeout: float | None = None) -> str:
+    async def _rings(self, leg: Leg, person: Person, ringing_timeout: float | None = None) -> str:
         """Lets a phone ring; returns the status that comes of it."""
+        if self._is_busy(person):
+            await asyncio.sleep(self.unknowns.step)
+            return "rejected"
         gives_up = min(_or_for_ever(ringing_timeout), self.unknowns.carrier_gives_up_after)
         if person.refuses_after is not None:
             after, status = person.refuses_after, "rejected"
         else:
             after, status = _or_for_ever(person.answers_after), "answered"
-        await asyncio.sleep(min(after, gives_up))
+        leg.rings_at = person.number
+        try:
+            await asyncio.sleep(min(after, gives_up))
+        finally:
+            leg.rings_at = None
         return status if after < gives_up else "not-answered"
+
+    def _is_busy(self, person: Person) -> bool:
+        """Whether their phone has as many calls as it takes."""
+        calls = sum(leg.is_at(person.number) for leg in self.legs.values())
+        return person.lines is not None and calls >= person.lines
 
     def _new_leg(self, direction: str, room: Room, *, caller_number: str, called_number: str) -> Leg:
         leg = Leg(

@@ -22,6 +22,13 @@ def _a_key(_: Any, __: "attrs.Attribute[str]", value: Any) -> None:
         raise ConfigurationError(f"one key is pressed at a time, 0 to 9, '*' or '#', not {shown(value)}")
 
 
+def _some_lines(_: Any, __: "attrs.Attribute[Any]", value: Any) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise ConfigurationError(
+            f"lines= is how many calls a phone takes at once, 1 or more, or None, not {shown(value)}"
+        )
+
+
 def _steps(_: Any, __: "attrs.Attribute[Any]", value: Any) -> None:
     steps = value if isinstance(value, Sequence) else [value]
     if steps is not value or not all(isinstance(step, str | Says | Presses | HangsUp) for step in steps):
@@ -95,6 +102,7 @@ class Person:
         hangs_up_after: Seconds after picking up until they hang up; None: they stay.
         early_media: Whether there is audio on their line while it still rings: dialled, it is in its room, with an
             audio stream, before anybody has answered, whatever `waitUntilAnswered` asked for.
+        lines: How many calls their phone takes at once: it is busy to any more. None: any number, as a switchboard does.
         says: What they do, step by step, once they have been dialled and have answered. A plain string is said after
             a question: `Says(text, when="?")`.
 
@@ -108,6 +116,7 @@ class Person:
     refuses_after: float | None = None
     hangs_up_after: float | None = None
     early_media: bool = False
+    lines: int | None = attrs.field(default=1, validator=_some_lines)
     says: str | Sequence[str | Act] = attrs.field(default=(), validator=_steps)
 
     @property

@@ -188,7 +188,7 @@ class Phone:
         leg = self.leg
         if leg is not None and leg.talking_to is not None:
             return leg.talking_to
-        if leg is not None and leg.status == "ended":
+        if leg is not None and leg.status == "ended" and not leg.being_forwarded:
             return "hung up"
         return self._switchboard.company_of(self)
 

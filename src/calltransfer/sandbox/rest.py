@@ -246,7 +246,7 @@ class RestServer:
 
     async def _end(self, request: web.Request) -> web.Response:
         leg = self._leg((await request.json()).get("callId", ""))
-        if leg.over and leg.talking_to is None:
+        if leg.status == "ended" or (leg.over and leg.talking_to is None):
             raise Refused(400, "call is over")
         self.network.hang_up(leg.id)
         return web.json_response({"message": "ended", "data": self._document(leg)})

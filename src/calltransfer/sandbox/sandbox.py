@@ -176,6 +176,7 @@ class Sandbox:
         refuses_after: float | None = None,
         hangs_up_after: float | None = None,
         early_media: bool = False,
+        lines: int | None = 1,
         says: str | Sequence[str | Act] = (),
     ) -> Person:
         """Puts somebody at a number; see `Person`. A number with nobody at it is refused by the carrier.
@@ -187,6 +188,7 @@ class Sandbox:
             refuses_after: Seconds until they, or their carrier, refuse the call; None: they do not.
             hangs_up_after: Seconds after picking up until they hang up; None: they stay.
             early_media: Whether there is audio on their line while it still rings.
+            lines: How many calls their phone takes at once: it is busy to any more. None: any number.
             says: What they do, step by step, once they have answered: text, `Says`, `Presses`, `HangsUp`.
 
         Raises:
@@ -199,6 +201,7 @@ class Sandbox:
             refuses_after=refuses_after,
             hangs_up_after=hangs_up_after,
             early_media=early_media,
+            lines=lines,
             says=says,
         )
         self._cloud.network.people[person.number] = person

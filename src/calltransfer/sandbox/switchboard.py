@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from calltransfer.masking import masked_address
 from calltransfer.sandbox.cloud import Cloud
 from calltransfer.sandbox.hearing import Ear
-from calltransfer.sandbox.leg import UNSETTLED, Leg
+from calltransfer.sandbox.leg import Leg
 from calltransfer.sandbox.life import live
 from calltransfer.sandbox.network import Refused, Room
 from calltransfer.sandbox.people import Person
@@ -90,7 +90,7 @@ class Switchboard:
     @property
     def unsettled(self) -> bool:
         """Whether a leg is being dialled, forwarded or moved."""
-        return any(phone.leg is not None and phone.leg.status in UNSETTLED for phone in self.phones)
+        return any(phone.leg is not None and phone.leg.unsettled for phone in self.phones)
 
     def dialled_since(self, at: float) -> list[Target]:
         """Whom the platform has dialled since then."""
@@ -187,7 +187,8 @@ class Switchboard:
         self.call(self._note, phone, leg.status)
 
     def _note(self, phone: Phone, status: str) -> None:
-        phone.statuses.append((status, self.now()))
+        if not phone.statuses or phone.statuses[-1][0] != status:  # something else has changed otherwise
+            phone.statuses.append((status, self.now()))
         self.change()
 
     def _connect(self, target: Target) -> None:

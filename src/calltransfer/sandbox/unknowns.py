@@ -12,6 +12,12 @@ class Unknowns:
     Attributes:
         status_after_failed_transfer: What the leg's status becomes after `transfer-failed`; None: it stays.
         status_after_transfer: The same after `transferred`.
+        transferred_at: When a leg that is forwarded says `transferred`: at the target's "answer", or at the carrier's
+            "acceptance" already, while their phone still rings. Then it is taken back, as `transfer-failed`, if they do not
+            answer.
+        after_acceptance: What becomes of the caller once their carrier has accepted to forward them: the caller "stays" in
+            the agent's room until the target answers, "leaves" it at once, and comes back if they do not, or their leg
+            "ends" at once, and the platform learns no more of it.
         keeps_log: Whether a leg comes with the log of its statuses.
         session_ends_with_transfer: Whether the agent's session is ended as well when its caller is transferred.
         refused_transfer_status: The HTTP status for transferring a leg that is over or being transferred.
@@ -32,6 +38,8 @@ class Unknowns:
 
     status_after_failed_transfer: str | None = "answered"
     status_after_transfer: str | None = None
+    transferred_at: Literal["answer", "acceptance"] = "answer"
+    after_acceptance: Literal["stays", "leaves", "ends"] = "stays"
     keeps_log: bool = True
     session_ends_with_transfer: bool = False
     refused_transfer_status: int = 400
