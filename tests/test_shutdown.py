@@ -206,7 +206,7 @@ async def test_warm_transfer_at_the_yes(move: Any) -> None:
 async def test_warm_transfer_that_has_failed(phase: Phase) -> None:
     """A caller who has not been told yet of a failed transfer is told that the agent leaves; who has been, has been."""
     async with Sandbox(latency=0.1) as sandbox:
-        sandbox.trouble.switch_fails = 1
+        sandbox.trouble.switch_fails = 2  # a move that fails once is not the end of it
         sandbox.person(warm.SUPERVISOR, says="yes please")
         scene = await warm_scene(sandbox, when=phase)
         await scene.caller.say(warm.ASKS)

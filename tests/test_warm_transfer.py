@@ -676,6 +676,89 @@ async def test_one_transfer_at_a_time() -> None:
 # A switch that takes its time
 
 
+@pytest.mark.parametrize("move", ["caller", "target"])
+@pytest.mark.parametrize("kind", ["cascade", "realtime"])
+@pytest.mark.parametrize(
+    ("trouble", "fault"),
+    [({"switch_fails": 1}, {}), ({"switched_leg_vanishes": 1}, {}), ({}, {"status": 400, "times": 1})],
+)
+async def test_a_target_who_said_yes_is_not_sent_away_for_one_move_that_failed(
+    move: Any, kind: str, trouble: dict[str, int], fault: dict[str, Any]
+) -> None:
+    """While both wait, the target is moved; one whose leg is lost with the move cannot be, and is not waited for."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        for name, times in trouble.items():
+            setattr(sandbox.trouble, name, times)
+        if fault:
+            sandbox.fault("POST", "/switch-room", **fault)
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, move=move), kind=kind)
+        lost = move == "target" and "switched_leg_vanishes" in trouble
+        (target,) = sandbox.targets
+        assert ("agent" if lost else SUPERVISOR) == await caller.talking_to(settled_for=15.0)
+        assert lost == target.leg.over
+        moved = [event.detail for event in caller.agent.events if event.phase is Phase.CONNECTING]
+        assert ([move] if lost else [move, "target"]) == moved
+        assert 1 == caller.agent.phases.count(Phase.ROLLED_BACK)
+        assert not any("cannot be connected" in text for text in target.texts_heard)
+
+
+async def test_a_failure_says_what_was_tried() -> None:
+    """Both moves, and why each failed; the caller is with the agent and the target is told."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        sandbox.trouble.switch_fails = 2
+        caller = await transferred(sandbox)
+        finished = next(event for event in caller.agent.events if event.phase is Phase.FINISHED)
+        failed = "the platform did not move the call"
+        assert f"moving the caller failed: {failed}; then moving the target: {failed}" == finished.detail
+        assert Outcome.FAILED is finished.outcome
+        assert "agent" == await caller.talking_to()
+        assert all(target.leg.over for target in sandbox.targets)
+
+
+async def test_nobody_is_moved_again_while_the_first_move_may_come_true() -> None:
+    """A request whose answer was lost may have been carried out: a second one would have them pass one another."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        sandbox.fault("POST", "/switch-room", reset=True, times=1)
+        caller = await transferred(sandbox)
+        assert Outcome.FAILED is caller.agent.outcomes[0]
+        assert 1 == len(switches(sandbox))
+        assert "agent" == await caller.talking_to()
+
+
+@pytest.mark.parametrize("does", ["presses the key", "hangs up", "target hangs up"])
+async def test_nobody_is_moved_again_who_does_not_wait_any_more(does: str) -> None:
+    """After a move that failed, a caller who wants the agent back gets them, and nobody moves somebody to who has left."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        sandbox.trouble.switch_fails = 1
+        caller = await call(sandbox)
+
+        async def leaves() -> None:
+            await caller.agent.until(Phase.ROLLED_BACK)
+            if does == "presses the key":
+                await caller.press("*")
+            elif does == "hangs up":
+                await caller.hang_up()
+            else:
+                await sandbox.targets[0].hang_up()
+
+        leaving = asyncio.create_task(leaves())
+        await caller.say(ASKS)
+        await caller.agent.finished.wait()
+        await leaving
+        ends = {
+            "presses the key": Outcome.CALLER_RETURNED,
+            "hangs up": Outcome.CALLER_LEFT,
+            "target hangs up": Outcome.TARGET_LEFT,
+        }
+        assert [ends[does]] == caller.agent.outcomes
+        assert 1 == len(switches(sandbox))
+        assert all(target.leg.over for target in sandbox.targets)
+
+
 async def test_a_switch_that_is_late_connects_all_the_same() -> None:
     """A caller who arrives while the switch is being given up, and meets the target, is connected."""
     async with Sandbox(unknowns=Unknowns(switch_after=11.0)) as sandbox:

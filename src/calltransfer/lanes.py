@@ -93,7 +93,8 @@ class Lanes:
             self.note("agent", f"understands: {event.detail}")
         elif phase is Phase.CONNECTING:
             where = "into the supervisor's room" if len(self._targets) == 1 else "to who said yes first"
-            self.note("agent", f"moves the caller {where}")
+            to_caller = event.detail == "target"
+            self.note("agent", "moves who said yes to the caller" if to_caller else f"moves the caller {where}")
         elif phase is Phase.DICTATING:
             self._hold_ended = now
         elif phase is Phase.ATTEMPTED:

@@ -296,6 +296,8 @@ COURSES: Final[Mapping[str, Course]] = {
             *_CONSULTED,
             Phase.CONNECTING,
             Phase.ROLLED_BACK,
+            Phase.CONNECTING,
+            Phase.ROLLED_BACK,
             Phase.OFF_HOLD,
             Phase.TOLD,
             Phase.RELEASED,

@@ -85,7 +85,8 @@ class WarmTransfer:
         summary: What the target is told: `LLMSummary()`, or anything with its method.
         briefing: How they are told, what they are asked, and how an answer is understood.
         move: Who is moved: "caller" into the consultation's room (the platform's documented way); or "target" into the
-            caller's, so that the caller's leg is never touched and its recording stays in one piece.
+            caller's, so that the caller's leg is never touched and its recording stays in one piece. Where a move has
+            failed for certain and both still wait, the target is moved in the time that is left.
         ring_timeout: Seconds the target's phone rings; at most 240.
         decision_timeout: Seconds for the decision, from the end of the question; a question of theirs begins them anew,
             within four times as many. At most 240.

@@ -43,6 +43,9 @@ _STOP_RECORDING_TIMEOUT = 3.0
 _UNTIL_NEXT_TRY = (0.5, 1.0, 3.0)
 """Seconds after which a way back that was refused, or did not lead there, is tried again: most faults are short."""
 
+_SHORTEST_TRY = 2.0
+"""Seconds that have to be left of the time for a connection, to move the target after a move that failed."""
+
 _RECORD_AGAIN = 1.0
 _SDK_TRIES_FOR = 3.5
 """Seconds in which the SDK itself tries to record somebody who has come into a room, and then gives up."""
@@ -112,6 +115,7 @@ class Handover:
         self._leave_unwatched = False
         self._since = 0.0
         self._switch: Switch | None = None
+        self._tried_switch: Switch | None = None
         self._hurried = False
 
     @property
@@ -124,8 +128,40 @@ class Handover:
         return self.done and consultation is self._consultation
 
     async def connect(self, move: Move, timeout: float, leave_unwatched: bool) -> Response:
-        """Brings them together; returns how that ended, with the caller at the agent unless it worked."""
-        self._move, self._leave_unwatched = move, leave_unwatched
+        """Brings them together; returns how that ended, with the caller at the agent unless it worked.
+
+        A target who has said yes is not sent away for one move that failed. While both of them wait, and nothing can come
+        of that move any more, the target is moved, in the time that is left: the other way round, or once more. The caller's
+        leg is not touched a second time, and there are never two moves at once.
+        """
+        now = asyncio.get_running_loop().time
+        self._leave_unwatched = leave_unwatched
+        until = now() + timeout
+        response = await self._tried(move, timeout)
+        if response.outcome is not Outcome.FAILED or not self._may_try_again:
+            return response
+        # Most faults are short; and a caller who has pressed the key that brings them back is with the agent.
+        await asyncio.sleep(_UNTIL_NEXT_TRY[0])
+        if not self._consultation.target_is_there:
+            return Response(Outcome.TARGET_LEFT, f"they hung up after a move that failed: {response.detail}")
+        left = until - now()
+        if not self._may_try_again or left < _SHORTEST_TRY:
+            return response
+        again = await self._tried("target", left)
+        if again.outcome is not Outcome.FAILED:
+            return again
+        detail = f"moving the {move} failed: {response.detail}; then moving the target: {again.detail}"
+        return Response(Outcome.FAILED, detail, again.status)
+
+    @property
+    def _may_try_again(self) -> bool:
+        """Whether both wait where they were, and nothing is left of a move that could still bring one to the other."""
+        settled = self._tried_switch is not None and self._tried_switch.settled
+        return settled and self._caller.is_here and self._consultation.target_is_there and not self._hurried
+
+    async def _tried(self, move: Move, timeout: float) -> Response:
+        """Moves one of them, to the end of that; on any other end than a connection it is undone."""
+        self._move = move
         self._report(Phase.CONNECTING, move, None)
         self._consultation.moving = True
         self._consultation.consultant.fall_silent()
@@ -246,7 +282,7 @@ class Handover:
         with ExitStack() as stack:
             stack.enter_context(self._caller.being_moved())
             await self._stop_recording()
-            self._switch = switch = Switch(
+            self._switch = self._tried_switch = switch = Switch(
                 self._api,
                 leg_id=self._leg_id,
                 room=room,
@@ -267,7 +303,7 @@ class Handover:
 
     async def _bring_target(self, timeout: float) -> Response:
         leg = self._consultation.leg
-        self._switch = switch = Switch(
+        self._switch = self._tried_switch = switch = Switch(
             self._api,
             leg_id=(leg and leg.id) or "",
             room=self._home,

@@ -93,6 +93,14 @@ class Switch:
         return self._refused is None and not self._has_failed and self.participant_id is None
 
     @property
+    def settled(self) -> bool:
+        """Whether nothing more can come of it: it was refused, or the platform says that it is over, one way or the other.
+
+        A request whose answer was lost may have been carried out, and one that takes too long may still be.
+        """
+        return self._refused is not None or self._has_failed or self._completed_at is not None
+
+    @property
     def under_way(self) -> bool:
         """Whether they have left, as far as can be told, and are not there yet, nor lost."""
         lost = self._over is not None or self._completed_at is not None
