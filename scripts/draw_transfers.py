@@ -269,7 +269,7 @@ async def _leaves_a_message(sandbox: Sandbox, caller: Caller) -> None:
     await caller.say("It is Anna Miller, please call me back")
     await caller.press("#")
     await caller.hears("pass it on.")
-    await caller.until(Phase.FINISHED)
+    await caller.hears("else can I do for you?")
     await asyncio.sleep(1.5)
 
 
@@ -320,6 +320,7 @@ def stories() -> list[Story]:
             _leaves_a_message,
             target="supervisor",
             asks=charged,
+            then=["What else can I do for you?"],
             answers_after=None,
             pixels_per_second=20,
         ),

@@ -36,6 +36,7 @@ THANKS = "Thank you, I will pass it on."
 NOT_DELIVERED = "could not be passed on"
 TEXT = "this is Anna please call me back about my invoice"
 NEXT = "by the way when do you open tomorrow"
+GOES_ON = "What else can I do for you?"
 ANSWER = "We open at nine."
 
 HEARING = ("cascade", "realtime", "realtime_own_ears", "realtime_own_voice")
@@ -108,12 +109,14 @@ class OnHold:
 async def called(post: Post, *, around: Any = None, take: dict[str, Any] | None = None, **how: Any) -> Any:
     """Somebody has called, has asked, and has been asked for a message."""
     strategy = TakeMessage(post.deliver, **(take or {}))
-    how.setdefault("model", [TO_BILLING, CONNECTING, ANSWER])
-    platform = how.pop("platform", None)
+    how.setdefault("model", [TO_BILLING, CONNECTING, GOES_ON, ANSWER])
+    platform, wording = how.pop("platform", None), how.pop("wording", None)
     async with Sandbox() as sandbox:
         caller = await asking_caller(
             sandbox,
-            lambda: SupportAgent(around(strategy) if around is not None else strategy, platform=platform),
+            lambda: SupportAgent(
+                around(strategy) if around is not None else strategy, platform=platform, wording=wording
+            ),
             **how,
         )
         yield caller
@@ -131,6 +134,11 @@ async def finished(caller: Caller) -> Outcome:
         await caller.agent.finished.wait()
     outcome: Outcome = caller.agent.outcomes[-1]
     return outcome
+
+
+def goes_on_or(answer: Any) -> Callable[[str], Any]:
+    """A model that goes on when it is told to, and else answers with `answer`."""
+    return lambda last: GOES_ON if last.startswith("[Call system") else answer
 
 
 def history(caller: Caller) -> list[tuple[str, str]]:
@@ -173,7 +181,8 @@ async def test_a_message(kind: str) -> None:
 async def test_nobody_answers_the_dictation(kind: str) -> None:
     """While a message is dictated the caller hears nothing, whatever pauses they make; nor any of it afterwards."""
     post = Post()
-    async with called(post, kind=kind, model=[TO_BILLING, CONNECTING, *["I can help with that."] * 9]) as caller:
+    model = [TO_BILLING, CONNECTING, *[goes_on_or("I can help with that.")] * 9]
+    async with called(post, kind=kind, model=model) as caller:
         await dictates(caller, "this is Anna")
         heard = len(caller.heard)
         await asyncio.sleep(2.0)
@@ -181,8 +190,69 @@ async def test_nobody_answers_the_dictation(kind: str) -> None:
         await finished(caller)
         await asyncio.sleep(10)
 
-        assert [THANKS] == caller.texts_heard[heard:]
+        assert [THANKS, GOES_ON] == caller.texts_heard[heard:]
         assert ["this is Anna please call me back about my invoice"] == post.texts
+
+
+@pytest.mark.parametrize("kind", HEARING)
+async def test_the_agent_goes_on(kind: str) -> None:
+    """After a message the caller need not speak first: the agent knows that they know, and asks what else it can do."""
+    post = Post()
+    async with called(post, kind=kind, model=[TO_BILLING, CONNECTING, *[goes_on_or(ANSWER)] * 9]) as caller:
+        await dictates(caller, TEXT)
+        thanks = await caller.hears(THANKS)
+        goes_on = await caller.hears(GOES_ON)
+        await finished(caller)
+        await asyncio.sleep(20.0)
+
+        assert goes_on.began - thanks.ended < 4.0
+        assert [THANKS, GOES_ON] == caller.texts_heard[-2:]
+        (news,) = [asked for asked in caller.script.asked if asked.startswith("[Call system")]
+        assert "message has been passed on" in news
+        assert "do not repeat it" in news
+        assert 1 == caller.agent.phases.count(Phase.TOLD)
+
+
+async def test_the_agent_goes_on_without_its_model() -> None:
+    """Where the model cannot be reached, or the author has one, the agent goes on with a fixed sentence."""
+
+    def broken(_last: str) -> str:
+        raise ConnectionError("the model's provider is down")
+
+    post = Post()
+    async with called(post, model=[TO_BILLING, CONNECTING, broken]) as caller:
+        await dictates(caller, TEXT)
+        await caller.hears("Is there anything else I can do for you?")
+
+    own = Wording(sentences={Outcome.MESSAGE_TAKEN: "Anything else?"})
+    async with called(post, wording=own) as caller:
+        await dictates(caller, TEXT)
+        await caller.hears("Anything else?")
+
+        assert 2 == len(caller.script.asked)
+
+
+async def test_nobody_goes_on_with_a_caller_who_has_gone() -> None:
+    """A caller who hangs up over the thanks is asked nothing more, nor one with whom the author's own code goes on."""
+    post = Post()
+    async with called(post) as caller:
+        await dictates(caller, TEXT)
+        await caller.hears("Thank you")
+        await caller.hang_up()
+        await caller.over.wait()
+
+        assert Outcome.MESSAGE_TAKEN is await finished(caller)
+        assert 2 == len(caller.script.asked)
+
+    async with Sandbox() as sandbox:
+        caller = await sandbox.call(lambda: SupportAgent(TakeMessage(post.deliver)), model=[])
+        transfer = asyncio.create_task(caller.agent.transfer("billing", tell_model=False))
+        await dictates(caller, TEXT)
+        await caller.hears(THANKS)
+        await transfer
+        await asyncio.sleep(10.0)
+
+        assert THANKS == caller.texts_heard[-1]
 
 
 @pytest.mark.parametrize("kind", HEARING)
@@ -190,9 +260,9 @@ async def test_the_agent_afterwards(kind: str) -> None:
     """Afterwards the agent hears and answers as before; what was dictated is the caller's in its history, and answered."""
     post = Post()
     unheard = ["Unheard one."] * (1 if kind in {"realtime", "realtime_own_voice"} else 0)
-    async with called(post, kind=kind, model=[TO_BILLING, CONNECTING, *unheard, ANSWER]) as caller:
+    async with called(post, kind=kind, model=[TO_BILLING, CONNECTING, *unheard, GOES_ON, ANSWER]) as caller:
         await dictates(caller, TEXT)
-        await caller.hears(THANKS)
+        await caller.hears(GOES_ON)
         await finished(caller)
         await asyncio.sleep(1.0)
         await caller.say(NEXT)
@@ -269,7 +339,7 @@ async def test_who_never_stops_talking(kind: str) -> None:
     """Somebody who never stops is interrupted after the longest time, and what they have said by then is delivered."""
     post = Post()
     async with called(
-        post, kind=kind, take={"longest": 20.0}, model=[TO_BILLING, CONNECTING, *["Yes?"] * 99]
+        post, kind=kind, take={"longest": 20.0}, model=[TO_BILLING, CONNECTING, *[goes_on_or("Yes?")] * 99]
     ) as caller:
         await caller.hears("stop speaking")
         talking = asyncio.create_task(caller.say(" ".join(f"word{number}" for number in range(200))))
@@ -359,12 +429,13 @@ async def test_it_is_not_delivered(does: Any, kind: str, caplog: pytest.LogCaptu
     """A hook that raises, or is late: FAILED, the caller hears so once, and the log nothing of what they said."""
     post = Post(does)
     with caplog.at_level(logging.INFO, logger="calltransfer"):
-        async with called(post, kind=kind, model=[TO_BILLING, CONNECTING, *[SORRY] * 5]) as caller:
+        async with called(post, kind=kind, model=[TO_BILLING, CONNECTING, *[goes_on_or(SORRY)] * 5]) as caller:
             await dictates(caller, TEXT)
             assert Outcome.FAILED is await finished(caller)
             await asyncio.sleep(15)
 
             assert 1 == sum(NOT_DELIVERED in text for text in caller.texts_heard)
+            assert GOES_ON == caller.texts_heard[-1]
             assert THANKS not in caller.texts_heard
             assert SORRY not in caller.texts_heard
             assert Phase.TOLD in caller.agent.phases
@@ -699,12 +770,13 @@ async def test_preemptive_generation(resumes: bool) -> None:
     ears = Ears(preemptive=True, preflight_words=3, resumes=resumes)
 
     def model(last: str) -> Any:
-        return TO_BILLING if "invoice please" in last else CONNECTING if "transferring" in last else ANSWER
+        answer = TO_BILLING if "invoice please" in last else CONNECTING if "transferring" in last else ANSWER
+        return goes_on_or(answer)(last)
 
     async with called(post, ears=ears, model=[model] * 20) as caller:
         await dictates(caller, TEXT)
         assert Outcome.MESSAGE_TAKEN is await finished(caller)
-        await caller.hears(THANKS)
+        await caller.hears(GOES_ON)
         await asyncio.sleep(1)
         await caller.say(NEXT)
         await caller.hears(ANSWER)

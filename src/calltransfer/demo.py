@@ -198,7 +198,8 @@ async def _show_message(console: Console, sandbox: Sandbox) -> None:
     plan = _Plan(ring_timeout=5.0)
     sandbox.person(DANA, answers_after=None)
     sandbox.person(LEE, answers_after=0.5)
-    async with _lanes(console, sandbox, title, _BOTH, plan.strategy) as (lanes, caller):
+    then = "What else can I do for you?"
+    async with _lanes(console, sandbox, title, _BOTH, plan.strategy, then) as (lanes, caller):
         lee = await sandbox.target(LEE)
         await lee.hears("for you.")
         lanes.note("Lee", "presses 2")
@@ -209,6 +210,7 @@ async def _show_message(console: Console, sandbox: Sandbox) -> None:
         lanes.note("caller", "presses #")
         await caller.press("#")
         await caller.hears("pass it on.")
+        await caller.hears("else can I do for you?")
         await caller.talking_to(settled_for=PAUSE)
         lanes.note("caller", "hangs up")
         await caller.hang_up()

@@ -140,7 +140,8 @@ class TransferResult:
             for a strategy that tries one thing only.
         target_untouched: Whether it is certain that the platform or the carrier refused to forward the call before the
             target's phone rang, and that it never will for this: they may be called in another way.
-        told: Whether the caller has been told how it ended by the strategy itself; then nobody tells them again.
+        told: Whether the caller has been told how it ended by the strategy itself; then nobody tells them again, and the
+            agent asks what else it can do.
         timeline: Every event of the transfer up to its end, in order.
     """
 

@@ -316,10 +316,14 @@ class Transfers:
                 # The caller is spoken to at once; what was dialled is ended beside it, and reported ended with the result.
                 if self._closing is not None:
                     transfer.parting = group.create_task(self._take_leave(transfer))
+                elif result.outcome not in _SAID_NOTHING_FOR and call.caller is Presence.HERE:
+                    transfer.telling = group.create_task(
+                        self._go_on(transfer, call, result.outcome)
+                        if result.told
+                        else self._tell(transfer, call, result.outcome)
+                    )
                 elif result.told:
                     transfer.timeline.record(Phase.TOLD)
-                elif result.outcome not in _SAID_NOTHING_FOR and call.caller is Presence.HERE:
-                    transfer.telling = group.create_task(self._tell(transfer, call, result.outcome))
                 await call.released()
                 transfer.finish(result)
         except* Exception as errors:
@@ -346,6 +350,20 @@ class Transfers:
             told = await call.tell_model(news) or await call.say(wording.apology)
         transfer.timeline.record(Phase.TOLD if told else Phase.NOT_TOLD)
 
+    async def _go_on(self, transfer: Transfer, call: PlatformCall, outcome: Outcome) -> None:
+        """The caller knows how it ended, and has nothing to answer to: they would wait for the agent, who waits for them."""
+        transfer.timeline.record(Phase.TOLD)
+        if not transfer.tell_model:
+            return
+        wording = transfer.wording
+        sentence = wording.sentences.get(outcome)
+        if sentence is not None:
+            await call.say(sentence)
+            return
+        news = wording.already_told.format(route=transfer.route, reason=wording.reason(outcome))
+        if not await call.tell_model(news) and call.caller is Presence.HERE:
+            await call.say(wording.going_on)
+
     async def _take_leave(self, transfer: Transfer) -> None:
         """Tells a caller who was to be connected that the agent leaves: without a word they would wait on."""
         wording, call = transfer.wording, transfer.call
@@ -355,7 +373,8 @@ class Transfers:
             sentence = "" if result.told else wording.closing_message
         if sentence and transfer.turn.confirmed and call.caller is Presence.HERE:
             told = await call.take_leave(sentence)
-            transfer.timeline.record(Phase.TOLD if told else Phase.NOT_TOLD)
+            if result is None or not result.told or transfer.telling is None:  # else that is known already
+                transfer.timeline.record(Phase.TOLD if told else Phase.NOT_TOLD)
 
 
 def _nobody(_result: TransferResult) -> None:

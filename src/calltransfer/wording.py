@@ -85,8 +85,8 @@ class Wording:
     """Every sentence that the model or the caller gets from calltransfer.
 
     What the model gets may stay English whatever the call's language is: it is told to speak the caller's. What the
-    caller may hear as it stands (`spoken`, `sentences`, `apology`, and what begins with `closing`) should be in the
-    language of the call.
+    caller may hear as it stands (`spoken`, `sentences`, `apology`, `going_on`, and what begins with `closing`) should be
+    in the language of the call.
 
     Attributes:
         instructions: The section added to the agent's instructions; `{routes}` is the list of routes.
@@ -104,9 +104,12 @@ class Wording:
         not_connected: What the model is told of a transfer that did not connect; may use `{route}` and `{reason}`.
         not_lasting: What the model is told when the target left within seconds of being connected, and the caller is
             back; may use `{route}`.
+        already_told: What the model is told when the strategy has told the caller itself, as `TakeMessage` does, and the
+            agent is to go on; may use `{route}` and `{reason}`.
         reasons: The words for `{reason}`, by outcome.
         sentences: Fixed sentences, by outcome: said to the caller as they are, instead of telling the model.
         apology: Said to the caller when the model cannot be reached to tell them.
+        going_on: Said to the caller when the model cannot be reached to go on with them after `already_told`.
         closing: Said to a caller who was to be connected when the agent's session is closed meanwhile, as when its
             worker shuts down; before the session's own close, and so before `on_exit`. Empty: nothing.
         closing_forwarded: The same where their call has been forwarded already, and how that ends is not known yet.
@@ -193,9 +196,18 @@ class Wording:
         ),
         validator=_with_fields("route"),
     )
+    already_told: str = attrs.field(
+        default=(
+            "[Call system, not the caller] The transfer to {route} did not happen: {reason}. The caller has just been "
+            f"told how it ended; do not repeat it. {_STILL_WITH_YOU} Ask them in one short sentence, in their language, "
+            "what else you can do for them."
+        ),
+        validator=_with_fields("route", "reason"),
+    )
     reasons: Mapping[Outcome, str] = attrs.field(factory=lambda: dict(_REASONS), validator=_by_outcome)
     sentences: Mapping[Outcome, str] = attrs.field(factory=dict, validator=_by_outcome)
     apology: str = "I am sorry, I could not connect you. I am still here with you."
+    going_on: str = "Is there anything else I can do for you?"
     closing: str = "I am sorry, I have to leave this call now. Please call again."
     closing_forwarded: str = (
         "I have to leave this call now. You are still being connected; if nobody answers, please call again."

@@ -154,7 +154,7 @@ class TakeMessage:
     The caller is asked for it and listened to, and nobody answers, until they have been silent for some seconds, press
     the key, or have spoken as long as they may. If they say nothing they are asked once more, and then the agent is back.
     Only when the function has returned do they hear that it will be passed on. If it raises, or takes too long, they hear
-    that it could not be, and the transfer ends as `FAILED`.
+    that it could not be, and the transfer ends as `FAILED`. Either way the agent then asks what else it can do.
 
     What they said is in the agent's history as theirs, and so is what they were told: the agent knows of it afterwards.
 
