@@ -6,8 +6,8 @@ from calltransfer.sandbox.clock import FastForwardLoop, NothingToWaitFor
 from calltransfer.sandbox.hearing import AllHeard, Heard
 from calltransfer.sandbox.leg import LEG_STATES
 from calltransfer.sandbox.models import Calls, Ears, Fails, Hangs, Script, Step
-from calltransfer.sandbox.people import HangsUp, Person, Presses, Says
-from calltransfer.sandbox.phone import Did, Phone, Target
+from calltransfer.sandbox.people import HangsUp, Person, Presses, PutsThrough, Says
+from calltransfer.sandbox.phone import Did, Phone, Target, WebUser
 from calltransfer.sandbox.pipelines import PIPELINE_KINDS
 from calltransfer.sandbox.rest import Fault, Request
 from calltransfer.sandbox.sandbox import Sandbox
@@ -35,6 +35,7 @@ __all__ = [
     "Person",
     "Phone",
     "Presses",
+    "PutsThrough",
     "Request",
     "Sandbox",
     "Says",
@@ -43,4 +44,5 @@ __all__ = [
     "Target",
     "Trouble",
     "Unknowns",
+    "WebUser",
 ]

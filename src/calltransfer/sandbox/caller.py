@@ -111,7 +111,7 @@ class Caller(Phone):
 
         With several calls at once in one sandbox, whoever is dialled for any of them is in it.
         """
-        others = self._switchboard.dialled_since(self._began)
+        others = [*self._switchboard.dialled_since(self._began), *self._switchboard.web_users_of(self.room_id)]
         notes = {
             "test": self._notes,
             "model": self.script.notes,

@@ -4,7 +4,7 @@ import asyncio
 import functools
 from collections.abc import Awaitable, Callable
 
-from calltransfer.sandbox.people import Act, Presses, Says
+from calltransfer.sandbox.people import Act, Presses, PutsThrough, Says
 from calltransfer.sandbox.phone import Target
 
 Until = Callable[[Callable[[], bool]], Awaitable[None]]
@@ -20,16 +20,12 @@ async def live(target: Target, until: Until) -> None:
         await asyncio.sleep(act.after)
         if leg.over:
             return
-        before = len(_words(target))
+        before = len(target.words_heard)
         await _do(target, act)
 
 
 def _is_time_for(act: Act, target: Target, before: int) -> bool:
-    return act.when.lower() in " ".join(_words(target)[before:]).lower() or target.leg.over
-
-
-def _words(target: Target) -> list[str]:
-    return [word for heard in target.heard for word in heard.words]
+    return act.when.lower() in " ".join(target.words_heard[before:]).lower() or target.leg.over
 
 
 async def _do(target: Target, act: Act) -> None:
@@ -37,5 +33,7 @@ async def _do(target: Target, act: Act) -> None:
         await target.say(act.text)
     elif isinstance(act, Presses):
         await target.press(act.key)
+    elif isinstance(act, PutsThrough):
+        target.put_through()
     else:
         await target.hang_up()

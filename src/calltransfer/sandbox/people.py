@@ -31,10 +31,11 @@ def _some_lines(_: Any, __: "attrs.Attribute[Any]", value: Any) -> None:
 
 def _steps(_: Any, __: "attrs.Attribute[Any]", value: Any) -> None:
     steps = value if isinstance(value, Sequence) else [value]
-    if steps is not value or not all(isinstance(step, str | Says | Presses | HangsUp) for step in steps):
-        wrong = next((step for step in steps if not isinstance(step, str | Says | Presses | HangsUp)), value)
+    if steps is not value or not all(isinstance(step, str | Act) for step in steps):
+        wrong = next((step for step in steps if not isinstance(step, str | Act)), value)
         raise ConfigurationError(
-            f"says= takes a sentence, or a list of sentences, Says(...), Presses(...) and HangsUp(...), not {shown(wrong)}"
+            "says= takes a sentence, or a list of sentences, Says(...), Presses(...), HangsUp(...) and PutsThrough(...), "
+            f"not {shown(wrong)}"
         )
 
 
@@ -87,7 +88,22 @@ class HangsUp:
     after: float = 0.0
 
 
-Act = Says | Presses | HangsUp
+@attrs.frozen
+class PutsThrough:
+    """A machine that has answered puts the call through to a human, who says and does what comes next.
+
+    A queue, an assistant that screens calls, a receptionist. The human has heard nothing of what was said to it.
+
+    Attributes:
+        when: What the machine has to have heard first, since its previous step, in any case; "": it does not wait.
+        after: Seconds from then until the human is on the line.
+    """
+
+    when: str = ""
+    after: float = 6.0
+
+
+Act = Says | Presses | HangsUp | PutsThrough
 
 
 @attrs.frozen(kw_only=True)

@@ -5,11 +5,12 @@ import itertools
 from typing import TYPE_CHECKING, ClassVar
 
 import attrs
+from typing_extensions import override
 
 from calltransfer.errors import ConfigurationError
 from calltransfer.sandbox.hearing import AllHeard, Heard
 from calltransfer.sandbox.leg import LEG_STATES, Leg
-from calltransfer.sandbox.people import Act, HangsUp, Person, Presses, Says
+from calltransfer.sandbox.people import Act, HangsUp, Person, Presses, PutsThrough, Says
 from calltransfer.sandbox.speech import Word, encoded, words
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ class Did:
     Attributes:
         began: When, in seconds on the loop's clock.
         act: What.
-        heard: The words that they had heard until it was done.
+        heard: The words that they had heard until it was done; of a human to whom a machine has put the call through,
+            since then.
     """
 
     began: float
@@ -57,6 +59,8 @@ class Phone:
         self.leg = leg
         self.statuses: list[tuple[str, float]] = []
         self.did: list[Did] = []
+        self._not_heard_by_human = 0
+        self._has_left_room = False
         self._switchboard = switchboard
         self._ear = switchboard.ear_of(self)
 
@@ -69,6 +73,11 @@ class Phone:
     def texts_heard(self) -> list[str]:
         """What was said to them, as texts."""
         return [heard.text for heard in self.heard]
+
+    @property
+    def words_heard(self) -> list[str]:
+        """Every word that was said to them."""
+        return [word for heard in self.heard for word in heard.words]
 
     @property
     def audible(self) -> list[tuple[float, float]]:
@@ -125,10 +134,11 @@ class Phone:
     async def hang_up(self) -> None:
         """Hangs up."""
         self._has_done(HangsUp())
+        self._has_left_room = self.leg is None
         await self._switchboard.hang_up(self)
 
     def _has_done(self, act: Act, began: float | None = None) -> None:
-        heard = " ".join(heard.text for heard in self.heard)
+        heard = " ".join(self.words_heard[self._not_heard_by_human :])
         self.did.append(Did(self._switchboard.now() if began is None else began, act, heard))
 
     async def hears(self, fragment: str, *, timeout: float = 60.0) -> Heard:
@@ -186,6 +196,8 @@ class Phone:
     def connected_to(self) -> str:
         """Whom they are talking to now: a number, "agent", "nobody" (on the line, and alone), or "hung up"."""
         leg = self.leg
+        if self._has_left_room:
+            return "hung up"
         if leg is not None and leg.talking_to is not None:
             return leg.talking_to
         if leg is not None and leg.status == "ended" and not leg.being_forwarded:
@@ -212,3 +224,28 @@ class Target(Phone):
     def __init__(self, switchboard: "Switchboard", leg: Leg, person: Person | None) -> None:
         super().__init__(switchboard, leg.called_number, leg.room_id, leg)
         self.person = person
+
+    def put_through(self) -> None:
+        """The machine that has answered puts the call through to a human, who has heard nothing so far."""
+        self._has_done(PutsThrough())
+        self._not_heard_by_human = len(self.words_heard)
+
+
+class WebUser(Phone):
+    """Somebody in the browser, in the room of a call; made by `Sandbox.web_user`. Hanging up is leaving the room.
+
+    Attributes:
+        number: Their display name: they have no number.
+    """
+
+    who: ClassVar[str] = "web user"
+    """What they are called in messages."""
+
+    def __init__(self, switchboard: "Switchboard", name: str, room_id: str, peer_id: str) -> None:
+        super().__init__(switchboard, name, room_id)
+        self._peer_id = peer_id
+
+    @property
+    @override
+    def peer_id(self) -> str:
+        return self._peer_id

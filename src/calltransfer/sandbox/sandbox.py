@@ -19,11 +19,11 @@ from calltransfer.sandbox.cloud import Cloud
 from calltransfer.sandbox.models import Ears, Script, Steps, rebuilt_models_follow
 from calltransfer.sandbox.network import Network
 from calltransfer.sandbox.people import Act, Person, address_of
-from calltransfer.sandbox.phone import Target
+from calltransfer.sandbox.phone import Target, WebUser
 from calltransfer.sandbox.pipelines import make_pipeline
 from calltransfer.sandbox.rest import Fault, Request
 from calltransfer.sandbox.room_client import SandboxRoomClient
-from calltransfer.sandbox.switchboard import Switchboard
+from calltransfer.sandbox.switchboard import Switchboard, web_peer
 from calltransfer.sandbox.unknowns import Trouble, Unknowns
 from calltransfer.transfers import Transfers
 from calltransfer.videosdk.setup import STAND_IN
@@ -344,12 +344,20 @@ class Sandbox:
                     moved=functools.partial(self._switchboard.moved, caller),
                 )
             else:
-                peer = {"id": f"web-{room.id}", "displayName": name, "device": {}, "mode": "SEND_AND_RECV"}
-                network.enter(room.id, {**peer, "metaData": {}})
+                network.enter(room.id, web_peer(caller.peer_id, name))
 
         await self._cloud.run(connect)
         await self._or_failed(host, caller.started.is_set)
         return caller
+
+    async def web_user(self, beside: Caller, *, name: str = "Web user") -> WebUser:
+        """Has somebody in the browser join the room in which a caller and the agent are.
+
+        Args:
+            beside: The caller.
+            name: The display name, by which they are known as others are by their number.
+        """
+        return await self._switchboard.join_on_the_web(beside.room_id, name)
 
     async def forget(self, *, over_for: float = 60.0) -> None:
         """Keeps nothing more of calls and legs that have been over for so many seconds, nor of any request so far.

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -13,9 +14,14 @@ from calltransfer.sandbox.leg import Leg
 from calltransfer.sandbox.life import live
 from calltransfer.sandbox.network import Refused, Room
 from calltransfer.sandbox.people import Person
-from calltransfer.sandbox.phone import Phone, Target
+from calltransfer.sandbox.phone import Phone, Target, WebUser
 from calltransfer.sandbox.room_client import SandboxRoomClient
 from calltransfer.sandbox.speech import FRAME_SECONDS, Word
+
+
+def web_peer(peer_id: str, name: str) -> dict[str, Any]:
+    """A participant in the browser, as a room tells of them."""
+    return {"id": peer_id, "displayName": name, "device": {}, "mode": "SEND_AND_RECV", "metaData": {}}
 
 
 class Switchboard:
@@ -39,6 +45,7 @@ class Switchboard:
         self._loop = asyncio.get_running_loop()
         self.changed = asyncio.Event()
         self._lives: list[asyncio.Task[None]] = []
+        self._web_users = itertools.count(1)
         self._ears: WeakKeyDictionary[Phone, Ear] = WeakKeyDictionary()
 
     @property
@@ -92,6 +99,10 @@ class Switchboard:
         """Whether a leg is being dialled, forwarded or moved."""
         return any(phone.leg is not None and phone.leg.unsettled for phone in self.phones)
 
+    def web_users_of(self, room_id: str) -> list[WebUser]:
+        """Who has come into a room in the browser, beside a caller."""
+        return [phone for phone in self.phones if isinstance(phone, WebUser) and phone.room_id == room_id]
+
     def dialled_since(self, at: float) -> list[Target]:
         """Whom the platform has dialled since then."""
         return [phone for phone in self.phones if isinstance(phone, Target) and phone.leg.started >= at]
@@ -131,12 +142,15 @@ class Switchboard:
         return [client for client in self.clients if client.inside and client.room_id == room_id]
 
     def company_of(self, phone: Phone) -> str:
-        """Who is in the same room: the number of another phone, "agent" or "nobody"."""
+        """Who is in the same room: the number of another phone, else "agent", else a web user's name, else "nobody"."""
         room_id = self.room_of(phone)
         if room_id is None:
             return "nobody"
-        others = [other.number for other in self.phones_in(room_id) if other is not phone]
-        return others[0] if others else "agent" if self._cloud.network.rooms[room_id].members else "nobody"
+        others = [other for other in self.phones_in(room_id) if other is not phone]
+        on_the_web = [other.number for other in others if isinstance(other, WebUser)]
+        on_the_phone = [other.number for other in others if not isinstance(other, WebUser)]
+        agents = ["agent"] if self._cloud.network.rooms[room_id].members else []
+        return next(iter([*on_the_phone, *agents, *on_the_web]), "nobody")
 
     # What somebody on the phone does
 
@@ -160,10 +174,21 @@ class Switchboard:
             client.press(digit, phone.peer_id)
 
     async def hang_up(self, phone: Phone) -> None:
-        """Somebody hangs up."""
-        leg = phone.leg
+        """Somebody hangs up, or leaves the room in the browser."""
+        leg, room_id = phone.leg, self.room_of(phone)
         if leg is not None:
             await self._cloud.run(lambda network: network.hang_up(leg.id))
+        elif room_id is not None:
+            await self._cloud.run(lambda network: network.exit(room_id, phone.peer_id))
+            self.change()
+
+    async def join_on_the_web(self, room_id: str, name: str) -> WebUser:
+        """Somebody comes into a room in the browser."""
+        user = WebUser(self, name, room_id, f"web-user-{next(self._web_users)}")
+        self.phones.append(user)
+        await self._cloud.run(lambda network: network.enter(room_id, web_peer(user.peer_id, name)))
+        self.change()
+        return user
 
     # What the platform does
 

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from calltransfer.events import TransferEvent
 from calltransfer.masking import masked_address, masked_text, one_line
-from calltransfer.sandbox.people import Act, HangsUp, Says
+from calltransfer.sandbox.people import Act, HangsUp, PutsThrough, Says
 
 if TYPE_CHECKING:
     from calltransfer.sandbox.phone import Phone
@@ -20,8 +20,8 @@ class Entry:
 
     Attributes:
         at: When, in seconds from the beginning of the call.
-        who: "caller", "target" and the end of their number, "transfer" and its route, "model" or "consultation model"
-            (a tool call that failed, a script that was over), "sandbox" (what is missing in it), or "test".
+        who: "caller", "target" and the end of their number, "web user", "transfer" and its route, "model" or "consultation
+            model" (a tool call that failed, a script that was over), "sandbox" (what is missing in it), or "test".
         what: What.
     """
 
@@ -68,13 +68,13 @@ def timeline_of(
 
     Args:
         caller: The caller.
-        others: Everybody else on a phone.
+        others: Everybody else, on a phone or in the browser.
         events: What transfers have reported, and when, on the loop's clock.
         notes: What else happened, and when, by who says so.
     """
     found = [*_of_phone(caller, "caller")]
     for other in others:
-        found += _of_phone(other, f"target {masked_address(other.number)}")
+        found += _of_phone(other, other.who if other.leg is None else f"{other.who} {masked_address(other.number)}")
     found += [Entry(at, f"transfer to {event.route}", _reported(event)) for at, event in events]
     found += [Entry(at, who, one_line(note)) for who, said in notes.items() for at, note in said]
     began = min((entry.at for entry in found), default=0.0)
@@ -94,6 +94,8 @@ def _of_phone(phone: "Phone", who: str) -> Iterator[Entry]:
 def _done(act: Act) -> str:
     if isinstance(act, HangsUp):
         return "hangs up"
+    if isinstance(act, PutsThrough):
+        return "puts the call through to a human"
     return f"says {act.text!r}" if isinstance(act, Says) else f"presses {act.key}"
 
 
