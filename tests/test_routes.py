@@ -437,7 +437,8 @@ strategy = "tests.plan_parts:NO_STRATEGY"
 [numbers]
 22: routes.billing.timeout: is in seconds, above 0 and at most 240, not 300
 23: routes.billing.playDialtone: unknown key 'playDialtone'; did you mean 'play_dialtone'?
-25: routes.sales.when: contains what looks like a phone number; the model must not see any
+25: routes.sales.when: contains what looks like a phone number, '***0123'; the model must not see any. Say what the caller \
+wants in words
 27: routes.sales.to.callerId: unknown key 'callerId'; did you mean 'caller_id'?
 27: routes.sales.to.to: '***5012' is not a valid number of its country; check the digits
 27: routes.sales.to.extension: is 1 to 32 keys: digits, '*', '#', and 'w' or ',' for a pause

@@ -23,6 +23,7 @@ from calltransfer import (
     TransferMixin,
     TransferResult,
     VideoSDKPlatform,
+    WarmTransfer,
     Wording,
 )
 from calltransfer.destination import phone_of
@@ -336,6 +337,62 @@ def test_routes_are_checked(arguments: dict[str, object], why: str) -> None:
     complete = {"name": "billing", "strategy": DirectTransfer(BILLING), "when": "the caller asks about an invoice"}
     with pytest.raises(ConfigurationError, match=why):
         Route(**{**complete, **arguments})  # type: ignore[arg-type]
+
+
+DESTINATIONS: dict[str, Any] = {"US": BILLING, "DE": "+4930901820", "found at call time": lambda _call, _request: None}
+
+
+@pytest.mark.parametrize("to", DESTINATIONS.values(), ids=DESTINATIONS)
+@pytest.mark.parametrize(
+    "when",
+    [
+        "the caller asks about order 123456",
+        "an order number such as 4500012345",
+        "order 4711-0815",
+        "orders before 2026-12-24",
+        "orders from 24.12.2026 to 12/31/2026",
+        "orders of 2026-12-24/2026-12-31",
+        "invoices of 2024-2025",
+        "between 09.00-17.00 on 24.12.",
+        "ticket ORD-2026-001234 or #20261224",
+        "case 2026/001234",
+        "order 302-1234567-1234567",
+        "a claim of 1.000.000 or more",
+        "an IBAN such as DE89 3704 0044 0532 0130 00",
+        "it is 2026-12-24 10.30",
+        "part 000123456",
+    ],
+)
+def test_dates_and_order_numbers_are_no_phone_numbers(when: str, to: Any) -> None:
+    """What says when a route is for may have dates, times, amounts and the numbers of orders in it."""
+    assert when == Route("orders", WarmTransfer(to), when=when).when
+
+
+@pytest.mark.parametrize("to", DESTINATIONS.values(), ids=DESTINATIONS)
+@pytest.mark.parametrize(
+    "number",
+    [
+        "+14155550123",
+        "tel:+1 415 555 0123",
+        "(415) 555-0123",
+        "415.555.0123",
+        "4155550123",
+        "14155550123",
+        "1-800-555-0199",
+        "555-0123",
+        "+49 30 901820",
+        "030/901820",
+        "0049 30 901820",
+        "020 7946 0018",
+        "91 123 45 67",
+        "24.12.2026 or 415-555-0123",
+        "4155550123 4155550124",
+    ],
+)
+def test_phone_numbers_are_none_of_the_model_s_business(number: str, to: Any) -> None:
+    """What could be dialled is refused, however it is written, and whatever else is beside it."""
+    with pytest.raises(ConfigurationError, match="what looks like a phone number"):
+        Route("orders", WarmTransfer(to), when=f"the caller asks for {number} or an order")
 
 
 @pytest.mark.parametrize(
