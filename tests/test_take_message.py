@@ -39,7 +39,7 @@ NEXT = "by the way when do you open tomorrow"
 GOES_ON = "What else can I do for you?"
 ANSWER = "We open at nine."
 
-HEARING = ("cascade", "realtime", "realtime_own_ears", "realtime_own_voice")
+HEARING = ("cascade", "realtime", "realtime_gemini", "realtime_own_ears", "realtime_own_voice")
 
 
 class Post:
@@ -259,7 +259,7 @@ async def test_nobody_goes_on_with_a_caller_who_has_gone() -> None:
 async def test_the_agent_afterwards(kind: str) -> None:
     """Afterwards the agent hears and answers as before; what was dictated is the caller's in its history, and answered."""
     post = Post()
-    unheard = ["Unheard one."] * (1 if kind in {"realtime", "realtime_own_voice"} else 0)
+    unheard = ["Unheard one."] * (1 if kind in {"realtime", "realtime_gemini", "realtime_own_voice"} else 0)
     async with called(post, kind=kind, model=[TO_BILLING, CONNECTING, *unheard, GOES_ON, ANSWER]) as caller:
         await dictates(caller, TEXT)
         await caller.hears(GOES_ON)

@@ -45,7 +45,7 @@ from tests.warm import (
     transferred,
 )
 
-SPEAKING_KINDS = ("cascade", "realtime", "realtime_own_ears", "realtime_own_voice")
+SPEAKING_KINDS = ("cascade", "realtime", "realtime_gemini", "realtime_own_ears", "realtime_own_voice")
 
 
 SECOND_SUPERVISOR = "+14155550198"

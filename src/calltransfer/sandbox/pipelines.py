@@ -6,18 +6,19 @@ from videosdk.agents import Pipeline
 from videosdk.agents.pipeline import RealtimeConfig
 
 from calltransfer.sandbox.models import Ears, Script, ScriptedLLM, ScriptedSTT, ScriptedTTS, ScriptedVAD
-from calltransfer.sandbox.realtime import ScriptedRealtimeModel
+from calltransfer.sandbox.realtime import GeminiRealtime, ScriptedRealtimeModel
 
 PIPELINE_KINDS: Final = (
     "cascade",
     "cascade_without_voice",
     "realtime",
+    "realtime_gemini",
     "realtime_own_ears",
     "realtime_own_voice",
     "realtime_llm_only",
 )
-"""The kinds of pipeline the SDK has: full cascade, cascade without TTS, speech-to-speech, and realtime with an STT of
-its own, with a TTS of its own, and with both."""
+"""The kinds of pipeline the SDK has: full cascade, cascade without TTS, speech-to-speech (also with a model that is told in
+words to stop, as Gemini is), and realtime with an STT of its own, with a TTS of its own, and with both."""
 
 
 def make_pipeline(kind: str, script: Script, *, ears: Ears | None = None, voice_reads_to_end: bool = False) -> Pipeline:
@@ -28,6 +29,8 @@ def make_pipeline(kind: str, script: Script, *, ears: Ears | None = None, voice_
         return Pipeline(stt=ScriptedSTT(ears), llm=ScriptedLLM(script), tts=voice, vad=ScriptedVAD())
     if kind == "realtime":
         return Pipeline(llm=ScriptedRealtimeModel(script))
+    if kind == "realtime_gemini":
+        return Pipeline(llm=GeminiRealtime(script))
     if kind == "realtime_own_ears":
         return Pipeline(stt=ScriptedSTT(ears), vad=ScriptedVAD(), llm=ScriptedRealtimeModel(script))
     if kind == "realtime_own_voice":

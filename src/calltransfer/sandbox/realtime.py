@@ -5,6 +5,7 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
+from typing_extensions import override
 from videosdk.agents import RealtimeBaseModel, get_tool_info
 
 from calltransfer.sandbox.models import (
@@ -30,6 +31,11 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
     Behaves as the SDK's own plugins do: a message that asks for an answer while one is being given is refused by the
     provider, as an error event that nobody waits for, and so is reported whatever else goes wrong. An answer that hangs
     ends when it is interrupted.
+
+    Attributes:
+        sent: What the provider was sent as text, in order, whether or not it took it.
+        first_token_seconds: Seconds until the provider begins an answer.
+        seconds_per_word: Seconds that it takes to make a word of it.
     """
 
     def __init__(self, script: Script | None = None, *, voice: bool = True) -> None:
@@ -38,6 +44,8 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
         self.script.realtime = self
         self.config = SimpleNamespace(modalities=["text", "audio"] if voice else ["text"])
         self.errors: list[str] = []
+        self.sent: list[str] = []
+        self.seconds_per_word = 0.0
         self.first_token_seconds = FIRST_TOKEN_SECONDS
         self._agent: Any = None
         self._hears: list[str] = []
@@ -63,7 +71,7 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
             self._heard_out()
         for word in spoken:
             if word.index < 0:
-                await self.interrupt()
+                self._cut()
                 self.emit("user_speech_started", {"type": "done"})
                 continue
             self._hears += [word.text] if word.text else []
@@ -85,6 +93,7 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
     async def send_text_message(self, message: str) -> None:
         """Is told something, and asked to answer."""
         await self.connect()  # the SDK never connects a model that it uses as an LLM only
+        self.sent.append(message)
         if self._answering:
             self._failed("conversation already has an active response")
             return
@@ -92,6 +101,9 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
 
     async def interrupt(self) -> None:
         """Stops speaking, and gives up an answer that hangs."""
+        self._cut()
+
+    def _cut(self) -> None:
         for under_way in (self._speaking, self._hanging):
             if under_way is not None and not under_way.done():
                 under_way.cancel()
@@ -184,8 +196,32 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
             await asyncio.sleep(FIRST_AUDIO_SECONDS)
             self.emit("agent_speech_started", {})
             for word in words(text, next(utterances)):
+                if self.seconds_per_word:
+                    await asyncio.sleep(self.seconds_per_word)
                 await self.audio_track.add_new_bytes(encoded(word))
         self.emit("llm_text_output", {"text": text})
         self.emit("realtime_model_transcription", {"role": "agent", "text": text, "is_final": True})
         if self.audio_track is not None:
             self.audio_track.mark_synthesis_complete()
+
+
+class GeminiRealtime(ScriptedRealtimeModel):
+    """Behaves as the SDK's plugin for Gemini Live, by whose name it goes.
+
+    What it is sent while it answers breaks that answer off, and is answered. To interrupt it is to send it the user's turn
+    "stop", which it answers, too.
+    """
+
+    @override
+    async def send_text_message(self, message: str) -> None:
+        await self.connect()
+        self.sent.append(message)
+        if self._answering:
+            self._cut()
+        self._messages.put_nowait(message)
+
+    @override
+    async def interrupt(self) -> None:
+        await self.send_text_message("stop")
+        if self.audio_track is not None:
+            self.audio_track.interrupt()

@@ -70,6 +70,17 @@ CONTRACT: Final[tuple[tuple[type, str, str], ...]] = (
         "whether there is still something to be heard; emptied for one who is muted",
     ),
     (CustomAudioStreamTrack, "audio_data_buffer", "the same, before it is cut into frames"),
+    (
+        CustomAudioStreamTrack,
+        "_synthesis_complete",
+        "whether a realtime model has given all of its answer, or the rest of one that is broken off is still to come",
+    ),
+    (CustomAudioStreamTrack, "mark_synthesis_complete", "a realtime model's answer is over"),
+    (
+        CustomAudioStreamTrack,
+        "interrupt",
+        "what of an answer was not heard yet, thrown away without a word to the model",
+    ),
     (CustomAudioStreamTrack, "_accepting_audio", "off after an interruption, until somebody speaks"),
     (EventEmitter, "_handlers", "what a target says is understood before the SDK's own handler hears of it"),
     (EventEmitter, "_invoke", "and is passed on to that handler as the SDK would"),
@@ -414,10 +425,26 @@ def _auto_end_held_back(room: VideoSDKHandler) -> Iterator[None]:
                 room._schedule_session_end(room.session_timeout_seconds or 0)
 
 
-def break_off(session: AgentSession) -> None:
-    """Has the agent stop speaking, whatever it says."""
-    session.interrupt(force=True)
+_NO_CANCEL: Final = frozenset({"GeminiRealtime", "XAIRealtime"})
+"""The realtime models, by the names of the SDK's plugins, whose `interrupt()` does not cancel the answer under way.
+
+Gemini's sends the user's turn "stop", which the model answers; xAI's throws away what has come of it, not what comes.
+"""
+
+
+def break_off(session: AgentSession, *, force: bool = True) -> None:
+    """Has the agent stop speaking, and a realtime provider told nothing that it could answer.
+
+    Args:
+        session: The agent's session.
+        force: Whether what was said not to be interruptible is broken off, too.
+    """
     pipeline = session.pipeline
+    model = pipeline._realtime_model if pipeline is not None and pipeline.config.is_realtime else None
+    if model is not None and type(model).__name__ in _NO_CANCEL:
+        _break_off_unsaid(session, model, force=force)
+    else:
+        session.interrupt(force=force)
     if pipeline is not None and pipeline.config.is_realtime and session.agent_state is AgentState.SPEAKING:
         # The end comes with the last byte of its audio, which is thrown away: it would be waited for in vain.
         try:
@@ -427,11 +454,99 @@ def break_off(session: AgentSession) -> None:
             logger.error("the end of the agent's speech: %s", described(error))  # noqa: TRY400
 
 
+def _break_off_unsaid(session: AgentSession, model: Any, *, force: bool) -> None:
+    """Does what `session.interrupt()` does, without the model's own `interrupt()`."""
+    utterance = session.current_utterance
+    if utterance is not None and not utterance.is_interruptible and not force:
+        return
+    track = model.audio_track
+    unheard = track is not None and not isinstance(track, _RestUnheard) and _answers(session, track)
+    interrupt_of_model = vars(model).get("interrupt")
+
+    async def unsaid() -> None:
+        """Says nothing."""
+
+    model.interrupt = unsaid
+    try:
+        session.interrupt(force=force)
+    finally:
+        del model.interrupt
+        if interrupt_of_model is not None:
+            model.interrupt = interrupt_of_model
+    if track is not None:
+        (track.track if isinstance(track, _RestUnheard) else track).interrupt()
+    if unheard:
+        _RestUnheard(model, track, begun=session.agent_state is AgentState.SPEAKING)
+
+
+def _answers(session: AgentSession, track: CustomAudioStreamTrack) -> bool:
+    """Whether there may be more to come of what a realtime model is saying, or is about to say."""
+    state = session.agent_state
+    return state is AgentState.THINKING or (state is AgentState.SPEAKING and not track._synthesis_complete)
+
+
+class _RestUnheard:
+    """In the place of a realtime model's track: what is still to come of an answer that was broken off is not heard.
+
+    Until that answer is over, says the model or its provider, or it is given something else to say; and, where nothing of
+    it has come yet, until the caller speaks: there may have been none.
+    """
+
+    def __init__(self, model: Any, track: CustomAudioStreamTrack, *, begun: bool) -> None:
+        self.track = track
+        self._model = model
+        self._begun = begun
+        names = ("send_message", "send_text_message", "send_message_with_frames")
+        self._sends = {name: vars(model).get(name) for name in names if hasattr(model, name)}
+        for name in self._sends:
+            setattr(model, name, self._over_before(getattr(model, name)))
+        model.audio_track = self
+        model.on("user_speech_started", self._caller_speaks)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.track, name)
+
+    async def add_new_bytes(self, _pcm: bytes) -> None:
+        """Discards it."""
+        self._begun = True
+
+    def mark_synthesis_complete(self) -> None:
+        """The answer is over, says the model."""
+        self.over()
+        self.track.mark_synthesis_complete()
+
+    def interrupt(self) -> None:
+        """The provider has broken it off."""
+        self.over()
+        self.track.interrupt()
+
+    def over(self) -> None:
+        """Has the model be heard again."""
+        if self._model.audio_track is self:
+            self._model.audio_track = self.track
+            self._model.off("user_speech_started", self._caller_speaks)
+            for name, method in self._sends.items():
+                delattr(self._model, name)
+                if method is not None:
+                    setattr(self._model, name, method)
+
+    def _over_before(self, send: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+        def sending(*arguments: Any, **options: Any) -> Awaitable[None]:
+            self.over()
+            return send(*arguments, **options)
+
+        return sending
+
+    def _caller_speaks(self, _data: Any = None) -> None:
+        if not self._begun:
+            self.over()
+
+
 def silence(session: AgentSession) -> None:
     """Has the agent stop speaking, and not begin again by itself: nobody is there."""
+    break_off(session)
     session.on_wake_up = None
     session._cancel_wake_up_timer()
-    session.interrupt(force=True)
 
 
 def forget_phones(room: VideoSDKHandler) -> Callable[[], None]:

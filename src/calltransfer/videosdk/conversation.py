@@ -123,7 +123,7 @@ class Conversation:
             async with asyncio.timeout(QUIET_TIMEOUT + SPEECH_TIMEOUT):
                 while not _sdk.closed(self.session):
                     if not await self.quiet(give_up_at - loop.time()):
-                        self.session.interrupt()  # what it has to say now is more important
+                        _sdk.break_off(self.session, force=False)  # what it has to say now is more important
                         await self.quiet(FIRST_WORD_TIMEOUT)
                     if _sdk.busy(self.session):
                         await self.until(lambda: not _sdk.busy(self.session), _LOOK_AGAIN)

@@ -126,7 +126,7 @@ class VideoSDKDictation(Dictation):
         self._done = True
         self._change()
         if self._saying and self.listening:
-            self._session.interrupt(force=True)
+            _sdk.break_off(self._session)
 
     @override
     async def say(self, text: str) -> bool:
@@ -254,7 +254,7 @@ class VideoSDKDictation(Dictation):
         until = self._now() + _SILENT_TIMEOUT
         while conversation.busy and self._now() < until:
             if conversation.agent == "speaking":
-                self._session.interrupt(force=True)
+                _sdk.break_off(self._session)
             await self._until_other_than(conversation.agent, until - self._now())
 
     async def _until_other_than(self, state: str, timeout: float) -> None:
@@ -271,7 +271,7 @@ class VideoSDKDictation(Dictation):
         if text.strip() and self.listening and not self._echo.of(text, summary=""):
             self._parts.append(text.strip())
             if self._saying:
-                self._session.interrupt(force=True)
+                _sdk.break_off(self._session)
         self._change()
 
     def _stirs(self) -> None:
