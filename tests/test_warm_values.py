@@ -1,6 +1,10 @@
 """What a warm transfer is set up with is checked when it is made, and not when somebody is on the phone."""
 
+import contextlib
+import os
+import socket
 import wave
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +16,13 @@ from calltransfer import (
     Destination,
     DestinationError,
     DirectTransfer,
+    ExtractiveSummary,
     HoldMusic,
+    LLMSummary,
     StayWithCaller,
     VideoSDKPlatform,
     WarmTransfer,
+    Wording,
 )
 from calltransfer.hold import music
 
@@ -92,6 +99,56 @@ def test_hold_music_of_an_authors_own(tmp_path: Path) -> None:
         recording.writeframes(b"\x01\x00" * 100)
 
     assert b"\x01\x00" * 100 == music(HoldMusic(file=file).file)
+
+
+def a_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def a_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as bound, contextlib.chdir(path.parent):
+        bound.bind(path.name)  # a whole path may be too long for one
+
+
+def a_file_of_a_gigabyte(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(2**30)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (a_pipe, "it is no file but a device, a pipe or a socket"),
+        (a_socket, "it is no file but a device, a pipe or a socket"),
+        (a_file_of_a_gigabyte, "it has 1024 MB, and may have 64 (twenty minutes)"),
+        (Path.mkdir, "it is a folder"),
+        (lambda path: path.symlink_to("/dev/zero"), "it is no file but a device, a pipe or a socket"),
+    ],
+)
+def test_music_that_never_ends_or_begins(tmp_path: Path, make: Callable[[Path], None], message: str) -> None:
+    """What is no file of a bearable size is refused unread."""
+    make(tmp_path / "hold.wav")
+
+    with pytest.raises(ConfigurationError) as error:
+        HoldMusic(file=tmp_path / "hold.wav")
+
+    assert f"cannot be played: {message}" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["{reason:>3000000000}", "{reason!r}", "{reason.__class__}", "{reason[0]}", "{reason:{reason}}", "{0}", "{}", "{"],
+)
+def test_a_template_has_names_in_its_braces_and_nothing_else(field: str) -> None:
+    """What is filled in is text as it is: no format, which may ask for gigabytes of blanks, and nothing of an object."""
+    for wrong in (
+        lambda: ExtractiveSummary(reason=f"{{reason}} {field}"),
+        lambda: ExtractiveSummary(quote=f"{{words}} {field.replace('reason', 'words')}"),
+        lambda: LLMSummary(prompt=f"{{words}} {field.replace('reason', 'words')}"),
+        lambda: Wording(not_connected=field),
+    ):
+        with pytest.raises(ConfigurationError):
+            wrong()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ A hold is a short program: it plays and speaks until it is cancelled, which happ
 """
 
 import functools
+import os
+import stat
 import wave
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -75,6 +77,9 @@ def _checked_key(_: Any, attribute: "attrs.Attribute[Any]", value: str | None) -
 def _above_zero(_: Any, attribute: "attrs.Attribute[float]", value: float) -> None:
     if not isinstance(value, int | float) or not value > 0:
         raise ConfigurationError(f"{attribute.name}= is in seconds, above 0, not {shown(value)}")
+
+
+_LARGEST_MUSIC = 64 * 2**20
 
 
 def _sentences(value: str | Sequence[str]) -> tuple[str, ...]:
@@ -160,6 +165,16 @@ class StayWithCaller:
         await self.then.entertain(caller)
 
 
+def _check_can_be_read(file: os.stat_result) -> None:
+    """Raises for what has no end, or does not begin: it is read when the agent is built."""
+    if stat.S_ISDIR(file.st_mode):
+        raise ValueError("it is a folder")
+    if not stat.S_ISREG(file.st_mode):
+        raise ValueError("it is no file but a device, a pipe or a socket")
+    if file.st_size > _LARGEST_MUSIC:
+        raise ValueError(f"it has {file.st_size // 2**20} MB, and may have {_LARGEST_MUSIC // 2**20} (twenty minutes)")
+
+
 @functools.lru_cache(maxsize=16)
 def music(file: str | Path | None = None) -> bytes:
     """The samples of a WAV file, or of the loop that comes with calltransfer.
@@ -175,11 +190,14 @@ def music(file: str | Path | None = None) -> bytes:
     """
     source = resources.files("calltransfer") / "assets" / "hold.wav" if file is None else Path(file)
     try:
+        if file is not None:
+            _check_can_be_read(Path(file).stat())
         with source.open("rb") as opened, wave.open(opened) as recording:
             found = (recording.getframerate(), recording.getnchannels(), recording.getsampwidth())
             samples: bytes = recording.readframes(recording.getnframes())
     except (OSError, EOFError, ValueError, wave.Error) as error:
-        raise ConfigurationError(f"file={str(file)!r} cannot be played: {error}") from None
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise ConfigurationError(f"file={str(file)!r} cannot be played: {why}") from None
     if found != (SAMPLE_RATE, 1, 2) or not samples:
         raise ConfigurationError(
             f"file={str(file)!r} has {found[0]} Hz, {found[1]} channels, {8 * found[2]} bit; hold music is a WAV file of "

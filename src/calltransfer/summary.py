@@ -13,6 +13,7 @@ from calltransfer.call import Call, Summary, TransferRequest
 from calltransfer.errors import ConfigurationError, NoTextModel
 from calltransfer.hook import within
 from calltransfer.masking import shown
+from calltransfer.wording import fields_of
 
 logger = logging.getLogger("calltransfer")
 
@@ -241,13 +242,17 @@ def _tells(words: str) -> bool:
     return False
 
 
+def _fields(template: str) -> set[str] | None:
+    """Its fields; None: it is no template."""
+    try:
+        return fields_of(template)
+    except ValueError:
+        return None
+
+
 def _template(field: str) -> Callable[[Any, "attrs.Attribute[Any]", Any], None]:
     def check(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-        try:
-            fits = "\N{BLACK STAR}" in value.format(**{field: "\N{BLACK STAR}"})
-        except (AttributeError, IndexError, KeyError, ValueError):
-            fits = False
-        if not fits:
+        if not isinstance(value, str) or _fields(value) != {field}:
             raise ConfigurationError(
                 f"{attribute.name}= is a sentence with {{{field}}} in it and no other field, not {shown(value)}"
             )
@@ -263,11 +268,8 @@ def _check_words(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
 
 
 def _check_prompt(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    try:
-        filled = value.format(words=SUMMARY_WORDS).strip()
-    except (AttributeError, IndexError, KeyError, ValueError):
-        filled = ""
-    if not filled:
+    fields = _fields(value) if isinstance(value, str) and value.strip() else None
+    if fields is None or not fields <= {"words"}:
         raise ConfigurationError(
             f"{attribute.name}= says what to write; it may use {{words}} and no other field, "
             f"and a brace that is meant is written twice, not {shown(value)}"

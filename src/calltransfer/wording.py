@@ -1,5 +1,6 @@
 """The words calltransfer uses, each of which an author can replace."""
 
+import string
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -40,6 +41,21 @@ _REASONS: Mapping[Outcome, str] = {
 }
 
 
+def fields_of(template: str) -> set[str]:
+    """The fields of a template, which are plain names: what is filled in is text, as it is.
+
+    Raises:
+        ValueError: one has an attribute, an index, a conversion or a format, which could ask for a gigabyte of blanks; or
+            it is no template.
+    """
+    fields: set[str] = set()
+    for _, name, form, conversion in string.Formatter().parse(template):
+        if name is not None and (form or conversion or not name.isidentifier()):
+            raise ValueError("in braces stands one name and nothing else")
+        fields.update(() if name is None else (name,))
+    return fields
+
+
 def _with_fields(*allowed: str, kind: type = str) -> Callable[[Any, "attrs.Attribute[Any]", "str | ToolAnswer"], None]:
     def check(_: Any, attribute: "attrs.Attribute[Any]", value: str | ToolAnswer) -> None:
         if not isinstance(value, kind):
@@ -50,15 +66,15 @@ def _with_fields(*allowed: str, kind: type = str) -> Callable[[Any, "attrs.Attri
         template = value.message if isinstance(value, ToolAnswer) else value
         known = ", ".join(f"{{{name}}}" for name in allowed)
         try:
-            template.format(**dict.fromkeys(allowed, "x"))
-        except KeyError as error:
-            raise ConfigurationError(
-                f"Wording.{attribute.name} uses {{{error.args[0]}}}, which is not known there; it may use {known}"
-            ) from None
-        except (ValueError, IndexError, AttributeError) as error:
+            unknown = sorted(fields_of(template) - set(allowed))
+        except (TypeError, ValueError) as error:
             raise ConfigurationError(
                 f"Wording.{attribute.name} is not a template that can be filled in: {error}; it may use {known}"
             ) from None
+        if unknown:
+            raise ConfigurationError(
+                f"Wording.{attribute.name} uses {{{unknown[0]}}}, which is not known there; it may use {known}"
+            )
 
     return check
 
