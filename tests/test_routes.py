@@ -2,6 +2,7 @@
 
 import asyncio
 import pickle
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -259,7 +260,7 @@ def test_strategies_of_your_own_in_a_list(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_said_once_wherever_it_stands(tmp_path: Path) -> None:
-    """A value that the environment lacks is one mistake, in a list, a table, or in the place of one."""
+    """A value that the environment lacks, or may not give, is one mistake, in a list, a table, or in the place of one."""
     text = """\
 [routes.a]
 when = "x"
@@ -281,7 +282,11 @@ g = { time_zone = "${NOPE_L}", weekly = { mon = "${NOPE_M}" } }
 """
     found = mistakes(tmp_path, text)
 
-    assert list("ABCDEFGHIJKLM") == sorted(line.partition("NOPE_")[2][0] for line in found)
+    missing = {line.partition("NOPE_")[2][0] for line in found if "NOPE_" in line}
+    not_there = [line.split(": ")[1] for line in found if "takes nothing from the environment" in line]
+    assert set("BI") == missing
+    assert 11 == len(not_there) == len(set(not_there))
+    assert 13 == len(found)
 
 
 def test_music_is_beside_the_file(tmp_path: Path) -> None:
@@ -296,7 +301,7 @@ def test_music_is_beside_the_file(tmp_path: Path) -> None:
 
 
 def test_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable stands for a whole value or a part of one, anywhere in the file."""
+    """A variable stands for a whole value or a part of one, where an address, a host or a path is."""
     monkeypatch.setenv("DESK", BILLING)
     monkeypatch.setenv("PBX", "pbx.example.com")
 
@@ -310,9 +315,8 @@ def test_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     ("value", "line"),
     [
         ('to = "${DESK}"', "3: routes.billing.to: '${DESK}' must begin with '+' and the country code"),
-        ('timeout = "${DESK}"', "3: routes.billing.timeout: is in seconds, above 0 and at most 240, not '${DESK}'"),
         ('to = "sip:a${DESK}"', "3: routes.billing.to: 'sip:a${DESK}' is not a SIP URI"),
-        ('to = { to = "+14155550123", display_name = "a\\nb${DESK}" }', "3: routes.billing.to.display_name: is a name"),
+        ('to = { to = "+14155550123", extension = "a${DESK}" }', "3: routes.billing.to.extension: is 1 to 32 keys"),
         ("${DESK} = 1", None),
     ],
 )
@@ -328,28 +332,123 @@ def test_what_is_from_the_environment_is_not_shown(
     assert "4155" not in "".join(found)
 
 
-@pytest.mark.parametrize("secret", ["hunter2", "x", 'Bob\'s "token"', "eyJhbGciOi.eyJh"])
-def test_no_secret_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
-    """What is no number is not shown either, however short or odd it is."""
-    monkeypatch.setenv("TOKEN", secret)
-    table = (
-        'strategy = "warm"\nwhen = "x"\nto = "${TOKEN}"\nmove = "${TOKEN}"\nhold = "${TOKEN}"\n'
-        'briefing = { accept_key = "a${TOKEN}", gate = "${TOKEN}" }\nring_timeout = "${TOKEN}"'
-    )
-    found = mistakes(tmp_path, f"[routes.billing]\n{table}")
+@pytest.mark.parametrize(
+    "secret",
+    ["hunter2", "x", 'Bob\'s "token"', "eyJhbGciOi.eyJh", "s3cr3t-Value//x/./y", "PBX.Internal.Corp", "/a/../Zoë/b"],
+)
+def test_nothing_of_the_environment_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    """What is no number is not shown either, however short or odd it is, and in whatever form it is looked at."""
+    monkeypatch.setenv("PLACE", secret)
+    text = """\
+[policy]
+sip_hosts = ["${PLACE}", "pbx.example.com"]
+[routes.billing]
+strategy = "warm"
+when = "x"
+to = { to = "${PLACE}", caller_id = "${PLACE}", extension = "${PLACE}" }
+hold = { file = "${PLACE}" }
+[routes.other]
+strategy = "ring_group"
+when = "x"
+targets = ["sip:a@${PLACE}", "sip:a@other.example.com"]
+"""
+    found = mistakes(tmp_path, text)
 
-    assert 6 == len(found)
-    assert all("${TOKEN}" in line for line in found)
-    assert not [line for line in found if repr(secret) in line or (len(secret) > 1 and secret in line)]
+    assert 2 <= sum("${PLACE}" in line for line in found)
+    for part in [secret, *re.findall(r"[^\W_]{4,}", secret)]:
+        assert len(part) < 2 or part.lower() not in "\n".join(found).lower()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'when = "the caller says ${DESK}"',
+        'briefing = { greeting = "Hello ${DESK}" }',
+        'hold = { reassurance = ["${DESK}"] }',
+        'ring_timeout = "${DESK}"',
+        'to = { to = "+14155550123", display_name = "${DESK}" }',
+        'to = { to = "+14155550123", metadata = { a = { to = "x", b = ["${DESK}"] } } }',
+        'strategy = "${DESK}"',
+        'summary = { extractive = true, reason = "{reason} ${DESK}" }',
+    ],
+)
+def test_what_takes_nothing_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    """What is spoken, sent to a model or decides how a plan works is written in the plan itself."""
+    monkeypatch.setenv("DESK", "swordfish")
+    key = line.partition(" ")[0]
+    table = {"when": 'when = "x"', "strategy": 'strategy = "warm"', "to": f'to = "{BILLING}"', key: line}
+
+    found = "\n".join(mistakes(tmp_path, "[routes.a]\n" + "\n".join(table.values())))
+
+    assert f"routes.a.{key}" in found
+    assert (
+        ": takes nothing from the environment: it may be read out, or shown. to, targets, caller_id, extension,"
+        in found
+    )
+    assert "swordfish" not in found
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "VIDEOSDK_SECRET_KEY",
+        "VIDEOSDK_AUTH_TOKEN",
+        "VIDEOSDK_API_KEY",
+        "OPENAI_API_KEY",
+        "db_password",
+        "TOKEN",
+        "MY_SECRET_2",
+    ],
+)
+def test_no_secret_in_a_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A variable that is a secret by its name is referred to nowhere, not even where others are."""
+    monkeypatch.setenv(name, BILLING)
+
+    (found,) = mistakes(tmp_path, f'[routes.a]\nwhen = "x"\nstrategy = "direct"\nto = "${{{name}}}"')
+
+    assert (
+        f"4: routes.a.to: {name} is the name of a secret, and nothing in a plan is one: refer to another variable"
+        == found
+    )
+
+
+def test_a_strategy_of_your_own_may_be_given_what_is_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its keys mean is its author's to know; what is read in our way beside it takes nothing."""
+    monkeypatch.setenv("DESK", BILLING)
+    table = 'strategy = "tests.plan_parts:queue"\nnumber = "${DESK}"'
+
+    assert plan_parts.Queue(BILLING) == strategy_of(tmp_path, table)
+    (found,) = mistakes(tmp_path, f'[routes.a]\nwhen = "x${{DESK}}"\n{table}')
+    assert "2: routes.a.when: takes nothing from the environment" in found
+
+
+def test_no_module_is_named_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which code runs is in the plan: a value of the environment is an address, whatever it looks like."""
+    monkeypatch.setenv("DESK", "tests.plan_parts:find")
+
+    (found,) = mistakes(tmp_path, '[routes.a]\nwhen = "x"\nstrategy = "direct"\nto = "${DESK}"')
+
+    assert "4: routes.a.to: '${DESK}' is neither a phone number" in found
+
+
+def test_a_value_of_the_environment_that_is_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is longer than any of them is refused before it is looked at."""
+    monkeypatch.setenv("DESK", "Q" * 60_000)
+
+    assert ["4: routes.a.to: the environment variable DESK is longer than 1024 characters"] == mistakes(
+        tmp_path, '[routes.a]\nwhen = "x"\nstrategy = "direct"\nto = "${DESK}"'
+    )
 
 
 def test_a_secret_that_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long value is shown cut, and no part of a secret with it, wherever it stands."""
     secret = "kx7Qpz".join("abcdefghijklmnop")
-    monkeypatch.setenv("TOKEN", secret)
-    for value in ("${TOKEN}", "Bearer ${TOKEN} and then some more words that make it long", "a" * 60 + "${TOKEN}"):
+    monkeypatch.setenv("DESK", secret)
+    for value in ("${DESK}", "Bearer ${DESK} and then some more words that make it long", "a" * 60 + "${DESK}"):
         for written_as in (f'"{value}"', f'["x", "{value}"]', f'{{ to = ["{value}"] }}'):
-            table = f'strategy = "warm"\nto = "{BILLING}"\nwhen = "x"\nring_timeout = {written_as}'
+            table = f'strategy = "ring_group"\ntargets = {{ to = {written_as} }}\nwhen = "x"'
             found = mistakes(tmp_path, f"[routes.billing]\n{table}")
 
             assert 1 == len(found)
@@ -706,11 +805,20 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     """No file, a folder, another encoding, tables without end: each is one line, like any other mistake."""
     (tmp_path / "latin.toml").write_bytes(b'a = 1\nb = "\xe4"')
     (tmp_path / "deep.toml").write_text("a = " + "[" * 100_000, encoding="utf-8")
+    (tmp_path / "nested.toml").write_text(f"a = {'[' * 60}{'1,' * 100_000}{']' * 60}", encoding="utf-8")
+    (tmp_path / "dotted.toml").write_text("a." * 15_000 + "a = 1", encoding="utf-8")
+    (tmp_path / "quoted.toml").write_text("[" + "'a' . " * 15_000 + "a]", encoding="utf-8")
+    (tmp_path / "large.toml").write_text("#" * 600_000, encoding="utf-8")
     for name, message in {
         "none.toml": "none.toml: cannot be read: No such file or directory",
         "": "cannot be read: Is a directory",
         "latin.toml": "latin.toml:2: is not written in UTF-8; save it as that",
         "deep.toml": "deep.toml: has tables too deep inside one another to be read",
+        "nested.toml": "nested.toml: has tables too deep inside one another to be read",
+        "dotted.toml": "dotted.toml: has tables too deep inside one another to be read",
+        "quoted.toml": "quoted.toml: has tables too deep inside one another to be read",
+        "large.toml": "large.toml: is larger than 512 kB, and so no plan",
+        "/dev/zero": "/dev/zero: is larger than 512 kB, and so no plan",
     }.items():
         with pytest.raises(RoutesError) as raised:
             Routes.from_toml(tmp_path / name)

@@ -11,13 +11,47 @@ import attrs
 
 from calltransfer.errors import RoutesError
 from calltransfer.masking import masked_text, shown
+from calltransfer.routes.importing import REFERENCE
 from calltransfer.routes.mistakes import Mistakes
-from calltransfer.routes.toml_lines import Path, lines_of
+from calltransfer.routes.toml_lines import DEEPEST, Path, TooDeep, lines_of
 
 WRONG: Final = object()
 """Stands for a value that is wrong, once that has been noted: nothing more is said about it."""
 
+_LARGEST: Final = 512 * 1024
+"""Bytes of a plan: one of a thousand routes has less."""
+
+_DEEP_KEY: Final = re.compile(
+    rf"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{DEEPEST}}}""", re.ASCII
+)
+"""The time `tomllib` takes for a dotted key grows with the square of its parts."""
+
 _REFERENCE: Final = re.compile(r"\$\{([^}]*)\}?")
+_FROM_ENVIRONMENT: Final = ("to", "targets", "caller_id", "extension", "sip_hosts", "file")
+"""Keys whose values may refer to the environment: what differs from one deployment to the next, and is not read out."""
+
+_NOT_IN_YOUR_OWN: Final = frozenset(
+    {
+        "when",
+        "strategy",
+        "briefing",
+        "chooser",
+        "default",
+        "deliver",
+        "hold",
+        "hours",
+        "inside",
+        "outside",
+        "summary",
+        "try",
+    }
+)
+"""Keys whose values are read in our way beside a strategy of the author's, too."""
+
+_LONGEST_VALUE: Final = 1024
+_A_SECRET: Final = re.compile(
+    r"(?:^|_)(?:TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|APIKEY)(?:_|$)|_KEY$", re.ASCII | re.IGNORECASE
+)
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _AT_LINE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _HINTS: Final = {
@@ -57,19 +91,28 @@ def read_toml(path: str | os.PathLike[str]) -> Document:
     """
     source = os.fspath(path)
     try:
-        data = pathlib.Path(path).read_bytes()
+        with pathlib.Path(path).open("rb") as file:
+            data = file.read(_LARGEST + 1)
     except OSError as error:
         raise RoutesError([f"{source}: cannot be read: {error.strerror or type(error).__name__}"]) from None
+    if len(data) > _LARGEST:
+        raise RoutesError([f"{source}: is larger than {_LARGEST // 1024} kB, and so no plan"])
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise RoutesError([f"{source}:{line}: is not written in UTF-8; save it as that"]) from None
+    if _DEEP_KEY.search(text):
+        raise too_deep(source)
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RoutesError([_not_toml(source, text, str(error))]) from None
-    return _resolved(tables, Mistakes(source, lines_of(text)), pathlib.Path(path).parent)
+    try:
+        lines = lines_of(text)
+    except TooDeep:
+        raise too_deep(source) from None
+    return _resolved(tables, Mistakes(source, lines), pathlib.Path(path).parent)
 
 
 def too_deep(source: str = "") -> RoutesError:
@@ -109,21 +152,41 @@ class _Environment:
         self.used: set[str] = set()
         self._mistakes = mistakes
 
-    def resolved(self, value: Any, path: Path) -> Any:
+    def resolved(self, value: Any, path: Path, belongs: bool = False) -> Any:
+        """`value` without references; `belongs`: they may stand there."""
         if isinstance(value, Mapping):
-            return {str(name): self.resolved(each, (*path, str(name))) for name, each in value.items()}
+            own = isinstance(value.get("strategy"), str) and REFERENCE.fullmatch(value["strategy"])
+            return {
+                str(name): self.resolved(
+                    each, (*path, str(name)), name in _FROM_ENVIRONMENT or bool(own and name not in _NOT_IN_YOUR_OWN)
+                )
+                for name, each in value.items()
+            }
         if isinstance(value, list | tuple):
-            return [self.resolved(each, (*path, position)) for position, each in enumerate(value)]
+            return [self.resolved(each, (*path, position), belongs) for position, each in enumerate(value)]
         if isinstance(value, str) and "${" in value:
-            return self._text(value, path)
+            return self._text(value, path, belongs)
         return value
 
-    def _text(self, text: str, path: Path) -> Any:
+    def _text(self, text: str, path: Path, belongs: bool) -> Any:
+        if not belongs:
+            self._mistakes.note(
+                path,
+                f"takes nothing from the environment: it may be read out, or shown. {', '.join(_FROM_ENVIRONMENT)} do, and "
+                "what is given to a strategy of your own; write the value here",
+            )
+            return WRONG
         missing = []
         for found in _REFERENCE.finditer(text):
             name = found[1]
             if not found.group().endswith("}") or not _VARIABLE.fullmatch(name):
                 missing.append(f"{masked_text(found.group())!r} refers to no variable; write '${{NAME}}'")
+            elif _A_SECRET.search(name):
+                missing.append(
+                    f"{name} is the name of a secret, and nothing in a plan is one: refer to another variable"
+                )
+            elif len(os.environ.get(name, "")) > _LONGEST_VALUE:
+                missing.append(f"the environment variable {name} is longer than {_LONGEST_VALUE} characters")
             elif not os.environ.get(name):
                 state = "is empty" if name in os.environ else "is not set"
                 missing.append(f"the environment variable {name} {state}; set it before this is read")

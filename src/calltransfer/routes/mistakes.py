@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -16,6 +17,8 @@ _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 """It has as many digits as a phone number."""
 
 _QUOTE: Final = "'"
+_SHOWN: Final = re.compile(r"(?P<quoted>'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\")|[^\s'\"(),;]+")
+"""What may be, or have in it, a value: it stands between quotes, or is a word."""
 
 _ALSO_KNOWN_AS: Final = {
     "blind": "direct",
@@ -52,6 +55,7 @@ class Mistakes:
         self._lines = lines or {}
         self._found: list[tuple[int, str]] = []
         self._secrets: dict[str, str] = {}
+        self._plain_secrets: dict[str, str] = {}
 
     def __len__(self) -> int:
         return len(self._found)
@@ -62,6 +66,8 @@ class Mistakes:
             if len(shown) >= _SHORTEST_SECRET:
                 self._secrets[shown] = reference
             self._secrets[repr(shown)] = f"'{reference}'"
+        if len(_plain(value)) >= _SHORTEST_SECRET:
+            self._plain_secrets[_plain(value)] = reference
 
     def note(self, path: Path, message: str) -> None:
         """Notes a mistake at `path`, or at the nearest that stands in the file above it."""
@@ -79,7 +85,18 @@ class Mistakes:
             # What is too long to be shown is cut, wherever in it a secret stands.
             for end in range(len(secret) - 1, _SHORTEST_SECRET - 1, -1):
                 message = message.replace(f"{secret[:end]}...", f"{self._secrets[secret].rstrip(_QUOTE)}...")
-        return message
+        return _SHOWN.sub(self._unless_secret, message) if self._secrets else message
+
+    def _unless_secret(self, found: re.Match[str]) -> str:
+        """What is shown, or the reference in its place: a path or a host is not shown as it was written, but is the same."""
+        quote, text = (found.group()[0], found.group()[1:-1]) if found["quoted"] else ("", found.group())
+        plain = _plain(text)
+        for secret, reference in self._plain_secrets.items():
+            # Between quotes stands a value; what does not is a word of ours, or all of a value.
+            enough = min(len(plain), len(secret)) * (1 if quote else 2) // 2
+            if len(plain) >= _SHORTEST_SECRET and _have_in_common(plain, secret, max(enough, _SHORTEST_SECRET)):
+                return f"{quote}{reference}{quote}"
+        return found.group()
 
     def raise_if_any(self) -> None:
         """Raises all of them at once, in the order in which they stand in the file.
@@ -89,6 +106,16 @@ class Mistakes:
         """
         if self._found:
             raise RoutesError(message for _, message in sorted(self._found, key=lambda found: found[0]))
+
+
+def _plain(text: str) -> str:
+    """What is left of a text however it is written: letters and digits."""
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", text).casefold()))
+
+
+def _have_in_common(text: str, secret: str, length: int) -> bool:
+    """Whether that many characters in a row are in both."""
+    return any(text[at : at + length] in secret for at in range(len(text) - length + 1))
 
 
 def spelt(path: Path) -> str:

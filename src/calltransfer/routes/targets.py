@@ -42,7 +42,7 @@ class Targets:
         """A destination, or the function of the author's that finds one; `WRONG` if it is neither."""
         if value is WRONG:
             return WRONG
-        if isinstance(value, str) and REFERENCE.fullmatch(value):
+        if isinstance(value, str) and REFERENCE.fullmatch(value) and value not in self._document.from_environment:
             found = imported(value, lambda message: self._mistakes.note(path, message))
             return WRONG if found is None else found
         if isinstance(value, str):

@@ -8,6 +8,9 @@ import re
 import tomllib
 from typing import Final
 
+DEEPEST: Final = 50
+"""Levels that tables and arrays may be inside one another: every path is kept, with all that is above it."""
+
 Path = tuple[str | int, ...]
 """How one gets to a value: names of keys, and positions in arrays."""
 
@@ -24,10 +27,17 @@ _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 _SCALAR: Final = re.compile(r"[^,\]}#\n]+")
 
 
+class TooDeep(ValueError):
+    """Tables or arrays are more than `DEEPEST` levels inside one another."""
+
+
 def lines_of(text: str) -> dict[Path, int]:
     """Returns the line, from 1, of everything in `text`, which is valid TOML.
 
     That of a key is where it stands first; that of an element of an array, where it begins.
+
+    Raises:
+        TooDeep: something in it is.
     """
     return _Scanner(text).lines()
 
@@ -93,6 +103,8 @@ class _Scanner:
             self._at += 1
 
     def _value(self, path: Path) -> None:
+        if len(path) > DEEPEST:
+            raise TooDeep
         first = self._text[self._at]
         if first == "[":
             self._elements(path)
