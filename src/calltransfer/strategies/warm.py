@@ -86,7 +86,8 @@ class WarmTransfer:
         briefing: How they are told, what they are asked, and how an answer is understood.
         move: Who is moved: "caller" into the consultation's room (the platform's documented way); or "target" into the
             caller's, so that the caller's leg is never touched and its recording stays in one piece. Where a move has
-            failed for certain and both still wait, the target is moved in the time that is left.
+            failed for certain and both still wait, the target is moved in the time that is left. Whoever else is in
+            the agent's room, such as a user in the browser, hears a target who is moved there, and is heard by them.
         ring_timeout: Seconds the target's phone rings; at most 240.
         decision_timeout: Seconds for the decision, from the end of the question; a question of theirs begins them anew,
             within four times as many. At most 240.

@@ -7,7 +7,7 @@ that is installed, and says by name what a new version of it has changed.
 import asyncio
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, Protocol
 
@@ -610,6 +610,19 @@ def deafen(room: VideoSDKHandler) -> Callable[[], None]:
             ears.pipeline = silenced.pipeline
 
     return hear
+
+
+def hear_again(room: VideoSDKHandler) -> None:
+    """Gives the agent its hearing in `room` back, whoever has taken it."""
+    ears = room.input_stream_manager
+    if isinstance(ears.pipeline, _Silenced):
+        ears.pipeline = ears.pipeline.pipeline
+
+
+def somebody_is_in(room: VideoSDKHandler, *, but: Collection[str | None]) -> bool:
+    """Whether anybody is in `room` but agents, as the SDK tells them, and those whose ids are given."""
+    participants = room.meeting.participants if room.meeting is not None else {}
+    return any(each.id not in but and not room._is_agent_participant(each) for each in list(participants.values()))
 
 
 class _Muted:

@@ -224,6 +224,7 @@ class Handover:
             beside = [
                 group.create_task(_beside(lambda: self._record(caller_id), "recording a caller who was moved")),
                 group.create_task(_beside(self._introduce, "introducing caller and target")),
+                group.create_task(_beside(self._serve_others, "the agent of whoever else is in its room")),
             ]
             await self._one_has_left(attendance, caller_id, target_id)
             left_at = asyncio.get_running_loop().time()
@@ -256,21 +257,43 @@ class Handover:
             await attendance.until(lambda: not both_there(), _LOOK_AGAIN)
 
     async def close(self, *, end_within: float | None = None) -> None:
-        """Leaves: deaf and silent to the last. Safe to call again when it was cut short.
+        """Leaves: deaf and silent to the last, but for others who are in the agent's room. Safe to call again.
 
         An agent who goes ends nobody's leg, unless one of the two has left the other alone; that takes at most
         `end_within` seconds.
         """
-        self._fall_silent()
+        if not self._others_are_here:
+            self._fall_silent()
         with suppress(TimeoutError):
             async with asyncio.timeout(end_within):
                 await self._end_the_other(_END_REQUEST_TIMEOUT if end_within is None else REQUEST_TIMEOUT)
                 self._attendance = None  # whoever closes again finds nothing left to end
         await self._consultation.consultant.close()
         await self.keeper.aclose()
-        if not _sdk.closed(self._session):
+        if self._others_are_here:
+            self._be_theirs()
+        elif not _sdk.closed(self._session):
+            self._fall_silent()
             _sdk.silence(self._session)
             _sdk.deafen(self._room)
+
+    # Others in the agent's room
+
+    @property
+    def _others_are_here(self) -> bool:
+        """Whether somebody is in the agent's room who is neither caller nor target, such as a user in the browser."""
+        the_two = {self._caller.participant_id, *self._ids}
+        return not _sdk.closed(self._session) and _sdk.somebody_is_in(self._room, but=the_two)
+
+    async def _serve_others(self) -> None:
+        """Has the agent be theirs, now that the two talk in another room; in its own it would talk into their call."""
+        if self._move == "caller":
+            await self._caller.attendance.until(lambda: self._others_are_here, None)
+            self._be_theirs()
+
+    def _be_theirs(self) -> None:
+        self._speak_again()
+        _sdk.hear_again(self._room)
 
     # Connecting
 
@@ -432,7 +455,8 @@ class Handover:
                 await self._conversation.speak(lambda: _sdk.say(self._session, sentence), insist=False)
         finally:
             consultant.fall_silent()
-            self._fall_silent()
+            if self._move == "target":
+                self._fall_silent()
 
     async def _record(self, caller_id: str | None) -> None:
         """Goes on recording a caller who was moved; the platform takes them for not yet joined at first."""
@@ -489,7 +513,7 @@ class Handover:
         self._report(Phase.RETURNED, "the target hung up within seconds of being connected", None)
         await self.keeper.aclose()
         self._remember()
-        self._speak_again()
+        self._be_theirs()
         self._own(self._consultation.release(""), "releasing a target who has left")
         return True
 
