@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 from typing import Any
 
 import attrs
@@ -12,6 +13,8 @@ from calltransfer import (
     ConfigurationError,
     DirectTransfer,
     Fallback,
+    HeldCaller,
+    HoldMusic,
     Message,
     NotAllowed,
     Outcome,
@@ -46,6 +49,21 @@ class Ends:
         if isinstance(self.how, BaseException):
             raise self.how
         return TransferResult(outcome=self.how) if isinstance(self.how, Outcome) else self.how
+
+
+HOLDING = "Thank you for holding. I am still connecting you. To come back to me, press star."
+"""What the hold says by itself."""
+
+
+class SaysOneThing:
+    """A hold that says one sentence over and over, and plays nothing."""
+
+    return_key = None
+    at_once = True
+
+    async def entertain(self, caller: HeldCaller) -> None:
+        while True:
+            await caller.say("please hold the line")
 
 
 def tried(caller: Caller) -> list[Outcome | None]:
@@ -175,6 +193,43 @@ async def test_a_plan_in_a_plan_tries_and_tells_as_one() -> None:
         assert QUEUE == await caller.talking_to()
         assert 1 == sum(TRYING in text for text in caller.texts_heard)
         assert 1 == sum(STILL_TRYING in text for text in caller.texts_heard)
+
+
+NUMBERS = [f"+141555501{last}" for last in range(60, 66)]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "person"),
+    [
+        (Fallback(*map(WarmTransfer, NUMBERS)), {"refuses_after": 3.0}),
+        (
+            Fallback(*(WarmTransfer(number, hold=HoldMusic(every=5.0)) for number in NUMBERS), between=HOLDING),
+            {"refuses_after": 4.0},
+        ),
+        (
+            Fallback(
+                Fallback(*(WarmTransfer(number, ring_timeout=6.0) for number in NUMBERS[:2])),
+                Fallback(*(WarmTransfer(number, ring_timeout=6.0) for number in NUMBERS[2:4])),
+                RingGroup(WarmTransfer(ring_timeout=6.0), targets=NUMBERS[4:]),
+            ),
+            {"answers_after": None},
+        ),
+        (WarmTransfer(NUMBERS[0], ring_timeout=40.0, hold=SaysOneThing()), {"answers_after": None}),
+    ],
+)
+async def test_the_same_sentence_is_not_said_again_at_once(strategy: Any, person: dict[str, Any]) -> None:
+    """Not by a plan whose targets are all busy, not by plans in a plan, not by a hold; nor is there silence instead."""
+    async with Sandbox() as sandbox:
+        for number in NUMBERS:
+            sandbox.person(number, **person)
+        caller = await transferred(sandbox, strategy)
+        begun: dict[str, list[float]] = {}
+        for heard in caller.heard:
+            if heard.speaker == "agent":
+                begun.setdefault(heard.text, []).append(heard.began)
+        assert [] == [(text, at) for text, at in begun.items() if any(b - a < 15 for a, b in itertools.pairwise(at))]
+        held, off = caller.agent.time_of(Phase.ON_HOLD), caller.agent.time_of(Phase.OFF_HOLD)
+        assert caller.longest_silence(held, off) < 1.0
 
 
 @pytest.mark.parametrize("kind", ["cascade", "realtime"])

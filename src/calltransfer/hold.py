@@ -35,7 +35,10 @@ class HeldCaller(ABC):
 
     @abstractmethod
     async def say(self, text: str) -> None:
-        """Has the agent say `text`; returns when it has been heard."""
+        """Has the agent say `text`; returns when it has been heard.
+
+        The same sentence is not heard again within 15 s: until then music is, and then it is said.
+        """
 
 
 class Hold(Protocol):
@@ -106,7 +109,8 @@ class HoldMusic:
         file: A WAV file, 24 kHz, mono, 16 bit; by default the loop that comes with calltransfer.
         reassurance: What is said at intervals, in turn; empty: nothing. In the language of the call. Without it, that
             the caller is still being connected, and with which key they come back.
-        every: Seconds of music between two sentences. Callers who hear nothing new for half a minute hang up or speak.
+        every: Seconds of music between two sentences. Callers who hear nothing new for half a minute hang up or speak. The
+            same sentence is not said again within 15 s.
         return_key: The key with which the caller goes back to the agent; None: there is none.
 
     Raises:

@@ -18,6 +18,7 @@ from calltransfer.events import TransferResult
 from calltransfer.hold import Hold
 from calltransfer.masking import shown
 from calltransfer.outcome import Outcome
+from calltransfer.said import Said
 from calltransfer.strategies.combining import checked_strategy, numbered
 from calltransfer.strategies.target import seconds
 from calltransfer.timeline import described
@@ -88,6 +89,7 @@ class Fallback:
         stop_on: Ends after which the plan stops although it would go on, such as `["declined"]`; in Python also
             `{Outcome.DECLINED}`.
         between: What the caller hears when a further attempt begins, in turn, the last one again and again; (): nothing.
+            The same sentence is not said again within 15 s, whichever plan or hold has said it.
         timeout: Seconds for the whole plan; at most 240. What is under way then is given up, and nothing further is
             tried; a call that is being forwarded or connected, and a message that is being left, come to their own end.
 
@@ -181,6 +183,7 @@ class _CallOfPlan(CallWrapper):
         self._stack = stack
         self._group = group
         self._held = False
+        self._said = Said.on(call)
         self._times_said = 0
         self._saying: asyncio.Task[None] | None = None
 
@@ -250,13 +253,15 @@ class _CallOfPlan(CallWrapper):
             await asyncio.wait([self._saying])
 
     def _say_that_another_is_tried(self) -> None:
-        """Says it once for each further attempt, unless the last time is not over yet."""
+        """Says it once for each further attempt, unless they are being told, or have just been, by whatever plan."""
         self.is_trying = True
         saying = self._saying is not None and not self._saying.done()
         if self.has_tried and self._between and not saying:
             sentence = self._between[min(self._times_said, len(self._between) - 1)]
-            self._times_said += 1
-            self._saying = self._group.create_task(self._say(sentence), name="another is tried")
+            if not self._said.too_soon(sentence):
+                self._said.note(sentence)
+                self._times_said += 1
+                self._saying = self._group.create_task(self._say(sentence), name="another is tried")
         self.has_tried = False
 
     async def _say(self, sentence: str) -> None:

@@ -34,6 +34,7 @@ from calltransfer.hook import within
 from calltransfer.masking import masked_text
 from calltransfer.outcome import Outcome
 from calltransfer.platform import LEAVE_TIMEOUT, PlatformCall, ProgressListener, Turn
+from calltransfer.said import Said
 from calltransfer.summary import SUMMARY_TIMEOUT, ExtractiveSummary, SecondBest
 from calltransfer.timeline import described
 from calltransfer.videosdk import _sdk
@@ -167,6 +168,7 @@ class VideoSDKCall(PlatformCall):
                 session=self._session,
                 room=self._room,
                 conversation=self._conversation,
+                said=Said.on(self),
                 held_back=lambda what: report(Phase.HELD_BACK, what, None),
                 returned=self._returned.set,
                 handed_over=self._keeper,
@@ -326,9 +328,12 @@ class VideoSDKCall(PlatformCall):
     @override
     async def say(self, text: str) -> bool:
         heard = self._conversation.until_heard
-        return await heard(lambda: _sdk.say(self._session, text), insist=False) or await heard(
-            lambda: _sdk.reply(self._session, self._asking_for(text)), insist=True
-        )
+        try:
+            return await heard(lambda: _sdk.say(self._session, text), insist=False) or await heard(
+                lambda: _sdk.reply(self._session, self._asking_for(text)), insist=True
+            )
+        finally:
+            Said.on(self).note(text)
 
     def _asking_for(self, text: str) -> str:
         """What has a model say `text` that has no voice of its own for it; not to be found in a transcript."""

@@ -18,6 +18,7 @@ from calltransfer.briefing import Answer
 from calltransfer.errors import NoConsultation
 from calltransfer.hold import HoldMusic
 from calltransfer.hook import called, give_up
+from calltransfer.said import Said
 from calltransfer.timeline import described
 from calltransfer.videosdk import _sdk
 from calltransfer.videosdk.attendance import Attendance
@@ -290,7 +291,7 @@ class Consultant:
             return
         # Its model may still have something to say to the target, and must not say it to the caller.
         self.fall_silent()
-        line = LineOnHold(self._session, self.room, self._conversation, although_muted=True)
+        line = LineOnHold(self._session, self.room, self._conversation, said=Said(), although_muted=True)
         playing = asyncio.get_running_loop().create_task(
             HoldMusic(reassurance=()).entertain(line),
             name="music for a caller who is brought back",

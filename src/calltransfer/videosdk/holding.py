@@ -9,8 +9,9 @@ from typing import Any
 from typing_extensions import override
 from videosdk.agents import AgentSession
 
-from calltransfer.hold import SAMPLE_RATE, HeldCaller, Hold, HoldMusic
+from calltransfer.hold import SAMPLE_RATE, HeldCaller, Hold, HoldMusic, music
 from calltransfer.hook import give_up
+from calltransfer.said import Said
 from calltransfer.timeline import described
 from calltransfer.videosdk import _sdk
 from calltransfer.videosdk.conversation import TALK_TIMEOUT, Conversation
@@ -43,12 +44,20 @@ class LineOnHold(HeldCaller):
         session: The agent's session.
         room: The room both are in.
         conversation: Who speaks in it.
+        said: What the caller has been told while they wait.
         although_muted: Whether what is played is heard although the agent is muted.
     """
 
     def __init__(
-        self, session: AgentSession, room: Any, conversation: Conversation, *, although_muted: bool = False
+        self,
+        session: AgentSession,
+        room: Any,
+        conversation: Conversation,
+        *,
+        said: Said,
+        although_muted: bool = False,
     ) -> None:
+        self._said = said
         self._session = session
         self._room = room
         self._conversation = conversation
@@ -95,6 +104,16 @@ class LineOnHold(HeldCaller):
 
     @override
     async def say(self, text: str) -> None:
+        while (wait := self._said.too_soon(text)) > 0:  # a plan may have said it meanwhile
+            await self.play(self._audio or music(), seconds=wait)
+            await asyncio.sleep(self._said.too_soon(text))  # what is played is ahead of what is heard
+        self._said.note(text)
+        try:
+            await self._say(text)
+        finally:
+            self._said.note(text)
+
+    async def _say(self, text: str) -> None:
         speech = self._conversation.until_heard(lambda: _sdk.say(self._session, text), insist=False)
         async with asyncio.TaskGroup() as group:
             speaking = group.create_task(speech)
@@ -135,6 +154,7 @@ async def on_hold(
     session: AgentSession,
     room: Any,
     conversation: Conversation,
+    said: Said,
     held_back: Callable[[str], None],
     returned: Callable[[], None],
     handed_over: Callable[[], AsyncExitStack | None],
@@ -146,6 +166,7 @@ async def on_hold(
         session: The agent's session.
         room: The room both are in.
         conversation: Who speaks in it.
+        said: What they have been told while they wait.
         held_back: Told of what would have spoken to the caller or ended their call.
         returned: Called when they press the key that brings them back.
         handed_over: What keeps the agent deaf and the room alive after the block: None when it is not to be kept.
@@ -159,7 +180,7 @@ async def on_hold(
 
     async with AsyncExitStack() as stack:
         stack.enter_context(_sdk.held_back(session, room, held_back))
-        under_way = HoldUnderWay(hold, LineOnHold(session, room, conversation), room)
+        under_way = HoldUnderWay(hold, LineOnHold(session, room, conversation, said=said), room)
         stack.callback(under_way.hear)
         under_way.deafen()
         if hold.return_key is not None:
