@@ -14,6 +14,8 @@ from urllib.parse import unquote
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from calltransfer import (
@@ -46,6 +48,58 @@ def test_a_premium_number_cannot_hide_in_a_sip_uri(user: str) -> None:
     with pytest.raises(DestinationError, match="premium-rate"):
         Destination(f"sip:{user}@pbx.example.com")
     assert Destination(f"sip:{user}@pbx.example.com", allow_premium=True).is_sip
+
+
+def dressed(numbers: list[str]) -> st.SearchStrategy[str]:
+    """The user of a SIP URI that a gateway dials as one of these numbers."""
+    return st.builds(
+        lambda number, code, line, marks, behind: (
+            code + line + "".join(digit + marks[at % len(marks)] for at, digit in enumerate(number)) + behind
+        ),
+        st.sampled_from(numbers),
+        st.sampled_from(["", "*67", "*82", "%2331%23", "*31*", "*141", "**"]),
+        st.sampled_from(["", "9", "0", "8", "9,", "0w", "9p", "99", "00", "9-", "8."]),
+        st.lists(st.sampled_from(["", "-", ".", "(", ")", "_", "/", "!", "~"]), min_size=1, max_size=3),
+        st.sampled_from(["", "a", "AB", "x", "w", "%23", "*", ",1", "w22", ",,9", ";ext=1", ";phone-context=x", "%20"]),
+    )
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(user=dressed(["911", "112", "999"]))
+def test_an_emergency_number_cannot_hide_in_a_sip_uri(user: str) -> None:
+    """Whatever gets a line, hides the caller or makes a pause before it, and whatever stands behind it."""
+    with pytest.raises(DestinationError, match="for which a gateway may dial the emergency number") as refused:
+        Destination(f"sip:{user}@pbx.example.com")
+    assert "allow_emergency=True" in str(refused.value)
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(user=dressed(["19005550123", "+19005550123", "01119005550123", "9005550123", "0019005550123"]))
+def test_a_premium_number_cannot_be_dressed(user: str) -> None:
+    """The same holds for a premium-rate number, in every form in which a gateway may be given it."""
+    with pytest.raises(DestinationError, match="premium-rate"):
+        Destination(f"sip:{user}@pbx.example.com", allow_emergency=True)
+
+
+NO_NUMBERS = """
+    alice 500 2001 9101 9000 8000 0900 911support 112-desk 4f2a9c q12 24h support.911 2001w100 2001,911 *98 **61*2001
+    +919005550123 4155550123 442071838750 billing-1 a911
+"""
+
+
+@pytest.mark.parametrize("user", NO_NUMBERS.split())
+def test_names_and_extensions_are_no_numbers(user: str) -> None:
+    """What is a name or an extension to everybody is not refused for digits that it has in it."""
+    assert f"sip:{user}@pbx.example.com" == Destination(f"sip:{user}@pbx.example.com").address
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(
+    user=st.from_regex(r"[A-Za-z][\w.!~*'()&=+$,/-]{0,30}", fullmatch=True, alphabet=st.characters(max_codepoint=127))
+)
+def test_a_name_begins_with_a_letter(user: str) -> None:
+    """No user that begins with a letter is taken for a number."""
+    assert Destination(f"sip:{user}@pbx.example.com").is_sip
 
 
 @pytest.mark.parametrize(

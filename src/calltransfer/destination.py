@@ -14,6 +14,7 @@ import phonenumbers
 
 from calltransfer.errors import DestinationError
 from calltransfer.masking import masked_address, masked_keys, masked_number, shown
+from calltransfer.sip_user import behind_a_line, dialled_numbers, in_international_form
 
 _LONGEST_URI = 255
 
@@ -42,14 +43,13 @@ _LONGEST_VALUE = 256
 _LONGEST_METADATA = 4096
 _DEEPEST_METADATA = 16
 _MOST_HEADERS = 16
-_NUMBER_AS_USER = re.compile(r"\+?[\d\-.()]+", re.ASCII)
 _PARAMETER = re.compile(r";([^;=]*)")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NOT_IN_A_DESTINATION = frozenset({"method", "maddr"})
 """Parameters of a SIP URI that would choose another request, or another host than the one that is written there."""
 
-_INTERNATIONAL_PREFIX = re.compile(r"00|011")
-_SHORTEST_INTERNATIONAL = 7
+_EMERGENCY_IN_MANY_COUNTRIES = frozenset({"112", "911", "999"})
+"""Looked for behind the digits for an outside line, too; with all there are, many an extension would be one."""
 
 
 def _yes_or_no(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
@@ -87,6 +87,10 @@ class Destination:
 
     Two destinations are equal when the same is dialled in the same way: address and all of those five. What may be
     dialled (`allow_premium`, `allow_emergency`) makes no difference, as it changes nothing once it is.
+
+    A SIP URI whose user a gateway may dial is held to the rules of numbers: with "+", an international prefix or none, a
+    code such as "*67", one or two of the digits 0, 8 and 9 for an outside line, pauses, and two letters at most behind it.
+    A user that begins with a letter, or has a word behind its digits, is taken for a name.
 
     Raises:
         DestinationError: `address` is not a valid international number or SIP URI, or not an allowed one; or one of
@@ -352,29 +356,30 @@ def _check_host(host: str, shown: str) -> None:
 
 
 def _check_dialled_user(user: str, allow_premium: bool, allow_emergency: bool) -> None:
-    """Holds a gateway's `sip:+1900...@host` to the rules of the number it dials."""
-    if not _NUMBER_AS_USER.fullmatch(user):
-        return
-    digits = re.sub(r"[^\d]", "", user)
-    if not allow_emergency and _SHORT_NUMBER.fullmatch(digits) and _is_emergency(digits):
+    """Holds a gateway's `sip:+1900...@host` to the rules of the number it may dial."""
+    numbers = dialled_numbers(user)
+    emergency = next(filter(_reaches_emergency, sorted(numbers)), None)
+    if not allow_emergency and emergency is not None:
         raise DestinationError(
-            f"a SIP URI for the emergency number {digits!r} is refused; if transferring there is meant, "
-            "say so with Destination(..., allow_emergency=True)"
+            f"a SIP URI for which a gateway may dial the emergency number {_reaches_emergency(emergency)!r} is refused; if "
+            "transferring there is meant, or it is an extension of your own, say so with "
+            "Destination(..., allow_emergency=True)"
         )
-    if not allow_premium and any(map(_is_premium_number, _dialled_as(user, digits))):
+    full = {written for number in numbers for written in in_international_form(number)}
+    if not allow_premium and any(map(_is_premium_number, full)):
+        elsewhere = "" if user.startswith("+") else ", and if it is another number, begin it with '+' and its country"
         raise DestinationError(
             f"a SIP URI for the premium-rate number {masked_address(user)!r} is refused; if transferring there "
-            "is meant, say so with Destination(..., allow_premium=True)"
+            f"is meant, say so with Destination(..., allow_premium=True){elsewhere}"
         )
 
 
-def _dialled_as(user: str, digits: str) -> list[str]:
-    """What a gateway may dial for `user`: without a "+" it may take it for an international number all the same."""
-    if user.startswith("+"):
-        return [user]
-    prefix = _INTERNATIONAL_PREFIX.match(digits)
-    without = digits[prefix.end() :] if prefix else digits
-    return [f"+{without}"] if len(without) >= _SHORTEST_INTERNATIONAL else []
+def _reaches_emergency(number: str) -> str | None:
+    """The emergency number that is dialled by `number`, behind an outside line or not; None: it is none."""
+    digits = number.removeprefix("+")
+    if _SHORT_NUMBER.fullmatch(digits) and _is_emergency(digits):
+        return digits
+    return next((each for each in behind_a_line(digits) if each in _EMERGENCY_IN_MANY_COUNTRIES), None)
 
 
 def _is_premium_number(written: str) -> bool:

@@ -10,6 +10,7 @@ import phonenumbers
 from calltransfer.destination import Destination, user_of
 from calltransfer.errors import ConfigurationError
 from calltransfer.masking import shown
+from calltransfer.sip_user import keys_of
 
 MINUTE = 60.0
 """Seconds that `attempts_per_minute` looks back."""
@@ -76,7 +77,8 @@ class Policy:
     Attributes:
         countries: The regions of ISO 3166 whose numbers may be called, such as `{"US", "DE"}`; None: all. The user of a
             SIP URI that is a number of seven digits or more is held to it too, and then has to begin with "+" and be
-            nothing else; one that has a letter in it is a name, which `sip_hosts` is for.
+            nothing else. One that begins with a letter, or has three letters or more behind its digits, is a name, which
+            `sip_hosts` is for.
             International numbers that belong to no country ("+800 ...") are in none. An emergency number that a
             `Destination` allows is allowed.
         sip_hosts: The hosts that SIP URIs may name; None: all.
@@ -104,7 +106,7 @@ class Policy:
             return None
         allowed = ", ".join(sorted(self.countries))
         if not number.startswith("+"):
-            return f"its user is a number without '+', and the policy allows the countries {allowed} only"
+            return f"its user is a number without '+', or has more in it, and the policy allows the countries {allowed} only"
         parsed = _parsed(number)
         if parsed is not None and any(phonenumbers.is_valid_number_for_region(parsed, each) for each in self.countries):
             return None
@@ -148,8 +150,8 @@ def _number(destination: Destination) -> str | None:
         # An emergency number is the only one without a "+", and its author has allowed it.
         return destination.address if destination.address.startswith("+") else None
     user = user_of(destination.address)
-    digits = re.sub(r"\D", "", user, flags=re.ASCII)
-    if len(digits) < _SHORTEST_NUMBER or re.search("[A-Za-z]", user):
+    digits = re.sub(r"\D", "", keys_of(user), flags=re.ASCII)
+    if len(digits) < _SHORTEST_NUMBER:
         return None
     return user if _NUMBER_AS_USER.fullmatch(user) else digits  # with keys in it, what is dialled is anybody's guess
 
