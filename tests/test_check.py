@@ -1,6 +1,7 @@
 """`calltransfer check`: the mistakes people make, the plan as a tree, and what the platform says of it."""
 
 import asyncio
+import importlib
 import os
 import shutil
 import subprocess
@@ -343,10 +344,11 @@ async def findings(
     given: dict[str, Any] = {
         "caller_id": caller_id,
         "base_url": sandbox.base_url,
+        "token": "a-token",
         "routing_rule": RULE if line == "rule" else None,
         "gateway": "gw_1" if line == "gateway" else None,
     }
-    set_up = attrs.evolve(SetUp.of(**given), **{"token": "a-token", **options})
+    set_up = attrs.evolve(SetUp.of(**given), **options)
     found = [*unasked(needs, set_up)] + [finding async for finding in asked(needs, set_up)]
     assert not any("5550" in str(finding) or "a-token" in str(finding) for finding in found)
     return [str(finding) for finding in found]
@@ -718,6 +720,183 @@ async def test_what_a_strategy_misses_itself() -> None:
         "problem  'route-1': VIDEOSDK_CALL_TRANSFER_TO is not set; set it, or give DirectTransfer a destination"
         == found[0]
     )
+
+
+AGENT = """\
+from videosdk.agents import Agent
+from calltransfer import Destination, DirectTransfer, Route, Routes, TransferMixin, VideoSDKPlatform, WarmTransfer
+from plan_numbers import PLATFORM, SUPERVISOR
+
+class SupportAgent(TransferMixin, Agent):
+    def __init__(self) -> None:
+        super().__init__(
+            instructions="You help.",
+            transfers=[Route("supervisor", WarmTransfer(SUPERVISOR), when="the caller asks for a human")],
+            platform=VideoSDKPlatform(**PLATFORM),
+        )
+    async def on_enter(self): ...
+    async def on_exit(self): ...
+
+class ForTenant(SupportAgent):
+    def __init__(self, tenant): ...
+
+class Broken(SupportAgent):
+    def __init__(self):
+        raise KeyError("TENANT")
+
+class Wrong(TransferMixin, Agent):
+    def __init__(self) -> None:
+        super().__init__("You help.", transfers=Routes.from_toml("wrong.toml"))
+    async def on_enter(self): ...
+    async def on_exit(self): ...
+
+def make_agent():
+    return SupportAgent()
+
+NUMBER = 1
+"""
+
+
+def agent_file(directory: Path, monkeypatch: pytest.MonkeyPatch, name: str = "an_agent.py", **platform: str) -> Path:
+    """An agent as an author has it, whose file imports another one that is beside it."""
+    (directory / "plan_numbers.py").write_text(
+        f"PLATFORM = {platform!r}\nSUPERVISOR = {SUPERVISOR!r}\n", encoding="utf-8"
+    )
+    (directory / name).write_text(AGENT, encoding="utf-8")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "plan_numbers", raising=False)
+    monkeypatch.chdir(directory)
+    return directory / name
+
+
+@pytest.mark.parametrize("name", ["SupportAgent", "make_agent"])
+def test_routes_that_are_written_in_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """An agent, or a function that makes one, is checked as a plan is, with what its platform was given."""
+    file = agent_file(tmp_path, monkeypatch, caller_id=CALLER_ID)
+    status, output = run(f"{file.name}:{name}", "--offline")
+
+    assert 1 == status
+    assert output.startswith(f"an_agent.py:{name}\n├── policy: any country, 10 attempts a call")
+    assert "supervisor: when the caller asks for a human" in output
+    assert "warm (to ***0199, rings 25 s" in output
+    assert "problem  routing rule: targets are dialled in 'supervisor', and there is none to dial them by" in output
+    assert "caller ID:" not in output
+    assert 0 == run(f"{file.name}:{name}", "--offline", "--gateway", "gw_1")[0]
+
+
+def test_numbers_for_one_s_own_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers are shown in full where that is asked for, of code and of a plan."""
+    file = agent_file(tmp_path, monkeypatch, caller_id=CALLER_ID, routing_rule=RULE)
+    plan = tmp_path / "routes.toml"
+    plan.write_text(
+        '[routes.a]\nwhen = "x"\nstrategy = "ring_group"\n'
+        f'targets = ["{SUPERVISOR}", {{ to = "+14155550123", extension = "12", display_name = "Desk" }}]\n'
+        f'[routes.b]\nwhen = "x"\nstrategy = "direct_or_bridge"\nto = "+14155550124"\n',
+        encoding="utf-8",
+    )
+    _, in_code = run(f"{file.name}:SupportAgent", "--offline", "--show-numbers")
+    _, in_plan = run(str(plan), "--offline", "--show-numbers")
+
+    assert f"warm (to {SUPERVISOR}, rings 25 s" in in_code
+    assert SUPERVISOR in in_plan
+    assert "+14155550123, extension 12 with display_name" in in_plan
+    assert "direct (to +14155550124, followed for 40 s)" in in_plan
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("an_agent.py", "an_agent.py: name the agent in it: 'an_agent.py:SupportAgent' or 'an_agent.py:ForTenant' or "),
+        ("an_agent.py:SuportAgent", "an_agent.py:SuportAgent: there is no 'SuportAgent'; did you mean 'SupportAgent'?"),
+        (
+            "an_agent.py:ForTenant",
+            "an_agent.py:ForTenant: cannot be made without arguments (missing a required argument",
+        ),
+        ("an_agent.py:Broken", "an_agent.py:Broken: cannot be made: KeyError: 'TENANT'"),
+        (
+            "an_agent.py:NUMBER",
+            "an_agent.py:NUMBER: is no agent with TransferMixin, nor a function that makes one, but int",
+        ),
+        ("an_agent.py:Wrong", "wrong.toml: cannot be read"),
+        ("no_agent.py:SupportAgent", "no_agent.py: cannot be read: there is no such file"),
+        (
+            "broken.py:SupportAgent",
+            "broken.py: cannot be imported: ModuleNotFoundError: No module named 'nothing_of_that'",
+        ),
+    ],
+)
+def test_agents_that_cannot_be_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, said: str) -> None:
+    """One line says why, and what would be right."""
+    agent_file(tmp_path, monkeypatch)
+    (tmp_path / "broken.py").write_text("import nothing_of_that", encoding="utf-8")
+    status, output = run(named, "--offline")
+
+    assert 1 == status
+    assert output.startswith(said)
+    assert 1 == output.count("\n")
+
+
+def test_an_agent_on_another_platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A platform of an author's own is not asked over the network, and says itself what it cannot dial."""
+    file = agent_file(tmp_path, monkeypatch)
+    own = """
+from calltransfer import Platform
+
+class Wires(Platform):
+    def __init__(self, problem): self.problem = problem
+    def call_of(self, session): raise NotImplementedError
+    def dialling_problems(self, destination): return [self.problem] if self.problem else []
+
+def on_wires(problem=""):
+    return type("OnWires", (TransferMixin, Agent), {"on_enter": None, "on_exit": None})(
+        "You help.",
+        transfers=[Route("supervisor", WarmTransfer(SUPERVISOR), when="the caller asks for a human")],
+        platform=Wires(problem),
+    )
+
+def on_cut_wires():
+    return on_wires("the wires are cut")
+
+def locked():
+    raise ConnectionError("the vault is sealed")
+
+class Locked(SupportAgent):
+    def __init__(self):
+        PLATFORM["token"] = locked
+        super().__init__()
+"""
+    file.write_text(AGENT + own, encoding="utf-8")
+
+    status, output = run(f"{file.name}:on_wires")
+    assert (0, True) == (status, output.endswith("unknown  the platform: not asked, as it is a Wires\n"))
+    status, output = run(f"{file.name}:on_cut_wires")
+    assert (1, True) == (status, output.endswith("problem  'supervisor': the wires are cut\n"))
+    status, output = run(f"{file.name}:Locked")
+    assert (1, "an_agent.py:Locked: token= raised ConnectionError\n") == (status, output)
+
+
+def test_an_agent_s_file_stands_in_for_no_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is called as one of Python's modules is checked, and that module stays what it is."""
+    file = agent_file(tmp_path, monkeypatch, "queue.py", caller_id=CALLER_ID, routing_rule=RULE)
+    status, _ = run(f"{file.name}:SupportAgent", "--offline")
+
+    assert 0 == status
+    assert "SupportAgent" not in dir(importlib.import_module("queue"))
+
+
+@pytest.mark.real_time
+async def test_the_platform_is_asked_as_the_agent_asks_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the token, the address and the rule that the agent's platform was given."""
+    async with Sandbox() as sandbox:
+        set_up_well(sandbox)
+        given = {"token": "a-token", "base_url": sandbox.base_url, "caller_id": CALLER_ID, "routing_rule": "rr_2"}
+        file = agent_file(tmp_path, monkeypatch, **given)
+        status, output = await asyncio.to_thread(run, f"{file.name}:SupportAgent")
+
+        assert 1 == status
+        assert "ok       token: the platform accepts it\n" in output
+        assert "problem  routing rule rr_2: there is none of that id" in output
+        assert {"a-token"} == {request.authorization for request in sandbox.requests}
 
 
 async def test_a_token_that_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -410,6 +410,26 @@ class TransferMixin(_Agent):
 
 
 @attrs.frozen
+class Declared:
+    """What an agent was built with.
+
+    Attributes:
+        routes: Its routes, and its policy.
+        platform: Its platform.
+    """
+
+    routes: Routes
+    platform: Platform
+
+
+def declared_by(agent: TransferMixin) -> Declared:
+    """What an agent was built with, for `calltransfer check`."""
+    own = vars(agent)  # which has no public name for it: the names of an agent are its author's
+    routes, policy = own["_TransferMixin__routes"], own["_TransferMixin__policy"]
+    return Declared(Routes(tuple(routes.values()), policy=policy), own["_TransferMixin__platform"])
+
+
+@attrs.frozen
 class _Answer:
     """The tool's answer: always a dict that JSON can hold, whatever happened."""
 

@@ -38,7 +38,8 @@ def demo(*, fast: bool) -> None:
 
 
 @main.command()
-@click.argument("file", type=click.Path(path_type=pathlib.Path))
+@click.argument("plan")
+@click.option("--show-numbers", is_flag=True, help="Show numbers in full, for your own terminal.")
 @click.option("--offline", is_flag=True, help="Do not ask the platform, whatever the environment has.")
 @click.option("--caller-id", metavar="NUMBER", help="The number that targets see; by default VIDEOSDK_CALLER_ID.")
 @click.option("--routing-rule", metavar="ID", help="The rule they are dialled by; by default VIDEOSDK_ROUTING_RULE.")
@@ -47,17 +48,20 @@ def demo(*, fast: bool) -> None:
 )
 @click.option("--base-url", metavar="URL", help="Where the platform is.")
 def check(
-    file: pathlib.Path,
+    plan: str,
     *,
+    show_numbers: bool,
     offline: bool,
     caller_id: str | None,
     routing_rule: str | None,
     gateway: str | None,
     base_url: str | None,
 ) -> None:
-    """Check a plan: the routes in FILE, and whether the platform is set up for them.
+    """Check the routes in PLAN, and whether the platform is set up for them.
 
-    Prints every mistake in it, with its line and what would be right; otherwise the plan as a tree. With
+    PLAN is a file such as routes.toml, or the agent that has them in its code, such as agent.py:SupportAgent, whose file is
+    imported and which is made once. Prints every mistake in it, with its line and what would be right; otherwise the
+    routes as a tree, with numbers masked. With
     VIDEOSDK_AUTH_TOKEN, or VIDEOSDK_API_KEY and VIDEOSDK_SECRET_KEY, in the environment it then asks the platform whether
     token, caller ID and routing rule are good for it; nothing is changed there, and nobody is called. What the plan names as
     "package.module:name" is imported, and looked for where the command is run and beside the plan, too. The exit status is
@@ -76,11 +80,12 @@ def check(
             raise click.UsageError(f"--base-url {str(error).removeprefix('base_url= ')}") from None
     if routing_rule and gateway:
         raise click.UsageError("--routing-rule and --gateway: a target is dialled by one or the other")
-    with looking_also_in(pathlib.Path.cwd(), file.resolve().parent):
+    with looking_also_in(pathlib.Path.cwd(), pathlib.Path(plan).resolve().parent):
         good = checked(
-            file,
+            plan,
             console,
             offline=offline,
+            show_numbers=show_numbers,
             caller_id=caller_id,
             routing_rule=routing_rule,
             gateway=gateway,

@@ -62,6 +62,7 @@ class SetUp:
 
     Attributes:
         token: The token; None: there is none, and none can be signed.
+        signed: Whether it was signed just now, with the account's key and secret.
         base_url: Where the platform is.
         caller_id: The number that targets see.
         routing_rule: The rule they are dialled by.
@@ -70,6 +71,7 @@ class SetUp:
     """
 
     token: str | None = attrs.field(default=None, repr=False)
+    signed: bool = False
     base_url: str = BASE_URL
     caller_id: str | None = attrs.field(default=None, repr=False)
     routing_rule: str | None = None
@@ -77,9 +79,18 @@ class SetUp:
     wrong: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def of(cls, *, caller_id: str | None, routing_rule: str | None, gateway: str | None, base_url: str | None) -> Self:
+    def of(
+        cls,
+        *,
+        caller_id: str | None,
+        routing_rule: str | None,
+        gateway: str | None,
+        base_url: str | None,
+        token: str | None = None,
+    ) -> Self:
         """What was given, and what the environment says where nothing was, as a platform object would send it."""
         environment, wrong = Environment.read(), list[tuple[str, str]]()
+        token, signed = (token, False) if token else _token()
 
         def given(about: str, option: str, value: str | None, check: Callable[[str], str]) -> str | None:
             try:
@@ -105,7 +116,8 @@ class SetUp:
             if not rule:
                 of_environment("gateway", GATEWAY_VARIABLE)
         return cls(
-            token=_token(),
+            token=token,
+            signed=signed,
             base_url=base_url or BASE_URL,
             caller_id=own_caller_id,
             routing_rule=rule,
@@ -232,15 +244,15 @@ class _Asked(Platform):
         return ()
 
 
-def _token() -> str | None:
-    """That of the environment, or one signed with its key and secret."""
+def _token() -> tuple[str | None, bool]:
+    """That of the environment, or one signed with its key and secret; and whether it is such a one."""
     token = os.environ.get("VIDEOSDK_AUTH_TOKEN")
     key, secret = os.environ.get("VIDEOSDK_API_KEY"), os.environ.get("VIDEOSDK_SECRET_KEY")
     if token or not key or not secret:
-        return token or None
+        return token or None, False
     now = int(time.time())
     claims = {"apikey": key, "permissions": ["allow_join"], "version": 2, "iat": now, "exp": now + _MINTED_FOR}
-    return jwt.encode(claims, secret, algorithm="HS256")
+    return jwt.encode(claims, secret, algorithm="HS256"), True
 
 
 def _names(names: Iterable[str]) -> tuple[str, ...]:

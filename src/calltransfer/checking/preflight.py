@@ -1,6 +1,5 @@
 """Asks the platform whether it is set up for a plan, before the first caller finds out. Nothing is changed there."""
 
-import os
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Final
@@ -23,7 +22,7 @@ async def asked(needs: Needs, set_up: SetUp) -> AsyncIterator[Finding]:
     """Asks the platform, and gives its answers as they come."""
     token = set_up.token or ""
     async with VideoSDKAPI(base_url=set_up.base_url, token=lambda: token) as api:
-        finding = await _of_token(api, token)
+        finding = await _of_token(api, token, None if set_up.signed else _seconds_left(token))
         yield finding
         if finding.verdict is not Verdict.OK:
             yield Finding(
@@ -39,8 +38,7 @@ async def asked(needs: Needs, set_up: SetUp) -> AsyncIterator[Finding]:
             yield await _of_keys_of_callers(api, needs)
 
 
-async def _of_token(api: VideoSDKAPI, token: str) -> Finding:
-    left = _seconds_left(token)
+async def _of_token(api: VideoSDKAPI, token: str, left: float | None) -> Finding:
     if left is not None and left <= 0:
         return problem("token", f"it expired {_span(-left)} ago; {_RENEW}")
     try:
@@ -176,14 +174,13 @@ async def _of_keys_of_callers(api: VideoSDKAPI, needs: Needs) -> Finding:
 
 
 def _seconds_left(token: str) -> float | None:
-    """How long a token is good for; None where that cannot be seen, or it is one that was signed just now."""
+    """How long a token is good for; None where that cannot be seen."""
     try:
         claims: Mapping[str, Any] = jwt.decode(token, options={"verify_signature": False})
     except jwt.InvalidTokenError:
         return None
     expires = claims.get("exp")
-    signed_here = not os.environ.get("VIDEOSDK_AUTH_TOKEN")
-    return None if signed_here or not isinstance(expires, int | float) else expires - time.time()
+    return expires - time.time() if isinstance(expires, int | float) else None
 
 
 def _span(seconds: float) -> str:

@@ -1,6 +1,6 @@
-"""A plan as a tree: what each strategy in it does, to whom, and how long it may take. Numbers are masked."""
+"""A plan as a tree: what each strategy in it does, to whom, and how long it may take."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
@@ -33,40 +33,48 @@ _NAMES = {kind.make: name for name, kind in KINDS.items()} | {
 }
 
 
-def tree_of(routes: Routes, title: str) -> Tree:
-    """Returns the plan as a tree to be printed."""
+_Names = Callable[[Destination], str]
+
+
+def tree_of(routes: Routes, title: str, *, show_numbers: bool = False) -> Tree:
+    """Returns the plan as a tree to be printed; numbers are masked, unless they are to be shown."""
+    names: _Names = _in_full if show_numbers else str
     tree = Tree(Text(title, style="bold"))
     tree.add(Text(_policy(routes.policy)))
     for route in routes:
         branch = tree.add(Text.assemble((route.name, "bold cyan"), f": when {route.when}"))
-        _add(branch, route.strategy, "")
+        _add(branch, route.strategy, "", names)
     return tree
 
 
-def _add(tree: Tree, strategy: TransferStrategy, label: str) -> None:
-    does = ", ".join(_does(strategy))
+def _in_full(destination: Destination) -> str:
+    return f"{destination.address}{f', extension {destination.extension}' if destination.extension else ''}"
+
+
+def _add(tree: Tree, strategy: TransferStrategy, label: str, names: _Names) -> None:
+    does = ", ".join(_does(strategy, names))
     label = f"{label}: " if label else ""
     branch = tree.add(Text.assemble((label, "dim"), (_name(strategy), "green"), f" ({does})" if does else ""))
     if isinstance(strategy, RingGroup):
         for target in strategy.targets:
-            branch.add(Text(_target(target)))
+            branch.add(Text(_target(target, names)))
     elif isinstance(strategy, Combining):
         for part, inside in strategy.parts.items():
-            _add(branch, inside, part)
+            _add(branch, inside, part, names)
 
 
 def _name(strategy: TransferStrategy) -> str:
     return _NAMES.get(type(strategy), type(strategy).__name__)
 
 
-def _does(strategy: TransferStrategy) -> Iterator[str]:
+def _does(strategy: TransferStrategy, names: _Names) -> Iterator[str]:
     """What a strategy does, in a few words each."""
     match strategy:
         case DirectTransfer():
-            yield f"to {_target(strategy.to) if strategy.to is not None else 'VIDEOSDK_CALL_TRANSFER_TO'}"
+            yield f"to {_target(strategy.to, names) if strategy.to is not None else 'VIDEOSDK_CALL_TRANSFER_TO'}"
             yield f"followed for {strategy.timeout:g} s"
         case WarmTransfer():
-            yield f"to {_target(strategy.to)}"
+            yield f"to {_target(strategy.to, names)}"
             yield from _consultation(strategy)
         case RingGroup():
             yield "whoever says yes first"
@@ -95,7 +103,7 @@ def _does(strategy: TransferStrategy) -> Iterator[str]:
             yield "forwarded, or dialled where the carrier refuses that"
         case _:
             if isinstance(strategy, KnowsDestinations):
-                yield from (f"to {destination}" for destination in strategy.fixed_destinations())
+                yield from (f"to {names(destination)}" for destination in strategy.fixed_destinations())
             yield from _numbers_of(strategy)
 
 
@@ -125,11 +133,11 @@ def _hold(hold: Hold) -> str:
     return f"on hold with {type(hold).__name__}{back}"
 
 
-def _target(target: Any) -> str:
+def _target(target: Any, names: _Names) -> str:
     if not isinstance(target, Destination):
         return f"whom {_called(target)} finds"
     carried = ", ".join(name for name in target.only_dialled if name != "extension")  # which is in its own words
-    return f"{target} with {carried}" if carried else str(target)
+    return f"{names(target)} with {carried}" if carried else names(target)
 
 
 def _called(function: Any) -> str:

@@ -1,11 +1,13 @@
 """VideoSDK as a platform: account, address, and how to find a session's call."""
 
+import inspect
 import math
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
+import attrs
 import jwt
 from typing_extensions import override
 
@@ -122,6 +124,31 @@ class VideoSDKPlatform(Platform):
             return lambda: token
         joined_with = _sdk.token_of(session)
         return lambda: _valid_token(joined_with)
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """What a `VideoSDKPlatform` was given, each None where nothing was; see there."""
+
+    base_url: str | None = None
+    token: str | None = attrs.field(default=None, repr=False)
+    caller_id: str | None = attrs.field(default=None, repr=False)
+    routing_rule: str | None = None
+    gateway: str | None = None
+
+
+async def settings_of(platform: VideoSDKPlatform) -> Settings:
+    """What it was given, with a token that is good now, for `calltransfer check`."""
+    own = vars(platform)
+    token, setup = own["_token"], own["_setup"]
+    token = token() if callable(token) else token
+    return Settings(
+        base_url=own["_base_url"],
+        token=await token if inspect.isawaitable(token) else token,
+        caller_id=setup.caller_id,
+        routing_rule=setup.routing_rule,
+        gateway=setup.gateway,
+    )
 
 
 def _valid_token(joined_with: str | None) -> str:
