@@ -691,6 +691,15 @@ async def test_the_command_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "problem  gateway gw_2: there is none of that id" in wrong[1]
 
 
+def test_an_address_at_which_the_token_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No token is sent there."""
+    monkeypatch.setenv("VIDEOSDK_AUTH_TOKEN", "a.b.c")
+    status, output = run(str(EXAMPLE), "--base-url", "http://api.example.com", "--caller-id", CALLER_ID)
+
+    assert 1 == status
+    assert "problem  the platform: not asked: its address begins with http://, and the token would be sent" in output
+
+
 @pytest.mark.parametrize("address", ["nonsense", "ftp://api.example.com", "https://me:secret@api.example.com", ""])
 def test_an_address_of_the_platform_that_is_none(address: str) -> None:
     """It is refused before anything is asked, and what is in it is not shown."""

@@ -195,7 +195,7 @@ def test_everything_a_destination_may_carry(tmp_path: Path) -> None:
     )
     found = strategy_of(tmp_path, f'strategy = "warm"\n{table}').to
 
-    assert Destination(BILLING) == found
+    assert BILLING == found.address
     assert "+14155550100" == found.caller_id
     assert ("12#", {"X-A": "b"}, "Desk", {"a": [1]}) == (
         found.extension,

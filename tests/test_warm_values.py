@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socket
+import warnings
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from calltransfer import (
     Briefing,
     ConfigurationError,
+    ConfigurationWarning,
     Destination,
     DestinationError,
     DirectTransfer,
@@ -204,6 +206,26 @@ def test_a_wrong_value_of_the_platform(values: dict[str, Any], message: str) -> 
         VideoSDKPlatform(**values)
 
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://api.example.com", "http://10.0.0.7:8080/", "HTTP://api.example.com", "http://[2001:db8::1]"]
+)
+def test_an_address_at_which_the_token_can_be_read(address: str) -> None:
+    """It is warned of when the platform is made."""
+    with pytest.warns(ConfigurationWarning, match=r"\Abase_url= begins with http://: whoever is on the way can read"):
+        VideoSDKPlatform(base_url=address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://api.example.com", "http://127.0.0.1:8080", "http://localhost", "http://[::1]:80", "http://127.9.9.9"],
+)
+def test_an_address_at_which_it_cannot(address: str) -> None:
+    """On this machine nobody is on the way."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        VideoSDKPlatform(base_url=address)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from calltransfer.checking.needs import Finding, Needs, SetUp, Verdict, listed, 
 from calltransfer.errors import NotAuthorised, NotFound, PlatformError
 from calltransfer.masking import masked_number
 from calltransfer.videosdk.account import Line, inbound_rules, outbound_gateway, phone_numbers, routing_rule
-from calltransfer.videosdk.api import IN_THE_LOG, VideoSDKAPI
+from calltransfer.videosdk.api import IN_THE_LOG, VideoSDKAPI, in_the_clear
 
 SOON: Final = 15 * 60
 """Seconds: a token that is good for less is about to expire; a transfer may begin at the end of a call."""
@@ -20,6 +20,12 @@ _RENEW: Final = "make a new one, or set VIDEOSDK_API_KEY and VIDEOSDK_SECRET_KEY
 
 async def asked(needs: Needs, set_up: SetUp) -> AsyncIterator[Finding]:
     """Asks the platform, and gives its answers as they come."""
+    if in_the_clear(set_up.base_url):
+        yield problem(
+            "the platform",
+            "not asked: its address begins with http://, and the token would be sent readable; write https://",
+        )
+        return
     token = set_up.token or ""
     async with VideoSDKAPI(base_url=set_up.base_url, token=lambda: token) as api:
         finding = await _of_token(api, token, None if set_up.signed else _seconds_left(token))

@@ -6,6 +6,7 @@ have been received is never sent again unless sending it twice changes nothing: 
 
 import asyncio
 import inspect
+import ipaddress
 import json
 import logging
 import re
@@ -430,6 +431,17 @@ def check_base_url(base_url: object) -> None:
         raise ConfigurationError(f"base_url= must be an address such as {BASE_URL!r}")
     if "@" in parts.netloc:
         raise ConfigurationError("base_url= must have no user and no password in it: the token is what is sent along")
+
+
+def in_the_clear(base_url: str) -> bool:
+    """Whether what is sent there, the token too, can be read on the way; on this machine there is no way."""
+    parts = urlsplit(base_url)
+    if parts.scheme != "http" or parts.hostname == "localhost":
+        return False
+    try:
+        return not ipaddress.ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return True
 
 
 def _checked_answer(status: int, text: str, what: str, private: Iterable[str]) -> dict[str, Any]:

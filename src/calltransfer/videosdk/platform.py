@@ -4,6 +4,7 @@ import inspect
 import math
 import os
 import time
+import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
@@ -12,10 +13,10 @@ import jwt
 from typing_extensions import override
 
 from calltransfer.destination import Destination, checked_caller_id
-from calltransfer.errors import ConfigurationError, NoLiveCall
+from calltransfer.errors import ConfigurationError, ConfigurationWarning, NoLiveCall
 from calltransfer.platform import Platform, PlatformCall
 from calltransfer.videosdk import _sdk
-from calltransfer.videosdk.api import BASE_URL, VideoSDKAPI, check_base_url
+from calltransfer.videosdk.api import BASE_URL, VideoSDKAPI, check_base_url, in_the_clear
 from calltransfer.videosdk.call import VideoSDKCall
 from calltransfer.videosdk.environment import checked_id
 from calltransfer.videosdk.setup import LONGEST_CALL, ConsultationSetup
@@ -29,7 +30,8 @@ class VideoSDKPlatform(Platform):
     """Transfers calls on VideoSDK. One object may serve many agents, calls and event loops.
 
     Args:
-        base_url: The platform's address; by default that of the room the agent joined.
+        base_url: The platform's address; by default that of the room the agent joined. With "http://" and another machine
+            it is a `ConfigurationWarning`: the token can be read on the way.
         token: A token, or a callable (async too) that returns a fresh one for each request. By default the one the
             agent joined its room with; when that has expired, one signed with VIDEOSDK_API_KEY and
             VIDEOSDK_SECRET_KEY.
@@ -63,6 +65,9 @@ class VideoSDKPlatform(Platform):
     ) -> None:
         if base_url is not None:
             check_base_url(base_url)
+            if in_the_clear(base_url):
+                message = "base_url= begins with http://: whoever is on the way can read the token; write https://"
+                warnings.warn(ConfigurationWarning(message), stacklevel=2)
         if token is not None and not callable(token) and not (isinstance(token, str) and token):
             raise ConfigurationError("token= must be a non-empty string or a callable that returns one")
         if routing_rule is not None and gateway is not None:
