@@ -1,6 +1,7 @@
 """The REST client: deadlines, typed errors, all pages, and nothing sent twice that could act twice."""
 
 import asyncio
+import json
 import logging
 import socket
 import struct
@@ -358,10 +359,55 @@ def test_any_json_is_a_leg_or_none(document: Any) -> None:
     assert leg is None or leg.id
 
 
-def test_an_unknown_status_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """A status that is not in the table is taken for a live leg's, and logged."""
+def listing(legs: list[dict[str, Any]]) -> str:
+    return json.dumps({"data": legs, "pageInfo": {"lastPage": 1}})
+
+
+async def test_an_unknown_status_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A status that is not in the table is taken for a live leg's, and warned of once a call; so are ten, at most."""
     caplog.set_level(logging.WARNING)
-    leg = parsed_leg({"id": "c", "status": "teleported"})
+    async with api_and_call() as (sandbox, api, leg):
+        sandbox.fault("GET", "", body=listing([{"id": f"c{n}", "status": "teleported"} for n in range(300)]))
+        found = [each async for each in api.legs(room_id="r")]
+        assert 300 == len(found)
+        assert not any(each.over for each in found)
+        assert 1 == caplog.text.count("'teleported'")
+
+        sandbox.no_more_faults()
+        letters = "abcdefghijklmnopqrstuvwxyz"
+        sandbox.fault("GET", "", body=listing([{"id": leg, "status": f"beamed-{letter}"} for letter in letters]))
+        assert 26 == len([each async for each in api.legs(room_id="r")])
+        assert 9 == caplog.text.count("'beamed-")
+
+
+async def test_a_page_does_not_hold_the_loop() -> None:
+    """While a long page of legs is read, others on the loop have their turns; a page beyond any is not read."""
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async with api_and_call() as (sandbox, api, leg):
+        sandbox.fault("GET", "", body=listing([{"id": leg, "status": "answered"}] * 1000))
+        legs = api.legs(room_id="r")
+        await anext(legs)
+        async with asyncio.TaskGroup() as group:
+            beside = group.create_task(others())
+            assert 999 == len([each async for each in legs])
+            beside.cancel()
+        sandbox.no_more_faults()
+        assert turns >= 1000 // 50 - 1
+
+        sandbox.fault("GET", "", body=listing([{"id": leg}] * 2001))
+        with pytest.raises(AnswerLost, match="2001 entries"):
+            await anext(api.legs(room_id="r"))
+
+
+def test_a_log_longer_than_any_call_s_is_not_read_to_its_end() -> None:
+    """Some hundred statuses are read, and no more."""
+    leg = parsed_leg({"id": "c", "status": "answered", "timelog": [{"status": "ringing"}] * 5000})
     assert leg is not None
-    assert not leg.over
-    assert "'teleported'" in caplog.text
+    assert 500 == len(leg.log)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import weakref
 from typing import Any, cast
 
@@ -459,6 +460,30 @@ async def test_an_authors_keys_are_theirs_again_after_the_hold() -> None:
         await caller.talking_to()
 
         assert [6] == pressed
+
+
+async def test_a_caller_who_presses_keys_all_through_holds_is_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """However often keys are pressed, each hold has two events, the second with their number, and the log one warning."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, refuses_after=20.0)
+        model = script(SORRY, TO_SUPERVISOR, CONNECTING, SORRY)
+        options = {"dtmf_handler": lambda: DTMFHandler(lambda _digit: None)}
+        caller = await call(sandbox, model=model, session_options=options)
+        details = []
+        for presses in (30, 3):
+            caller.agent.finished.clear()
+            caller.agent.events.clear()
+            await caller.say(ASKS)
+            await caller.agent.until(Phase.ON_HOLD)
+            for _ in range(presses):
+                await caller.press("5")
+            await caller.agent.finished.wait()
+            await caller.hears(SORRY)
+            details.append([event.detail for event in caller.agent.events if event.phase is Phase.HELD_BACK])
+
+    assert [["keypad", "keypad, 30 times"], ["keypad", "keypad, 3 times"]] == details
+    warned = [record for record in caplog.records if "held_back" in record.getMessage()]
+    assert ["WARNING"] == [record.levelname for record in warned if record.levelno >= logging.WARNING]
 
 
 @pytest.mark.parametrize("move", ["caller", "target"])

@@ -54,7 +54,7 @@ class Phase(StrEnum):
     RINGING = "ringing"
     """The platform reports that the target's phone rings."""
     HELD_BACK = "held_back"
-    """Something that would have spoken to the caller or ended their call was held back."""
+    """Something that would have spoken to the caller or ended their call was held back; of more of its kind, how many."""
     DICTATING = "dictating"
     """The agent takes down what the caller says, and nobody answers it."""
     ATTEMPTED = "attempted"

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import traceback
 import uuid
 from collections.abc import Callable
@@ -19,6 +20,9 @@ EventListener = Callable[[TransferEvent], None]
 _UNWANTED_PHASES = frozenset(
     {Phase.CONTRADICTED, Phase.NOT_TOLD, Phase.HELD_BACK, Phase.NOT_RELEASED, Phase.ROLLED_BACK, Phase.RETURNED}
 )
+_KIND = re.compile(r",| \(")
+"""What follows the kind of thing that was held back."""
+
 _UNWANTED_OUTCOMES = frozenset({Outcome.FAILED, Outcome.REFUSED})
 
 
@@ -29,14 +33,16 @@ class Timeline:
         route: The route's name.
         attempt: How many transfers the call has seen, this one included.
         listener: Told of each event.
+        warned: What the call has been warned of already, of that which a caller can bring about as often as they like.
     """
 
-    def __init__(self, *, route: str, attempt: int, listener: EventListener) -> None:
+    def __init__(self, *, route: str, attempt: int, listener: EventListener, warned: set[str] | None = None) -> None:
         self.transfer_id = uuid.uuid4().hex[:12]
         self.events: list[TransferEvent] = []
         self._route = route
         self._attempt = attempt
         self._listener = listener
+        self._warned = warned if warned is not None else set()
         self._now = asyncio.get_running_loop().time
         self._began = self._now()
 
@@ -63,6 +69,10 @@ class Timeline:
         )
         self.events.append(event)
         unwanted = phase in _UNWANTED_PHASES or outcome in _UNWANTED_OUTCOMES
+        if phase is Phase.HELD_BACK:
+            kind = _KIND.split(event.detail, maxsplit=1)[0]
+            unwanted = kind not in self._warned
+            self._warned.add(kind)
         logger.log(logging.WARNING if unwanted else logging.INFO, "%s", _line(event))
         try:
             self._listener(event)

@@ -81,6 +81,7 @@ class Transfers:
         self._tasks: dict[asyncio.Task[None], Transfer] = {}
         self._closing: asyncio.Task[None] | None = None
         self._handed_over = False
+        self._warned: set[str] = set()
         self._noticed: set[str] = set()
 
     @property
@@ -148,7 +149,9 @@ class Transfers:
             strategy=strategy,
             wording=wording,
             turn=call.turn(after_tool=after_tool),
-            timeline=Timeline(route=route, attempt=self._started, listener=self._telling(listener)),
+            timeline=Timeline(
+                route=route, attempt=self._started, listener=self._telling(listener), warned=self._warned
+            ),
             on_result=on_result or _nobody,
             tell_model=tell_model,
             policy=policy or Policy(),

@@ -51,7 +51,7 @@ _KEEP_ALIVE = 75.0  # longer than aiohttp's 15 s: a caller who talks for a minut
 _BACKOFF = (0.25, 0.75)
 """Seconds after which a request is tried again that does no harm twice: a reading, or one that was not carried out (429)."""
 
-_LARGEST_ANSWER = 1024 * 1024  # ten calls are a few kilobytes, and what is read is parsed on the agent's own loop
+_LARGEST_ANSWER = 256 * 1024  # ten calls are a few kilobytes, and what is read is parsed on the agent's own loop
 _LONGEST_ID = 128
 _LONGEST_LINE = 255
 _STATUS = re.compile(r"[a-z\-]{0,64}")
@@ -82,6 +82,16 @@ IN_THE_LOG: Final = "; what it says is in the log, at DEBUG"
 """Stands at the end of an error in which the platform gave another reason."""
 
 _MOST_PAGES = 50
+_MOST_ON_PAGE = 2000  # the platform's own have ten
+_READ_AT_ONCE = 50
+"""Entries of a page that are read before others on the loop have their turn."""
+
+_LONGEST_LOG = 500
+"""Statuses of one call: it has some five, and some five more each time that it is forwarded."""
+
+_MOST_UNKNOWN = 10
+"""Statuses that are not known, of which one call warns."""
+
 
 TokenSource = Callable[[], str | Awaitable[str]]
 
@@ -99,6 +109,7 @@ class VideoSDKAPI:
         self._token = token
         self._session: aiohttp.ClientSession | None = None
         self._private: set[str] = set()
+        self._unknown: set[str] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -128,7 +139,7 @@ class VideoSDKAPI:
             PlatformError: the platform could not say; `NotFound` if there is no such leg.
         """
         answer = await self._get(f"/v2/sip/call/{quote(leg_id, safe='')}", {}, timeout)
-        leg = parsed_leg(answer.get("data", answer))
+        leg = self._leg(answer.get("data", answer))
         if leg is None or leg.id != leg_id:
             raise AnswerLost("the platform's answer does not hold the call that was asked for")
         return leg
@@ -143,7 +154,7 @@ class VideoSDKAPI:
         if session_id is not None:
             query["sessionId"] = session_id
         async for document in self.documents("/v2/sip/call", query):
-            leg = parsed_leg(document)
+            leg = self._leg(document)
             if leg is not None:
                 yield leg
 
@@ -157,8 +168,12 @@ class VideoSDKAPI:
             answer = await self._get(path, {**query, "page": str(page)}, READ_TIMEOUT)
             found = answer.get("data")
             documents = found if isinstance(found, list) else []
-            for document in documents:
+            if len(documents) > _MOST_ON_PAGE:
+                raise AnswerLost(f"{path}: a page of {len(documents)} entries; no more than {_MOST_ON_PAGE} are read")
+            for number, document in enumerate(documents, 1):
                 yield document
+                if number % _READ_AT_ONCE == 0:
+                    await asyncio.sleep(0)  # what is read is read on the agent's own loop
             if not documents or page >= _last_page(answer):
                 return
         logger.warning("%s has more than %d pages; the rest was not read", path, _MOST_PAGES)
@@ -201,7 +216,7 @@ class VideoSDKAPI:
             PlatformError: it was refused, or (`may_have_acted`) it is not known whether it was.
         """
         answer = await self._request("POST", "/v2/sip/call", body=dialling, timeout=ACT_TIMEOUT, repeatable=False)
-        leg = parsed_leg(answer.get("data", answer))
+        leg = self._leg(answer.get("data", answer))
         if leg is None:
             raise AnswerLost("the platform's answer to a dial holds no call")
         return leg.id
@@ -228,7 +243,7 @@ class VideoSDKAPI:
         """
         body = {"callId": leg_id}
         answer = await self._request("POST", "/v2/sip/call/end", body=body, timeout=timeout, repeatable=True)
-        leg = parsed_leg(answer.get("data", answer))
+        leg = self._leg(answer.get("data", answer))
         return leg is not None and leg.id == leg_id and leg.over
 
     async def end_session(self, room_id: str) -> None:
@@ -238,6 +253,15 @@ class VideoSDKAPI:
             PlatformError: it was refused, or the platform could not be reached.
         """
         await self._request("POST", "/v2/sessions/end", body={"roomId": room_id}, timeout=READ_TIMEOUT, repeatable=True)
+
+    def _leg(self, document: object) -> Leg | None:
+        """Reads a leg; warns once of each status that is not known, and of no more than a few."""
+        leg = parsed_leg(document)
+        known = leg is None or leg.status in STATUSES or leg.status in self._unknown
+        if leg is not None and not known and len(self._unknown) < _MOST_UNKNOWN:
+            self._unknown.add(leg.status)
+            logger.warning("the platform reports a status that is not known: %r", masked_text(leg.status))
+        return leg
 
     async def _get(self, path: str, query: Mapping[str, str], timeout: float) -> dict[str, Any]:
         return await self._request("GET", path, query=query, timeout=timeout, repeatable=True)
@@ -321,25 +345,21 @@ class VideoSDKAPI:
 
 
 def parsed_leg(document: object) -> Leg | None:
-    """Reads a call of the platform's, in either of its styles; None if it is none."""
+    """Reads a call of the platform's, in either of its styles; None if it is none.
+
+    Of a log that is longer than any call's the rest is not read: it is parsed on the agent's own loop.
+    """
     if not isinstance(document, dict):
         return None
     leg_id = _identifier(document.get("callId")) or _identifier(document.get("id"))
     if not leg_id:
         return None
-    status = _status(document.get("status"))
-    if status not in STATUSES:
-        logger.warning("the platform reports a status that is not known: %r", masked_text(status))
-    entries = document.get("timelog")
-    log = [
-        _status(entry.get("status"))
-        for entry in (entries if isinstance(entries, list) else [])
-        if isinstance(entry, dict)
-    ]
+    found = document.get("timelog")
+    entries = found[:_LONGEST_LOG] if isinstance(found, list) else []
     return Leg(
         id=leg_id,
-        status=status,
-        log=tuple(log),
+        status=_status(document.get("status")),
+        log=tuple(_status(entry.get("status")) for entry in entries if isinstance(entry, dict)),
         session_id=_identifier(document.get("sessionId")) or None,
         direction=_string(document.get("type")).lower() or None,
         started=_string(document.get("start")),

@@ -46,7 +46,7 @@ from calltransfer.videosdk.dictation import taking_down
 from calltransfer.videosdk.following import SETTLE_TIMEOUT, Meaning, Verdict
 from calltransfer.videosdk.forwarding import Forward
 from calltransfer.videosdk.handover import BACK_TIMEOUT, Handover
-from calltransfer.videosdk.holding import HoldUnderWay, on_hold
+from calltransfer.videosdk.holding import HoldUnderWay, holding_back, on_hold
 from calltransfer.videosdk.setup import ConsultationSetup
 from calltransfer.videosdk.switching import Room, Switch
 
@@ -299,7 +299,7 @@ class VideoSDKCall(PlatformCall):
         # Until it is known how it ended it may come true, also when following it is cut short.
         self._unsettled = (forward, self.listener)
         try:
-            with _sdk.held_back(self._session, self._room, lambda what: self.report(Phase.HELD_BACK, what)):
+            with holding_back(self._session, self._room, lambda what: self.report(Phase.HELD_BACK, what)):
                 verdict = await forward.to(destination, timeout=timeout, play_dialtone=play_dialtone)
                 if verdict.outcome is Outcome.CONNECTED:
                     self._unsettled = None
@@ -382,7 +382,7 @@ class VideoSDKCall(PlatformCall):
     @override
     @asynccontextmanager
     async def being_moved(self) -> AsyncIterator[None]:
-        held_back = _sdk.held_back(self._session, self._room, lambda what: self.report(Phase.HELD_BACK, what))
+        held_back = holding_back(self._session, self._room, lambda what: self.report(Phase.HELD_BACK, what))
         with held_back, self._caller.being_moved():
             try:
                 yield

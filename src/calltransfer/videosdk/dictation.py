@@ -13,7 +13,7 @@ from calltransfer.errors import NoDictation
 from calltransfer.videosdk import _sdk
 from calltransfer.videosdk.conversation import FIRST_ANSWER_TIMEOUT, Conversation
 from calltransfer.videosdk.echo import Echo
-from calltransfer.videosdk.holding import HoldUnderWay, followed_keys
+from calltransfer.videosdk.holding import HoldUnderWay, followed_keys, holding_back, told_of_each_kind
 
 SENTENCE_TIMEOUT = 20.0
 """Seconds for one thing that is said to the caller."""
@@ -70,8 +70,9 @@ async def taking_down(
     async with AsyncExitStack() as stack:
         if hold is not None:
             await stack.enter_async_context(hold.suspended())
+            held_back = stack.enter_context(told_of_each_kind(held_back))
         else:
-            stack.enter_context(_sdk.held_back(session, room, held_back))
+            held_back = stack.enter_context(holding_back(session, room, held_back))
         await conversation.quiet(QUIET_TIMEOUT)
         if _sdk.closed(session):
             raise NoDictation("the session is over")

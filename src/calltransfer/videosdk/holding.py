@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 from typing_extensions import override
@@ -147,6 +148,36 @@ class _Run(HeldCaller):
             raise asyncio.CancelledError
 
 
+@contextmanager
+def told_of_each_kind(report: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
+    """Gives what counts things that are held back: a caller can press keys for as long as they like.
+
+    Args:
+        report: Told of the first of each kind at once, and when the block ends of how many there were.
+    """
+    counted: Counter[str] = Counter()
+
+    def held_back(what: str) -> None:
+        kind = what.partition(" (")[0]
+        counted[kind] += 1
+        if counted[kind] == 1:
+            report(what)
+
+    try:
+        yield held_back
+    finally:
+        for kind, times in counted.items():
+            if times > 1:
+                report(f"{kind}, {times} times")
+
+
+@contextmanager
+def holding_back(session: AgentSession, room: Any, report: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
+    """Holds back what would speak to the caller or end their call; gives what counts other things of the kind."""
+    with told_of_each_kind(report) as held_back, _sdk.held_back(session, room, held_back):
+        yield held_back
+
+
 @asynccontextmanager
 async def on_hold(
     hold: Hold,
@@ -179,7 +210,7 @@ async def on_hold(
             held_back("keypad")
 
     async with AsyncExitStack() as stack:
-        stack.enter_context(_sdk.held_back(session, room, held_back))
+        held_back = stack.enter_context(holding_back(session, room, held_back))
         under_way = HoldUnderWay(hold, LineOnHold(session, room, conversation, said=said), room)
         stack.callback(under_way.hear)
         under_way.deafen()
