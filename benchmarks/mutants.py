@@ -82,8 +82,8 @@ MUTANTS = (
     Mutant(
         "tells nobody that the target has declined",
         "transfers.py",
-        "        Outcome.CALLER_LEFT,\n        Outcome.CANCELLED,\n",
-        "        Outcome.CALLER_LEFT,\n        Outcome.CANCELLED,\n        Outcome.DECLINED,\n",
+        "        Outcome.UNCONFIRMED,\n        Outcome.CANCELLED,\n",
+        "        Outcome.UNCONFIRMED,\n        Outcome.CANCELLED,\n        Outcome.DECLINED,\n",
     ),
     Mutant(
         "starts a second transfer beside the first",
@@ -274,9 +274,30 @@ MUTANTS = (
     Mutant(
         "takes a caller who has left for one who was forwarded",
         "videosdk/following.py",
-        '            return self._verdict(Outcome.CALLER_LEFT, "the caller\'s leg ended without a transfer")',
-        '            return self._verdict(Outcome.CONNECTED, "the caller\'s leg ended without a transfer")',
+        '            return self._left("the caller\'s leg ended")',
+        '            return self._verdict(Outcome.CONNECTED, "the caller\'s leg ended")',
         ("tests/test_following.py",),
+    ),
+    Mutant(
+        "believes a transfer although the caller is still in the agent's room",
+        "videosdk/following.py",
+        "        if not self._here:\n            return None if self._may_be_the_other else self._forwarded",
+        "        if True:\n            return None if self._may_be_the_other else self._forwarded",
+        ("tests/test_following.py",),
+    ),
+    Mutant(
+        "forgets a forward that was given up as soon as another one is asked for",
+        "videosdk/following.py",
+        "        self._asked = [following for following in self._asked if following.may_come_true]\n",
+        "        self._asked = []\n",
+        ("tests/test_following.py", "tests/test_forwards.py"),
+    ),
+    Mutant(
+        "leaves the room while a forward that was reported as done may be taken back",
+        "videosdk/call.py",
+        "                    if not forward.final:",
+        "                    if False:",
+        ("tests/test_forwards.py",),
     ),
     Mutant(
         "dials again when the answer to a dial is lost",

@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import math
 import pathlib
 import re
 import sys
@@ -127,7 +128,7 @@ def statuses() -> str:
     forwarded = {
         meaning.FORWARDED: outcome.CONNECTED,
         meaning.NOT_FORWARDED: outcome.FAILED,
-        meaning.OVER: outcome.CALLER_LEFT,
+        meaning.OVER: outcome.UNCONFIRMED,
     }
     rows = []
     for status, means in following.STATUSES.items():
@@ -135,6 +136,19 @@ def statuses() -> str:
         ends = (f"`{end.name}`" if end is not None else "" for end in (forwarded.get(means), dialled))
         rows.append(_row(f"`{status}`", means.value, *ends))
     return _table("status|what it says|of a caller who was forwarded|of a target who never answered", iter(rows))
+
+
+def contradicted() -> str:
+    """For how long a caller who is in the agent's room contradicts a `transferred`."""
+    following = imported("calltransfer.videosdk.following")
+    says: dict[float, list[str]] = {}
+    for status, means in following.STATUSES.items():
+        says.setdefault(following.CONTRADICTED_FOR[means], []).append(f"`{status}`")
+    rows = (
+        _row(", ".join(statuses), "until the deadline" if seconds == math.inf else f"{seconds:g} s")
+        for seconds, statuses in sorted(says.items())
+    )
+    return _table("the platform says now|then they are taken to be with the agent after", rows)
 
 
 def fields(of: str) -> str:
@@ -317,6 +331,7 @@ def added_up(text: str) -> str:
 
 TABLES: dict[str, Callable[..., str]] = {
     "added_up": added_up,
+    "contradicted": contradicted,
     "deadlines": deadlines,
     "fields": fields,
     "keys": keys,

@@ -48,7 +48,7 @@ async def test_a_wrapper_delegates_everything() -> None:
         inner = caller.agent._call()
         outer = CallWrapper(CallWrapper(inner))
         seen: list[Any] = []
-        inner.listener = lambda *arguments: seen.append(arguments)
+        inner.listener = lambda *arguments, **named: seen.append((*arguments, named))
 
         assert inner.room_id == outer.room_id
         assert inner.leg_id == outer.leg_id
@@ -56,7 +56,7 @@ async def test_a_wrapper_delegates_everything() -> None:
         assert inner.direction == outer.direction == "inbound"
         assert inner.transcript() == outer.transcript()
         outer.report(Phase.RINGING, "for the test")
-        assert [(Phase.RINGING, "for the test", None)] == seen
+        assert [(Phase.RINGING, "for the test", None, {"destination": None})] == seen
         await outer.prepare()
         await outer.sentence_heard()
         assert await outer.say("I am talking through the wrapper.")

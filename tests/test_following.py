@@ -1,6 +1,7 @@
 """Following a forwarded call: whatever order its statuses come in, it ends, and a failure is never called a connection."""
 
 import itertools
+import math
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,17 @@ from hypothesis import strategies as st
 
 from calltransfer import Outcome
 from calltransfer.sandbox import LEG_STATES
-from calltransfer.videosdk.following import SETTLE_TIMEOUT, STALE_TIMEOUT, STATUSES, Following, Leg, Meaning
+from calltransfer.videosdk.following import (
+    CONTRADICTED_FOR,
+    LEAVE_TIMEOUT,
+    SETTLE_TIMEOUT,
+    STALE_TIMEOUT,
+    STATUSES,
+    Following,
+    Leg,
+    Meaning,
+    Requests,
+)
 
 ANSWERED = Leg("call-1", "answered", log=("initiated", "answered"))
 
@@ -32,7 +43,14 @@ def histories(draw: st.DrawFn, *, last: str) -> list[tuple[str, object]]:
     steps += draw(
         st.lists(
             st.sampled_from(
-                [("left", None), ("accepted", None), ("lost", None), ("refused", None), ("read", ANSWERED)]
+                [
+                    ("left", None),
+                    ("back", None),
+                    ("accepted", None),
+                    ("lost", None),
+                    ("refused", None),
+                    ("read", ANSWERED),
+                ]
             ),
             max_size=6,
         )
@@ -47,8 +65,8 @@ def outcome_of(steps: list[tuple[str, object]], pause: float, before: Leg = ANSW
         if kind == "read":
             assert isinstance(what, Leg)
             following.read(what, now)
-        elif kind == "left":
-            following.left()
+        elif kind in {"left", "back"}:
+            following.here(kind == "back")
         elif kind == "accepted":
             following.accepted(now)
         elif kind == "lost":
@@ -91,6 +109,7 @@ def test_truth_only_transferred_is_a_connection(
 def test_a_transfer_in_the_log_is_a_connection(log: list[str], status: str) -> None:
     """A transfer that only the log still shows is one, in whatever order the log is kept."""
     following = Following(ANSWERED)
+    following.here(False)
     following.read(leg(status, *log, ended=True), 1.0)
     verdict = following.verdict(1.0)
     assert verdict is not None
@@ -116,6 +135,7 @@ def test_an_old_end_is_not_the_new_one(stale: str) -> None:
     following.read(before, 0.5)
     assert following.verdict(0.5) is None
 
+    following.here(False)
     following.read(leg("transferred", "transfer-initiated", "transferred", before=before), 1.0)
     verdict = following.verdict(1.0)
     assert verdict is not None
@@ -134,15 +154,16 @@ def test_an_old_end_that_stays_is_the_new_one_after_a_while() -> None:
 
 
 def test_an_end_may_settle() -> None:
-    """A leg that ended gets a moment for a "transferred" that comes late, and then counts as hung up."""
+    """A leg that ended gets a moment for a "transferred" that comes late; then nobody knows what became of it."""
     following = Following(ANSWERED)
+    following.accepted(0.0)
     following.read(leg("ended", ended=True), 1.0)
     assert following.verdict(1.0) is None
     assert following.verdict(1.0 + SETTLE_TIMEOUT / 2) is None
 
     verdict = following.verdict(1.0 + SETTLE_TIMEOUT)
     assert verdict is not None
-    assert (Outcome.CALLER_LEFT, "ended") == (verdict.outcome, verdict.status)
+    assert (Outcome.UNCONFIRMED, "ended") == (verdict.outcome, verdict.status)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +172,7 @@ def test_an_end_may_settle() -> None:
         ("transfer-ringing", False, Outcome.NO_ANSWER),
         ("transferring", False, Outcome.FAILED),
         ("answered", False, Outcome.FAILED),
-        ("transferring", True, Outcome.CALLER_LEFT),
+        ("transferring", True, Outcome.UNCONFIRMED),
         ("never-heard-of", False, Outcome.FAILED),
     ],
 )
@@ -160,8 +181,7 @@ def test_at_the_deadline(read: str, left: bool, outcome: Outcome) -> None:
     following = Following(ANSWERED)
     following.accepted(0.0)
     following.read(leg(read, read), 1.0)
-    if left:
-        following.left()
+    following.here(not left)
     assert following.verdict(1.0) is None
     assert outcome is following.at_deadline().outcome
 
@@ -199,26 +219,196 @@ def test_rings_only_when_it_rings(statuses: tuple[str, str]) -> None:
     assert following.ringing
 
 
+def two_requests() -> tuple[Requests, Following, Following]:
+    """A request that was accepted and given up, and another one for the same leg."""
+    requests = Requests()
+    first = requests.ask(ANSWERED)
+    first.accepted(0.0)
+    return requests, first, requests.ask(ANSWERED)
+
+
 def test_of_two_requests_the_refused_one_connected_nobody() -> None:
     """A connection that shows after this request was refused is an earlier request's, if one may still come true."""
-    following = Following(ANSWERED, after_another=True)
-    following.read(leg("transferred", "transferred"), 1.0)
-    assert following.verdict(10.0) is None
-    following.refused("HTTP 400", 10.0)
-    verdict = following.verdict(10.0)
+    requests, first, second = two_requests()
+    requests.here(False)
+    requests.read(leg("transferred", "transferred"), 1.0)
+    assert second.verdict(10.0) is None
+    second.refused("HTTP 400", 10.0)
+    verdict = second.verdict(10.0)
 
     assert verdict is not None
-    assert Outcome.CALLER_LEFT is verdict.outcome
-    assert not following.may_come_true
+    assert Outcome.CANCELLED is verdict.outcome
+    assert not second.may_come_true
+    assert requests.connected is first
 
 
 def test_of_two_requests_the_accepted_one_connected_the_caller() -> None:
     """A connection that shows after this request was accepted is this one's; at the deadline it is, unanswered, too."""
-    following = Following(ANSWERED, after_another=True)
-    following.read(leg("transferred", "transferred"), 1.0)
-    assert Outcome.CONNECTED is following.at_deadline().outcome
-    following.accepted(2.0)
-    verdict = following.verdict(2.0)
+    requests, _, second = two_requests()
+    requests.here(False)
+    requests.read(leg("transferred", "transferred"), 1.0)
+    assert Outcome.CONNECTED is second.at_deadline().outcome
+    second.accepted(2.0)
+    verdict = second.verdict(2.0)
 
     assert verdict is not None
     assert Outcome.CONNECTED is verdict.outcome
+    assert requests.connected is second
+
+
+ANSWERS = ["accepted", "lost", "refused", "unanswered"]
+
+
+@pytest.mark.parametrize("answers", list(itertools.product(ANSWERS, repeat=3)))
+def test_no_request_is_forgotten_because_of_another(answers: tuple[str, ...]) -> None:
+    """Of requests that were all given up, the newest that was not refused has the connection, whatever came after it."""
+    requests, asked = Requests(), []
+    for answer in answers:
+        following = requests.ask(ANSWERED)
+        asked.append(following)
+        if answer == "accepted":
+            following.accepted(0.0)
+        elif answer == "lost":
+            following.answer_lost("reset", 0.0)
+        elif answer == "refused":
+            following.refused("HTTP 400", 0.0)
+    requests.read(leg("transfer-ringing", "transfer-ringing"), 1.0)
+    assert requests.may_come_true is any(answer != "refused" for answer in answers)
+    assert requests.connected is None
+
+    requests.here(False)
+    requests.read(leg("transferred", "transfer-ringing", "transferred"), 2.0)
+    known = [number for number, answer in enumerate(answers) if answer in {"accepted", "lost"}]
+    unknown = [number for number, answer in enumerate(answers) if answer == "unanswered"]
+    expected = known[-1:] or unknown[:1]
+    assert [asked[number] for number in expected] == ([requests.connected] if requests.connected else [])
+
+
+def test_a_failure_of_one_of_two_requests_may_be_either_ones() -> None:
+    """While two are under way a failure ends neither for good; once the other was refused it is this one's."""
+    requests, first, second = two_requests()
+    second.accepted(0.0)
+    requests.read(leg("transfer-failed", "transfer-failed"), 1.0)
+    assert first.may_come_true
+    assert second.may_come_true
+
+    requests, first, second = two_requests()
+    second.refused("HTTP 400", 0.0)
+    requests.read(leg("transfer-failed", "transfer-failed"), 1.0)
+    assert not requests.may_come_true
+
+
+# What a "transferred" is worth while the caller is in the agent's room, and when it is taken back
+
+SINCE = 10.0
+
+
+def promised(*, ringing: bool = False) -> Following:
+    """A call of which the platform has said that it was transferred, with its caller still in the room."""
+    following = Following(ANSWERED)
+    following.accepted(SINCE - 1)
+    moves = MOVES if ringing else MOVES[:2]
+    following.read(leg("transferred", *moves, "transferred"), SINCE)
+    return following
+
+
+def test_every_meaning_says_for_how_long_presence_contradicts() -> None:
+    """The table has a bound for whatever the platform may say after "transferred"; only what may go on has none."""
+    assert set(Meaning) == set(CONTRADICTED_FOR)
+    unbounded = {meaning for meaning, seconds in CONTRADICTED_FOR.items() if seconds == math.inf}
+    assert {Meaning.FORWARDED, Meaning.MOVING, Meaning.RINGING} == unbounded
+
+
+@pytest.mark.parametrize("status", [*STATUSES, "never-heard-of"])
+@pytest.mark.parametrize("logged", [True, False])
+@pytest.mark.parametrize("ended", [True, False])
+def test_what_may_follow_a_transferred(status: str, logged: bool, ended: bool) -> None:
+    """Whatever follows: who leaves before the table's time is over is connected, who stays is with the agent, in the end."""
+    meaning = STATUSES.get(status, Meaning.LIVE)
+    bound = CONTRADICTED_FOR[meaning]
+    said = leg(status, *MOVES, "transferred", *([status] if logged and status != "transferred" else []), ended=ended)
+
+    def after(seconds: float, *, stays: bool) -> Outcome | None:
+        following = promised()
+        following.read(said, SINCE + 1)
+        following.here(stays)
+        verdict = following.verdict(SINCE + 1 + seconds)
+        return None if verdict is None else verdict.outcome
+
+    if meaning is Meaning.NOT_FORWARDED:
+        assert [Outcome.FAILED] * 2 == [after(0.0, stays=True), after(0.0, stays=False)]
+        return
+    assert Outcome.CONNECTED is after(0.0, stays=False)
+    assert after(0.0, stays=True) is None
+    if bound < math.inf:
+        assert after(bound - 0.01, stays=True) is None
+        assert Outcome.FAILED is after(bound, stays=True)
+    else:
+        assert after(1000.0, stays=True) is None
+
+
+@pytest.mark.parametrize("leaves_after", [0.0, 0.5, 4.0, 30.0])
+def test_presence_that_ends_late_is_a_connection(leaves_after: float) -> None:
+    """A caller who leaves a while after "transferred" was reported is connected then, and not before."""
+    following = promised()
+    assert following.verdict(SINCE + leaves_after) is None
+    following.here(False)
+    verdict = following.verdict(SINCE + leaves_after)
+    assert verdict is not None
+    assert Outcome.CONNECTED is verdict.outcome
+
+
+def test_presence_that_never_ends_is_no_connection() -> None:
+    """At the deadline a caller who is still in the room is with the agent; who was just promised it may leave until then."""
+    following = promised()
+    assert SINCE + LEAVE_TIMEOUT == following.until
+    assert Outcome.FAILED is following.at_deadline().outcome
+    assert following.may_come_true
+    following.here(False)
+    assert Outcome.CONNECTED is following.at_deadline().outcome
+    assert -math.inf == following.until == Following(ANSWERED).until
+
+
+def test_a_transferred_is_taken_back_without_a_word() -> None:
+    """On a platform without a log, a leg that is answered again and whose caller is there was not transferred."""
+    following = Following(Leg("call-1", "answered"))
+    following.read(Leg("call-1", "transferred"), 1.0)
+    following.read(Leg("call-1", "answered"), 2.0)
+    following.read(Leg("call-1", "answered"), 3.0)
+    assert following.verdict(3.0) is None
+    verdict = following.verdict(2.0 + SETTLE_TIMEOUT)
+    assert verdict is not None
+    assert Outcome.FAILED is verdict.outcome
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_a_transferred_that_failed_is_taken_back_wherever_the_caller_is(here: bool) -> None:
+    """Also when they have left by then: there is no connection, and nothing can come true any more."""
+    following = promised(ringing=True)
+    following.here(here)
+    following.read(leg("transfer-failed", *MOVES, "transferred", "transfer-failed"), SINCE + 1)
+    verdict = following.verdict(SINCE + 1)
+    assert verdict is not None
+    assert (Outcome.FAILED, False) == (verdict.outcome, verdict.target_untouched)
+    assert following.taken_back
+    assert not following.may_come_true
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [("accepted", Outcome.UNCONFIRMED), ("lost", Outcome.UNCONFIRMED), ("refused", Outcome.CALLER_LEFT)],
+)
+def test_a_leave_during_a_forward_is_a_hang_up_only_where_nothing_was_forwarded(answer: str, outcome: Outcome) -> None:
+    """A leg that ends without a result after the platform may have acted has hung up, or has been forwarded."""
+    following = Following(ANSWERED)
+    following.here(False)
+    if answer == "accepted":
+        following.accepted(0.0)
+    elif answer == "lost":
+        following.answer_lost("reset", 0.0)
+    else:
+        following.refused("HTTP 400", 0.0)
+    following.read(leg("ended", "transfer-accepted", "ended", ended=True), 1.0)
+    verdict = following.verdict(1.0 + SETTLE_TIMEOUT)
+    assert verdict is not None
+    assert outcome is verdict.outcome

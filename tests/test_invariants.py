@@ -175,7 +175,8 @@ async def test_caller_first(phase: Phase, kind: str) -> None:
         assert "hung up" == await caller.talking_to()
         await caller.over.wait()
 
-        assert [Outcome.CALLER_LEFT] == agent.outcomes
+        # Once the carrier has the call, a leg that ends may be with the target as well.
+        assert [Outcome.UNCONFIRMED if phase is Phase.RINGING else Outcome.CALLER_LEFT] == agent.outcomes
         assert agent.exited
         assert not any("did not happen" in asked for asked in caller.script.asked)
         assert not any(SORRY in said for said in caller.texts_heard)

@@ -158,8 +158,9 @@ class Call(ABC):
     ) -> TransferResult:
         """Forwards the caller (SIP REFER, RFC 3515) and follows it to its end, at most `timeout` seconds.
 
-        Returns `CONNECTED` only when the platform reports the call as transferred. Once asked for, it cannot be called
-        back: a target who answers after `timeout` still gets the caller, which is then reported as `CONTRADICTED`.
+        Returns `CONNECTED` only when the platform reports the call as transferred and the caller has left the agent's room.
+        Once asked for, it cannot be called back: a target who answers after `timeout` still gets the caller, which is then
+        reported as `CONTRADICTED`. `UNCONFIRMED` is a caller who left meanwhile, and of whom no result is reported.
         Returns `REFUSED`, and nothing is asked for, where the agent's policy does not allow it.
 
         Never raises for what the platform answers. Prepares the call first if that has not been done.

@@ -66,7 +66,8 @@ class Phase(StrEnum):
     NOT_TOLD = "not_told"
     """Neither the model nor a fixed sentence could be reached to say how it ended."""
     CONTRADICTED = "contradicted"
-    """The platform reported a different end after the outcome had been given."""
+    """The platform reported a different end after the outcome had been given; `outcome` says which. The target got the
+    caller after all, or did not, and they are with the agent again."""
 
 
 @attrs.frozen(kw_only=True)

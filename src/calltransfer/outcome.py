@@ -25,12 +25,16 @@ class Outcome(StrEnum):
     """The target answered and hung up before the caller was connected."""
     CALLER_LEFT = "caller_left"
     """The caller hung up."""
+    UNCONFIRMED = "unconfirmed"
+    """The caller left while their call was being forwarded, and the platform reports no result: they have hung up or
+    talk to the target, which it does not tell apart."""
     CALLER_RETURNED = "caller_returned"
     """The caller changed their mind and is back with the agent."""
     MESSAGE_TAKEN = "message_taken"
     """Nobody was reached, and the caller left a message instead."""
     CANCELLED = "cancelled"
-    """Ended from outside: the agent's session closed, or the words that asked for it were never said."""
+    """Ended from outside: the agent's session closed, the words that asked for it were never said, or something else moved
+    the caller meanwhile."""
     REFUSED = "refused"
     """Our own policy, or the author's: there is nowhere to transfer to now."""
     FAILED = "failed"

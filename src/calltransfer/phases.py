@@ -249,7 +249,7 @@ STEPS: Final[Mapping[Phase, Step]] = {
         after={Phase.FORWARDING},
         by=Party.PLATFORM,
         towards=Party.AGENT,
-        does="the target got the caller after all",
+        does="shows another end than was given",
         late=True,
     ),
 }

@@ -15,6 +15,7 @@ from typing_extensions import override
 from calltransfer.call import Call
 from calltransfer.destination import Destination
 from calltransfer.events import Phase
+from calltransfer.outcome import Outcome
 
 __all__ = ["Platform", "PlatformCall", "Turn"]
 
@@ -26,7 +27,13 @@ class ProgressListener(Protocol):
     """Told what happens to a call."""
 
     def __call__(
-        self, phase: Phase, detail: str = "", status: str | None = None, *, destination: Destination | None = None
+        self,
+        phase: Phase,
+        detail: str = "",
+        status: str | None = None,
+        *,
+        outcome: Outcome | None = None,
+        destination: Destination | None = None,
     ) -> None:
         """Something has happened to the call; see `Call.report`."""
 
@@ -115,11 +122,12 @@ class PlatformCall(Call):
         return False
 
     @abstractmethod
-    async def handed_over(self) -> bool:
+    async def handed_over(self) -> Outcome | None:
         """Called once the caller is connected: the agent falls silent, and watches over the call where it stays in it.
 
         Returns:
-            True when the target left within seconds, and the caller is back with the agent.
+            Why the caller is back with the agent: `TARGET_LEFT` when the target left within seconds, `FAILED` when it
+            turns out that they were not connected. None: they are not back.
         """
 
     @abstractmethod

@@ -129,7 +129,10 @@ class StrategyRun:
     async def _watch_for_hang_up(self) -> None:
         await self._call.caller_left()
         # A call that has been forwarded is followed to its end by who forwarded it: leaving may be its success.
-        await self._transfer.until_it_can_be_taken_back()
+        while self._transfer.forwarded:
+            await self._transfer.until_it_can_be_taken_back()
+            if self._call.caller is Presence.HERE:  # who was let go of and is back has not hung up
+                await self._call.caller_left()
         self._transfer.end(Outcome.CALLER_LEFT, "the caller hung up")
 
     async def _watch_for_return(self) -> None:

@@ -63,7 +63,7 @@ class Timeline:
             attempt=self._attempt,
             at=round(self._now() - self._began, 3),
             destination=destination,
-            outcome=Outcome.CONNECTED if phase is Phase.CONTRADICTED else outcome,
+            outcome=outcome,
             status=status if status is None else one_line(status),
             detail=one_line(detail),
         )

@@ -79,12 +79,18 @@ class Transfer:
                 self.attempt.cancel()
 
     def progress(
-        self, phase: Phase, detail: str = "", status: str | None = None, *, destination: Destination | None = None
+        self,
+        phase: Phase,
+        detail: str = "",
+        status: str | None = None,
+        *,
+        outcome: Outcome | None = None,
+        destination: Destination | None = None,
     ) -> None:
         """Something has happened to the call."""
         if phase in _NO_WAY_BACK:
             self.can_be_taken_back(not _NO_WAY_BACK[phase])
-        self.timeline.record(phase, detail, status, destination=destination)
+        self.timeline.record(phase, detail, status, outcome=outcome, destination=destination)
 
     def can_be_taken_back(self, possible: bool) -> None:
         """Whether it still can be. While it cannot, the strategy has the deadlines of what it waits for."""

@@ -96,7 +96,8 @@ class TransferCall(CallWrapper):
         transfer.proved(result)
         transfer.can_be_taken_back(not result.connected)
         if not result.connected and self.caller is Presence.GONE:
-            transfer.end(Outcome.CALLER_LEFT, result.detail)
+            known = result.outcome in {Outcome.UNCONFIRMED, Outcome.CANCELLED}
+            transfer.end(result.outcome if known else Outcome.CALLER_LEFT, result.detail)
         return result
 
     @override

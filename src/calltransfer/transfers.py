@@ -47,6 +47,7 @@ _SAID_NOTHING_FOR = frozenset(
     {
         Outcome.CONNECTED,
         Outcome.CALLER_LEFT,
+        Outcome.UNCONFIRMED,
         Outcome.CANCELLED,
     }
 )
@@ -304,14 +305,16 @@ class Transfers:
                 group.create_task(self._finish(transfer, call, result))
                 await asyncio.sleep(0)
                 returned = await call.handed_over()
-            if returned:
+            if returned is not None:
                 self._handed_over = transfer.forwarded = False
                 if self._closing is not None:
                     await self._take_leave(transfer)
                     return
+                # Who was connected for seconds is told so; who never was, that it did not happen.
                 news = transfer.wording.not_lasting.format(route=transfer.route)
+                news = news if returned is Outcome.TARGET_LEFT else ""
                 async with asyncio.TaskGroup() as group:
-                    transfer.telling = group.create_task(self._tell(transfer, call, Outcome.TARGET_LEFT, news))
+                    transfer.telling = group.create_task(self._tell(transfer, call, returned, news))
             return
         transfer.settled = result
         try:

@@ -58,7 +58,13 @@ TOLD_WITHIN = 100.0
 FAULTS_LINGER = 20.0
 """Seconds after a fault in which what it has delayed may still be under way."""
 
-BAD_NEWS = frozenset(Outcome) - {Outcome.CONNECTED, Outcome.MESSAGE_TAKEN, Outcome.CALLER_LEFT, Outcome.CANCELLED}
+BAD_NEWS = frozenset(Outcome) - {
+    Outcome.CONNECTED,
+    Outcome.MESSAGE_TAKEN,
+    Outcome.CALLER_LEFT,
+    Outcome.UNCONFIRMED,
+    Outcome.CANCELLED,
+}
 """Ends that a caller who is still there is told."""
 
 _NO_HOLD_ANY_MORE = frozenset({Phase.OFF_HOLD, Phase.DICTATING, Phase.CONNECTING, Phase.FINISHED})
@@ -208,21 +214,32 @@ class Witness:
         with_target = not forwarded and where not in _NOT_A_PHONE
         if transfer.outcome is not Outcome.CONNECTED:
             self.holds("truth", not with_target, f"{transfer.outcome}, and the caller is with a target")
-            unknowable = self._faulty or self._closed or self._hides_transfers
+            unknowable = (
+                self._faulty or self._closed or self._hides_transfers or transfer.outcome is Outcome.UNCONFIRMED
+            )
             self.holds("truth", not forwarded or unknowable, f"{transfer.outcome}, and the call was forwarded")
         elif not forwarded:
             its_target = any(target.number == where for target in transfer.dialled)
             one_left = transfer.dialled and (leg.over or any(map(self._left_after_agreeing, transfer.dialled)))
-            self.holds("truth", bool(its_target or one_left), f"connected, and the caller is with {_shown(where)}")
-        if transfer.outcome is Outcome.CALLER_LEFT:
-            self.holds("truth", leg.over or where == "nobody", f"caller_left, and they are with {_shown(where)}")
+            # All that there is to be seen, until the platform takes it back: they have left, and it says where to.
+            as_reported = leg.status == "transferred" and where == "nobody"
+            proven = its_target or one_left or as_reported
+            self.holds("truth", bool(proven), f"connected, and the caller is with {_shown(where)}")
+        if transfer.outcome in {Outcome.CALLER_LEFT, Outcome.UNCONFIRMED}:
+            gone = leg.over or where == "nobody"
+            self.holds("truth", gone, f"{transfer.outcome}, and they are with {_shown(where)}")
         reported = Phase.NOT_RELEASED in transfer.phases
         orphans = [target for target in transfer.dialled if self._orphan(target)]
         self.holds("no orphan leg", reported or not orphans, "a leg is open at the end of the transfer")
 
     @property
     def _forwarded(self) -> bool:
-        return any(status == "transferred" for status, _ in self.caller.leg.log) if self.caller.leg else False
+        """Whether somebody else has the caller, or had; not while their carrier still tries to reach somebody."""
+        leg = self.caller.leg
+        if leg is None or leg.being_forwarded:
+            return False
+        ends = [status for status, _ in leg.log if status in {"transferred", "transfer-failed"}]
+        return leg.talking_to is not None or ends[-1:] == ["transferred"]
 
     def _left_after_agreeing(self, target: Target) -> bool:
         answered = any(status == "answered" for status, _ in target.leg.log)
@@ -302,7 +319,7 @@ class Witness:
         if leg is None:
             return True
         at_home = leg.room_id == self.caller.room_id
-        return self._forwarded or leg.over or (self._closed and at_home) or self.unwatched
+        return self._forwarded or leg.being_forwarded or leg.over or (self._closed and at_home) or self.unwatched
 
     @property
     def unwatched(self) -> bool:
@@ -396,10 +413,11 @@ class Witness:
     def _was_told(self, transfer: Transferred) -> None:
         told = sum(phase in {Phase.TOLD, Phase.NOT_TOLD} for phase in transfer.phases)
         returned = Phase.RETURNED in transfer.phases
-        self.holds("truth", told <= (2 if returned else 1), "an end was told twice")
+        taken_back = returned or Phase.CONTRADICTED in transfer.phases
+        self.holds("truth", told <= (2 if taken_back else 1), "an end was told twice")
         self.holds(
             "truth",
-            not told or returned or transfer.outcome is not Outcome.CONNECTED,
+            not told or taken_back or transfer.outcome is not Outcome.CONNECTED,
             "a connection was told to be none",
         )
         if transfer.outcome in BAD_NEWS and transfer.finished is not None and transfer.detail != "withdrawn":

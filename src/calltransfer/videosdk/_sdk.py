@@ -542,11 +542,16 @@ class _RestUnheard:
             self.over()
 
 
-def silence(session: AgentSession) -> None:
-    """Has the agent stop speaking, and not begin again by itself: nobody is there."""
+def silence(session: AgentSession) -> Callable[[], None]:
+    """Has the agent stop speaking, and not begin again by itself: nobody is there. Returns what undoes it."""
     break_off(session)
-    session.on_wake_up = None
+    on_wake_up, session.on_wake_up = session.on_wake_up, None
     session._cancel_wake_up_timer()
+
+    def wake_again() -> None:
+        session.on_wake_up = session.on_wake_up or on_wake_up
+
+    return wake_again
 
 
 def forget_phones(room: VideoSDKHandler) -> Callable[[], None]:

@@ -4,7 +4,7 @@ import asyncio
 import functools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from typing import Any, Literal
 from weakref import WeakSet
 
@@ -33,7 +33,7 @@ from calltransfer.hold import Hold
 from calltransfer.hook import within
 from calltransfer.masking import masked_text
 from calltransfer.outcome import Outcome
-from calltransfer.platform import LEAVE_TIMEOUT, PlatformCall, ProgressListener, Turn
+from calltransfer.platform import LEAVE_TIMEOUT, PlatformCall, Turn
 from calltransfer.said import Said
 from calltransfer.summary import SUMMARY_TIMEOUT, ExtractiveSummary, SecondBest
 from calltransfer.timeline import described
@@ -44,7 +44,7 @@ from calltransfer.videosdk.consultation import Plan, VideoSDKConsultation
 from calltransfer.videosdk.conversation import FIRST_ANSWER_TIMEOUT, Conversation, ConversationTurn
 from calltransfer.videosdk.dictation import taking_down
 from calltransfer.videosdk.following import SETTLE_TIMEOUT, Meaning, Verdict
-from calltransfer.videosdk.forwarding import Forward
+from calltransfer.videosdk.forwarding import Forward, Forwards
 from calltransfer.videosdk.handover import BACK_TIMEOUT, Handover
 from calltransfer.videosdk.holding import HoldUnderWay, holding_back, on_hold
 from calltransfer.videosdk.setup import ConsultationSetup
@@ -67,6 +67,9 @@ PHONE_TIMEOUT = 12.0
 """Seconds to wait for the end of our last call to the phone that is called next, which is busy until then: a last sentence
 takes up to 8 s, and the end of a leg mostly one."""
 
+_LEFT = frozenset({Outcome.CALLER_LEFT, Outcome.UNCONFIRMED, Outcome.CANCELLED})
+"""Ends of a forward with which the caller has left the agent's room."""
+
 END_TIMEOUT = 5.0
 """Seconds that a closing call takes to end the leg of a caller or target who has been left alone."""
 
@@ -82,7 +85,9 @@ class VideoSDKCall(PlatformCall):
         self._conversation = Conversation(session)
         self._caller = CallerInRoom(room, api, self._parted)
         self._forward: Forward | None = None
-        self._unsettled: tuple[Forward, ProgressListener | None] | None = None
+        self._forwards: Forwards | None = None
+        self._forwarded: Forward | None = None
+        self._staying = ExitStack()
         self._late_reading: asyncio.Task[None] | None = None
         self._connecting: Handover | None = None
         self._consultations: WeakSet[VideoSDKConsultation] = WeakSet()
@@ -288,33 +293,35 @@ class VideoSDKCall(PlatformCall):
             return self._result(Verdict(Outcome.FAILED, None, "the caller is already being forwarded"), destination)
         # From here on a leave may be what was asked for.
         fetch_back, self._caller.fetch_back = self._caller.fetch_back, None
-        earlier = self._unsettled if self._unsettled is not None and self._unsettled[0].may_come_true else None
-        forward = Forward(
-            self._api,
-            leg,
-            after_another=earlier is not None,
-            rings=lambda status: self.report(Phase.RINGING, status=status, destination=destination),
-        )
-        self._forward = forward
+        if self._forwards is None or self._forwards.leg_id != leg.id:
+            self._forwards = Forwards(self._api, leg.id, self._caller_is_seen)
         # Until it is known how it ended it may come true, also when following it is cut short.
-        self._unsettled = (forward, self.listener)
+        forward = self._forward = self._forwards.begin(leg, destination, self.listener or _nobody)
+        report = self.listener or _nobody
         try:
-            with holding_back(self._session, self._room, lambda what: self.report(Phase.HELD_BACK, what)):
-                verdict = await forward.to(destination, timeout=timeout, play_dialtone=play_dialtone)
+            with ExitStack() as stack:
+                stack.enter_context(holding_back(self._session, self._room, lambda what: report(Phase.HELD_BACK, what)))
+                verdict = await forward.followed(timeout=timeout, play_dialtone=play_dialtone)
                 if verdict.outcome is Outcome.CONNECTED:
-                    self._unsettled = None
+                    self._forwarded, self._forwards = forward, None
                     _sdk.forget_phones(self._room)
+                    if not forward.final:  # they may be back in a room that the agent must not have left by then
+                        self._staying = stack.pop_all()
         finally:
             self._forward = None
             if self.caller is Presence.HERE:
                 self._caller.fetch_back = fetch_back
             if self._caller.leg is not None and self._caller.leg.known is leg:
                 self._caller.leg.known = forward.last_reading
-        if verdict.outcome is Outcome.CALLER_LEFT and earlier is not None:
-            self._read_late_end(*earlier)
-        if verdict.outcome is Outcome.CALLER_LEFT and not await self._caller.leaves_soon():
+            if self.caller is Presence.GONE:
+                self._read_late_end()
+        if verdict.outcome in _LEFT and not await self._caller.leaves_soon():
             verdict = Verdict(Outcome.FAILED, verdict.status, f"{verdict.detail}, but the caller is in the room")
         return self._result(verdict, destination)
+
+    def _caller_is_seen(self) -> bool:
+        """Whether the caller is in the agent's room; an agent who is not there itself sees nobody."""
+        return self._caller.is_here and not self._caller.attendance.over
 
     @override
     async def caller_left(self) -> None:
@@ -407,25 +414,43 @@ class VideoSDKCall(PlatformCall):
         try:
             leg = await self._api.leg(self.leg_id)
             if leg.over or leg.room_id is None:
-                return leg.meaning is Meaning.FORWARDED
+                return leg.meaning is Meaning.FORWARDED and await self._has_left_room()
             legs = [other async for other in self._api.legs(room_id=leg.room_id)]
         except PlatformError as error:
             logger.info("whether the caller is connected could not be read: %s", error)
             return False
         return any(other.id != leg.id and other.meaning is Meaning.LIVE and not other.over for other in legs)
 
+    async def _has_left_room(self) -> bool:
+        """Whether the caller is not in the agent's room, or leaves it: a status alone proves nothing."""
+        return await self._caller.attendance.until(lambda: not self._caller_is_seen(), SETTLE_TIMEOUT)
+
     @override
-    async def handed_over(self) -> bool:
+    async def handed_over(self) -> Outcome | None:
         if self._handover is not None:
             returned = await self._handover.watch()
             if returned:
                 self._handover = None
-            return returned
+            return Outcome.TARGET_LEFT if returned else None
         caller = {self._caller.participant_id}
         alone = self._room.meeting is None or set(self._room.meeting.participants) <= caller
-        if alone and not _sdk.closed(self._session):
-            _sdk.silence(self._session)
-        return False
+        speak_again = _sdk.silence(self._session) if alone and not _sdk.closed(self._session) else None
+        if self._forwarded is None:
+            return None
+        with self._staying:
+            await self._until_back(self._forwarded)
+        self._forwarded = None
+        if speak_again is not None:
+            speak_again()
+        return Outcome.FAILED
+
+    async def _until_back(self, forward: Forward) -> None:
+        """Returns when a caller who was forwarded is with the agent again; not at all where they are not."""
+        await forward.taken_back(
+            back=lambda: self.caller is Presence.HERE and self._caller_is_seen(),
+            change=self._caller.attendance.change,
+            final=self._staying.close,
+        )
 
     @override
     def before_close(self, closing: Callable[[], Awaitable[None]]) -> None:
@@ -460,6 +485,7 @@ class VideoSDKCall(PlatformCall):
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
+            self._staying.close()
             await self._caller.close()
             await self._api.close()
 
@@ -531,24 +557,31 @@ class VideoSDKCall(PlatformCall):
 
     def _parted(self, is_caller: bool) -> None:
         if self._forward is not None:
-            self._forward.someone_left(caller=is_caller)
-        elif is_caller and self._unsettled is not None:
-            self._read_late_end(*self._unsettled)
+            self._forward.look()
+        elif is_caller:
+            self._read_late_end()
 
-    def _read_late_end(self, forward: Forward, listener: ProgressListener | None) -> None:
+    def _read_late_end(self) -> None:
         """The caller has left after a transfer that was reported as not connected: perhaps it came true."""
-        if self._late_reading is None and forward.may_come_true:
-            # Owned by the call: close() ends and awaits it.
-            self._late_reading = asyncio.create_task(
-                self._read_late(forward, listener), name="late end of a forwarded call"
-            )
+        forwards = self._forwards
+        if forwards is None or not forwards.may_come_true or self._late_reading is not None:
+            return
+        # Whoever hangs up now would end a talk that nobody knows of yet; who has hung up has nothing to be ended.
+        _sdk.forget_phones(self._room)
+        # Owned by the call: close() ends and awaits it.
+        self._late_reading = asyncio.create_task(self._read_late(forwards), name="late end of a forwarded call")
+        self._late_reading.add_done_callback(self._late_is_read)
 
-    async def _read_late(self, forward: Forward, listener: ProgressListener | None) -> None:
-        status = await forward.came_true()
-        if status is not None:
-            _sdk.forget_phones(self._room)
-            if listener is not None:
-                listener(Phase.CONTRADICTED, "the target got the caller after all", status)
+    def _late_is_read(self, _: "asyncio.Task[None]") -> None:
+        self._late_reading = None  # a caller who comes back, and leaves again, may have been forwarded then
+
+    async def _read_late(self, forwards: Forwards) -> None:
+        forward = await forwards.came_true()
+        if forward is not None:
+            if self._forwards is forwards:
+                self._forwards = None  # there is one connection
+            forward.contradict(Outcome.CONNECTED, "the target got the caller after all", forward.last_reading.status)
+            self._later(self._until_back(forward), "whether a forwarded caller comes back")
 
     async def _keep_warm(self) -> None:
         if self._caller.leg is not None:
@@ -571,6 +604,11 @@ def _is_note_of_sdk(text: str) -> bool:
 
 
 def _nobody(
-    phase: Phase, detail: str = "", status: str | None = None, *, destination: Destination | None = None
+    phase: Phase,
+    detail: str = "",
+    status: str | None = None,
+    *,
+    outcome: Outcome | None = None,
+    destination: Destination | None = None,
 ) -> None:
     return
