@@ -34,6 +34,7 @@ from videosdk.agents import Agent
 
 from calltransfer import Briefing, Outcome, Phase, Route, TransferEvent, TransferMixin, VideoSDKPlatform, WarmTransfer
 from calltransfer.sandbox import Caller, Calls, HangsUp, Sandbox, Says, Script, Target
+from calltransfer.testing.left import file_of, is_of_the_library
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -248,9 +249,7 @@ async def worker(side: str, calls: int, seconds: float, first: int) -> dict[str,
             task.cancel()
         await asyncio.gather(*watching, return_exceptions=True)
         sockets_left = sandbox.open_connections
-    ours = [
-        task for task in asyncio.all_tasks() if "/calltransfer/" in code_of(task) and "/sandbox/" not in code_of(task)
-    ]
+    ours = [task for task in asyncio.all_tasks() if is_of_the_library(file_of(task))]
     return {
         "counts": report.counts,
         "broken": report.broken,
@@ -260,12 +259,6 @@ async def worker(side: str, calls: int, seconds: float, first: int) -> dict[str,
         "busy": used / took,
         "left": {"tasks of ours": len(ours), "sockets": sockets_left},
     }
-
-
-def code_of(task: "asyncio.Task[Any]") -> str:
-    """The file in which a task is written."""
-    code = getattr(task.get_coro(), "cr_code", None)
-    return code.co_filename if code is not None else ""
 
 
 def child(options: argparse.Namespace) -> None:

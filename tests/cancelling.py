@@ -6,19 +6,16 @@ as the wait has begun, and at the last moment before it is over, when what was w
 """
 
 import asyncio
-import functools
 import gc
 import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 from enum import Enum
-from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Literal, TypeVar
 
 import attrs
 
-import calltransfer
 from calltransfer import (
     DirectTransfer,
     Fallback,
@@ -30,6 +27,7 @@ from calltransfer import (
     WarmTransfer,
 )
 from calltransfer.sandbox import Caller, Calls, FastForwardLoop, HangsUp, Sandbox, Says, Script, Target
+from calltransfer.testing.left import is_of_the_library
 from calltransfer.transfer import Transfer
 from calltransfer.transfers import Transfers
 from tests.warm import ANSWER, ASKS, CONNECTING, SORRY, SUMMARY, SUPERVISOR, TO_SUPERVISOR, call
@@ -58,8 +56,6 @@ class Way(Enum):
     CLOSED = "session closed"
     HUNG_UP = "caller hung up"
 
-
-_HOME = Path(calltransfer.__file__).parent
 
 _AFTER: Mapping[Way, Sequence[Way]] = {
     Way.ENDED: (Way.CANCELLED, Way.HUNG_UP, Way.CLOSED),
@@ -539,13 +535,7 @@ def _where(work: Any) -> Iterator[str]:
 
 def _is_ours(work: Any) -> bool:
     code = getattr(work, "cr_code", None)
-    return code is not None and _is_file_of_ours(code.co_filename)
-
-
-@functools.cache
-def _is_file_of_ours(name: str) -> bool:
-    path = Path(name)
-    return path.is_relative_to(_HOME) and not path.is_relative_to(_HOME / "sandbox")
+    return code is not None and is_of_the_library(code.co_filename)
 
 
 def _handlers(session: Any, meeting: Any) -> Counter[str]:

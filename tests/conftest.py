@@ -7,34 +7,44 @@ import asyncio
 import gc
 import inspect
 import os
+import random
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from calltransfer.testing import plugin
+from calltransfer.testing.left import file_of, is_of_the_sdk
 from calltransfer.testing.plugin import AFTERWARDS, runner
+from tests import A_HANG
 
 SOME = 20
 """Of how many cases of the conformance suite one is run, unless all are asked for: `make conformance`."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--conformance all` runs every case of the suite."""
+    """`--conformance all` runs every case of the suite; `--shuffle 7` runs the tests in an order of their own."""
     parser.addoption("--conformance", choices=["some", "all"], default="some")
+    parser.addoption("--shuffle", metavar="SEED", help="run the tests in a random order, the same for the same seed")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of each class in the conformance suite, every so many cases, beginning with another one in each."""
-    if config.getoption("--conformance") == "all" or any("::" in argument for argument in config.args):
-        return
+    """Which tests run, and in which order."""
+    if config.getoption("--conformance") == "some" and not any("::" in argument for argument in config.args):
+        items[:] = _some(items)
+    if config.getoption("--shuffle"):
+        random.Random(config.getoption("--shuffle")).shuffle(items)  # noqa: S311
+
+
+def _some(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Of each class in the conformance suite, every so many cases, beginning with another one in each; all else."""
     cases: dict[object, list[pytest.Item]] = {}
     for item in items:
         if item.path.name == "test_conformance.py" and isinstance(item, pytest.Function):
             cases.setdefault(item.cls, []).append(item)
     some = {id(item) for place, of_one in enumerate(cases.values()) for item in of_one[place % SOME :: SOME]}
     every = {id(item) for of_one in cases.values() for item in of_one}
-    items[:] = [item for item in items if id(item) in some or id(item) not in every]
+    return [item for item in items if id(item) in some or id(item) not in every]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,7 +68,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
             await asyncio.sleep(AFTERWARDS)
         left = {task for task in asyncio.all_tasks() if task is not asyncio.current_task() and not _is_of_sdk(task)}
         if left:  # on the wall clock, a connection of aiohttp's may be in the middle of being closed
-            _, left = await asyncio.wait(left, timeout=1.0)
+            _, left = await asyncio.wait(left, timeout=A_HANG)
         assert left == set(), "tasks were left behind"
 
     gc.freeze()  # the SDK collects all garbage on every leave, and keeps more with every session
@@ -69,8 +79,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 def _is_of_sdk(task: "asyncio.Task[Any]") -> bool:
     """Whether the SDK started it: with an STT of its own a realtime pipeline leaves its consumers behind."""
-    code = getattr(task.get_coro(), "cr_code", None)
-    return code is not None and "/videosdk/agents/" in code.co_filename
+    return is_of_the_sdk(file_of(task))
 
 
 @pytest.fixture(autouse=True)

@@ -37,6 +37,7 @@ from calltransfer.call import Move
 from calltransfer.sandbox import Caller, Calls, Ears, FastForwardLoop, Sandbox, Says, Script, Target, Unknowns
 from calltransfer.sandbox._patches import TOKEN
 from calltransfer.testing.consent import AGREES, ANNOUNCED, pressed_yes, said_yes
+from calltransfer.testing.left import is_of_the_library
 from calltransfer.testing.scenes import TARGETS, heals
 from calltransfer.testing.witness import Witness
 from tests.plans import LINE as BILLING
@@ -624,7 +625,7 @@ class PhoneCall(RuleBasedStateMachine):
     def _raised(self, error: BaseException | None) -> None:
         """An error that nobody has taken; one that the SDK has raised by itself is not ours."""
         frames = traceback.extract_tb(error.__traceback__) if error is not None else []
-        ours = [frame for frame in frames if "/calltransfer/" in frame.filename and "/sandbox/" not in frame.filename]
+        ours = [frame for frame in frames if is_of_the_library(frame.filename)]
         if ours:
             self._errors.append(f"{type(error).__name__} in {ours[-1].name}: {error}")
 

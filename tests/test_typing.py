@@ -16,10 +16,12 @@ from pathlib import Path
 
 import pytest
 
+from tests import KEPT
+
 PROJECT = Path(__file__).with_name("typing")
 TUTORIAL = PROJECT.parent.parent / "docs" / "start" / "first-transfer.md"
 FILE = re.compile(r'^```python title="(?P<name>\w+\.py)"\n(?P<code>.*?)^```$', re.DOTALL | re.MULTILINE)
-CACHE = PROJECT.parent.parent / ".mypy_cache" / "of-users"
+CACHE = KEPT / "mypy-of-users"
 WRONG = "wrong_uses.py"
 EXPECTED = re.compile(r"  # error: (?P<mypy>[\w-]+), (?P<pyright>\w+)$")
 

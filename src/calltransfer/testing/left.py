@@ -1,6 +1,7 @@
 """What a call leaves behind, or lets out: tasks, errors that nobody takes, and private words in a log."""
 
 import asyncio
+import functools
 import logging
 import traceback
 from collections.abc import Collection, Iterator
@@ -16,8 +17,10 @@ import calltransfer
 
 _LOGGER = logging.getLogger("calltransfer")
 _PACKAGE = Path(calltransfer.__file__).parent
-_STAND_INS = (_PACKAGE / "sandbox", _PACKAGE / "testing")
-_OTHERS = (Path(videosdk.__path__[0]), Path(aiohttp.__file__).parent)
+_SANDBOX = _PACKAGE / "sandbox"
+_STAND_INS = (_SANDBOX, _PACKAGE / "testing")
+_SDK = Path(videosdk.__path__[0])
+_OTHERS = (_SDK, Path(aiohttp.__file__).parent)
 _LOGGERS_OF_OTHERS = ("videosdk", "aiohttp", "asyncio", "calltransfer.sandbox")
 
 
@@ -73,19 +76,35 @@ class Left:
 
 def tasks_left() -> "list[asyncio.Task[Any]]":
     """The tasks of calltransfer's own that run on this loop."""
-    return [task for task in asyncio.all_tasks() if _is_in(_file_of(task), _PACKAGE) and not _known(task)]
+    return [task for task in asyncio.all_tasks() if _is_in(file_of(task), _PACKAGE) and not _known(task)]
 
 
-def _known(task: "asyncio.Task[Any]") -> bool:
-    """Whether it is the sandbox's, the test's or the SDK's, which leaves some of its own behind."""
-    return _is_in(_file_of(task), *_OTHERS, *_STAND_INS)
+def is_of_the_library(file: str) -> bool:
+    """Whether code is in the package and not in its sandbox.
+
+    The folder of a checkout may have the package's name, with an environment and its packages in it: what counts is
+    where the package itself is.
+    """
+    return _is_in(file, _PACKAGE) and not _is_in(file, _SANDBOX)
 
 
-def _file_of(task: "asyncio.Task[Any]") -> str:
+def is_of_the_sdk(file: str) -> bool:
+    """Whether code is the SDK's."""
+    return _is_in(file, _SDK)
+
+
+def file_of(task: "asyncio.Task[Any]") -> str:
+    """The file in which a task is written."""
     code = getattr(task.get_coro(), "cr_code", None)
     return code.co_filename if code is not None else ""
 
 
+def _known(task: "asyncio.Task[Any]") -> bool:
+    """Whether it is the sandbox's, the test's or the SDK's, which leaves some of its own behind."""
+    return _is_in(file_of(task), *_OTHERS, *_STAND_INS)
+
+
+@functools.cache
 def _is_in(file: str, *folders: Path) -> bool:
     return any(Path(file).is_relative_to(folder) for folder in folders)
 
