@@ -44,6 +44,7 @@ from calltransfer import ConfigurationWarning, Routes
 from calltransfer.sandbox.cloud import Cloud
 from calltransfer.sandbox.unknowns import Trouble, Unknowns
 from calltransfer.testing.plugin import runner
+from tests import A_HANG
 from tests.commands import not_executed
 from tests.offline.sitecustomize import looked_up_here, only_here
 
@@ -172,7 +173,7 @@ class _Page:
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 text=True,
-                timeout=120,
+                timeout=A_HANG,
                 check=False,
             )
             printed = _lines(done.stdout)

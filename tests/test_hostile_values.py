@@ -4,7 +4,6 @@ import asyncio
 import gzip
 import json
 import math
-import time
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -29,6 +28,7 @@ from calltransfer.errors import AnswerLost, PlatformUnreachable, RequestRefused
 from calltransfer.timeline import described
 from calltransfer.videosdk.api import VideoSDKAPI, parsed_leg
 from calltransfer.videosdk.following import Meaning
+from tests import A_HANG
 from tests.agents import BILLING
 
 
@@ -282,11 +282,9 @@ async def test_a_dripping_answer_ends_at_the_deadline() -> None:
                 await asyncio.sleep(0.02)
         return response
 
-    async with served(drip) as (api, _):
-        began = time.monotonic()
+    async with served(drip) as (api, _), asyncio.timeout(A_HANG):
         with pytest.raises(AnswerLost, match=r"no answer within 0.3 s"):
             await api.leg("x", timeout=0.3)
-        assert time.monotonic() - began < 1.0
 
 
 @pytest.mark.real_time
@@ -302,10 +300,8 @@ async def test_an_answer_that_never_ends_is_cut_off() -> None:
         return response
 
     async with served(endless) as (api, _):
-        began = time.monotonic()
-        with pytest.raises(AnswerLost):
+        with pytest.raises(AnswerLost, match="ClientPayloadError"):
             await api.transfer("x", Destination(BILLING))
-        assert time.monotonic() - began < 2.0
 
 
 @pytest.mark.real_time

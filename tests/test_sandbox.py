@@ -48,6 +48,7 @@ from calltransfer.sandbox.models import ScriptedLLM, ScriptedSTT, ScriptedTTS, S
 from calltransfer.sandbox.pipelines import make_pipeline
 from calltransfer.sandbox.realtime import ScriptedRealtimeModel
 from calltransfer.sandbox.speech import decoded, encoded, seconds_to_say, words
+from tests import A_HANG
 from tests.agents import ASKS, BILLING, GREETING, SORRY, TRANSFERS, PlainAgent, SupportAgent, asking_caller
 
 COLLEAGUE = "+14155550125"
@@ -64,7 +65,7 @@ async def test_the_sdk_s_own_call_transfer() -> None:
         sandbox.person(BILLING, answers_after=0.2)
         caller = await sandbox.call(SupportAgent)
         assert await caller.session.call_transfer(BILLING) is None
-        await caller.sees("transferred", timeout=10)
+        await caller.sees("transferred", timeout=A_HANG)
 
         assert [(request.method, request.path) for request in sandbox.requests[:3]] == [
             ("GET", "/v2/sip/call"),
@@ -143,7 +144,7 @@ async def test_the_sdk_s_hang_up_ends_the_leg() -> None:
     async with Sandbox() as sandbox:
         caller = await sandbox.call(SupportAgent)
         await caller.session.hangup()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(A_HANG):
             await caller.over.wait()
 
         assert "hung up" == caller.connected_to
@@ -154,7 +155,7 @@ async def test_ours_over_loopback_sockets() -> None:
     """A transfer that fails, and one that connects, on the wall clock and over real sockets."""
     async with Sandbox() as sandbox:
         caller = await asking_caller(sandbox, model=[*TRANSFERS, *TRANSFERS])
-        await caller.hears(SORRY, timeout=20)
+        await caller.hears(SORRY, timeout=A_HANG)
         sandbox.person(BILLING, answers_after=0.2)
         result = await caller.agent.transfer("billing")
 
@@ -172,7 +173,7 @@ async def test_a_recorded_caller_on_the_real_recording_path() -> None:
         await caller.talking_to(settled_for=0.5)
         assert caller.peer_id in caller.job.room.recorded_participants
         result = await agent.transfer("billing")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(A_HANG):
             await caller.over.wait()
 
         assert result.connected

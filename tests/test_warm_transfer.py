@@ -30,6 +30,7 @@ from calltransfer.sandbox import Calls, HangsUp, Presses, Sandbox, Says, Script,
 from calltransfer.sandbox.models import ScriptedLLM as LLMOfSandbox
 from calltransfer.sandbox.models import ScriptedTTS
 from calltransfer.sandbox.pipelines import make_pipeline
+from tests import A_HANG
 from tests.warm import (
     ANSWER,
     ASKS,
@@ -1136,7 +1137,7 @@ async def test_recording_goes_on() -> None:
         own = {move: caller.peer_id for move, caller in callers.items()}
         await asyncio.gather(*(caller.agent.transfer("supervisor") for caller in callers.values()))
         moved = callers["caller"]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(A_HANG):
             while (leg_of(moved).room_id, moved.peer_id) not in recorded(sandbox, "start"):
                 await moved.something_happens_within(0.5)
 
@@ -1166,7 +1167,7 @@ async def test_a_caller_who_is_with_the_agent_again_is_recorded_again(fails: boo
         await caller.agent.until(Phase.ROLLED_BACK if fails else Phase.RETURNED)
         sandbox.fault("POST", "/recordings/participant/track/start", status=400, times=3)
         result = await transferring
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(A_HANG):
             while (home, caller.peer_id) not in recorded(sandbox, "start"):
                 await caller.something_happens_within(0.5)
 

@@ -26,6 +26,7 @@ from calltransfer.sandbox.network import Network, Room
 from calltransfer.sandbox.people import Person
 from calltransfer.sandbox.rest import Request, RestServer
 from calltransfer.sandbox.unknowns import Trouble, Unknowns
+from tests import A_HANG
 
 SUPERVISOR, ROOM, HOST, TOKEN = "+14155550199", "room-of-the-caller", "127.0.0.1", "sandbox-token"
 
@@ -182,7 +183,7 @@ async def working(*, hook: bool, registered: bool = True, ring_timeout: float = 
         start_new_session=True,
     )
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(A_HANG):
             await world.rings
         yield world
     finally:
@@ -190,7 +191,7 @@ async def working(*, hook: bool, registered: bool = True, ring_timeout: float = 
             os.killpg(world.worker.pid, signal.SIGKILL)  # with the processes of its jobs, whatever became of it
         await world.worker.wait()
         media.close()
-        await asyncio.wait_for(world.job_gone.wait(), 5)
+        await asyncio.wait_for(world.job_gone.wait(), A_HANG)
         await runner.cleanup()
         await world.server.stop()
         await world.network.close()
@@ -326,6 +327,7 @@ def main() -> None:
         host=HOST,
         port=0,
         termination_timeout=0.5,
+        initialize_timeout=A_HANG,
     )
     WorkerJob(entrypoint=entrypoint, jobctx=make_context, options=options).start()
 
