@@ -733,6 +733,12 @@ def test_normalising_is_done_once(text: str) -> None:
     assert normalised(text) == normalised(normalised(text))
 
 
+@pytest.mark.parametrize("marks", ["\u0345\u0327", "\u0327\u0345\u0316", "\u093c\u0951", "?!"])
+def test_a_letter_with_any_number_of_marks(marks: str) -> None:
+    """They are put in order in a time that grows with a text, and not with its square: it would take hours here."""
+    assert normalised(f"yes{marks * 4}, go on") == normalised(f"yes{marks * 400_000}, go on")
+
+
 @pytest.mark.parametrize(("key", "answer"), [("1", Answer.ACCEPTED), (1, Answer.ACCEPTED), ("2", Answer.DECLINED)])
 @pytest.mark.parametrize("gate", Gate)
 def test_keys_decide_with_every_gate(key: str | int, answer: Answer, gate: Gate) -> None:

@@ -64,11 +64,16 @@ class Answer(StrEnum):
     """It was no person's: voicemail, an answering machine, a menu."""
 
 
+_MANY_MARKS: Final = re.compile(r"([^\w\s]{8})[^\w\s]+")
+
+
 def normalised(text: str) -> str:
     """Returns the words of `text` with one space between them: no case, punctuation, apostrophes or accents.
 
     Accents go because speech recognition sets them as it likes ("sí", "si"); the vowel signs of Indian scripts stay.
     """
+    # Marks are put in order at the cost of their number's square, and no letter has as many.
+    text = _MANY_MARKS.sub(r"\1", text)
     decomposed = unicodedata.normalize("NFKD", text).casefold().replace("'", "").replace("’", "")
     base = (character for character in decomposed if not "\u0300" <= character <= "\u036f")
     spaced = "".join(c if c.isalnum() or unicodedata.category(c).startswith("M") else " " for c in base)
