@@ -58,9 +58,30 @@ def dressed(numbers: list[str]) -> st.SearchStrategy[str]:
         ),
         st.sampled_from(numbers),
         st.sampled_from(["", "*67", "*82", "%2331%23", "*31*", "*141", "**"]),
-        st.sampled_from(["", "9", "0", "8", "9,", "0w", "9p", "99", "00", "9-", "8."]),
+        st.sampled_from(["", ",", "9", "0", "8", "9,", "0w", "9p", "99", "00", "9-", "8."]),
         st.lists(st.sampled_from(["", "-", ".", "(", ")", "_", "/", "!", "~"]), min_size=1, max_size=3),
-        st.sampled_from(["", "a", "AB", "x", "w", "%23", "*", ",1", "w22", ",,9", ";ext=1", ";phone-context=x", "%20"]),
+        st.sampled_from(
+            [
+                "",
+                "a",
+                "AB",
+                "x",
+                "w",
+                "%23",
+                "*",
+                ",1",
+                "w22",
+                ",,9",
+                ";ext=1",
+                ";phone-context=x",
+                "%20",
+                "/1",
+                "=1",
+                "&b",
+                "!1",
+                "_2",
+            ]
+        ),
     )
 
 

@@ -11,6 +11,9 @@ from typing import Final
 _LEFT_OUT: Final = re.compile(r"[^0-9A-Za-z+*#,;]", re.ASCII)
 """Marks between digits, which are not dialled."""
 
+_UNUSUAL: Final = re.compile(r"[^0-9A-Za-z+*#,().\-]", re.ASCII)
+"""Marks that nobody writes a number with."""
+
 _KEYS: Final = re.compile(r"[+*#\d](?:[+*#\d,]|[wptx](?=[\d+*#,wptx]))*", re.ASCII | re.IGNORECASE)
 _PAUSE: Final = re.compile(r"[,wptx]+", re.IGNORECASE)
 _DIGITS: Final = re.compile(r"\+?\d+", re.ASCII)
@@ -38,17 +41,23 @@ def keys_of(user: str) -> str:
 
     A name begins with a letter, or has three letters or more behind the digits that it begins with.
     """
-    text = _LEFT_OUT.sub("", user)
+    text = _LEFT_OUT.sub("", user).lstrip(",;")
     keys = _KEYS.match(text)
     return keys.group() if keys is not None and len(text) - keys.end() <= _MOST_LETTERS else ""
 
 
 def dialled_numbers(user: str) -> set[str]:
     """What may be dialled first for a user: digits, with their "+" where they have one."""
-    keys = keys_of(user)
-    found = {number for each in _without_codes(keys) for number in _first_numbers(each)}
-    digits = re.sub(r"\D", "", keys, flags=re.ASCII)
-    return found | ({f"{'+' * keys.startswith('+')}{digits}"} if digits else set())
+    if not keys_of(user):
+        return set()
+    found = set()
+    # Some leave out what they do not know, and some dial what is before it.
+    for end in (*(mark.start() for mark in _UNUSUAL.finditer(user)), len(user)):
+        keys = keys_of(user[:end])
+        found |= {number for each in _without_codes(keys) for number in _first_numbers(each)}
+        digits = re.sub(r"\D", "", keys, flags=re.ASCII)
+        found |= {f"{'+' * keys.startswith('+')}{digits}"} if digits else set()
+    return found
 
 
 def _without_codes(keys: str) -> set[str]:

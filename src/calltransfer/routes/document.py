@@ -48,6 +48,9 @@ _NOT_IN_YOUR_OWN: Final = frozenset(
 )
 """Keys whose values are read in our way beside a strategy of the author's, too."""
 
+_IN_YOUR_WORDS: Final = frozenset({"metadata", "headers"})
+"""Tables in which keys mean what their author says; they are sent along with a call."""
+
 _LONGEST_VALUE: Final = 1024
 _A_SECRET: Final = re.compile(
     r"(?:^|_)(?:TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|APIKEY)(?:_|$)|_KEY$", re.ASCII | re.IGNORECASE
@@ -154,6 +157,8 @@ class _Environment:
 
     def resolved(self, value: Any, path: Path, belongs: bool = False) -> Any:
         """`value` without references; `belongs`: they may stand there."""
+        if isinstance(value, Mapping) and any(name in _IN_YOUR_WORDS for name in path):
+            return {str(name): self.resolved(each, (*path, str(name))) for name, each in value.items()}
         if isinstance(value, Mapping):
             own = isinstance(value.get("strategy"), str) and REFERENCE.fullmatch(value["strategy"])
             return {
