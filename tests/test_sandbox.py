@@ -75,21 +75,6 @@ async def test_the_sdk_s_own_call_transfer() -> None:
         assert BILLING == caller.connected_to
 
 
-async def test_blocking_requests_on_fast_forwarded_time(caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever the SDK asks the platform that way fails with what to do about it, and so does what waits for it."""
-    async with Sandbox() as sandbox:
-        sandbox.person(BILLING, answers_after=0.2)
-        caller = await sandbox.call(SupportAgent)
-        await caller.session.call_transfer(BILLING)
-
-        with pytest.raises(
-            AssertionError, match=r"; the SDK's own transfers .* mark the test @pytest\.mark\.real_time"
-        ):
-            await caller.reaches(BILLING, timeout=5)
-    assert "mark the test @pytest.mark.real_time" in caplog.text
-    assert "urllib3" not in caplog.text
-
-
 async def test_connections_on_fast_forwarded_time() -> None:
     """Whatever connects to the network on the loop is told how it could be done, by aiohttp and without it."""
     with pytest.raises(

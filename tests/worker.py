@@ -300,7 +300,7 @@ async def entrypoint(context: Any) -> None:
     context.room_options.signaling_base_url = settings()["rest"]
     exchange = RemoteExchange()
     client = functools.partial(SandboxRoomClient, exchange)
-    with _patches.replaced(client, settings()["rest"], fast_forward=False, missed=print):
+    with _patches.replaced(client, settings()["rest"], blocking=None):
         session = AgentSession(agent=SupportAgent(), pipeline=make_pipeline("cascade", Script([], summary="A refund.")))
         await session.start(wait_for_participant=True, run_until_shutdown=True)
 

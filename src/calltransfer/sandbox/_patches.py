@@ -2,11 +2,12 @@
 
 Two things have to be replaced for the real SDK to run without the cloud: the client of the media servers, and the
 addresses of the platform, which are constants, or made with `https://` in front of whatever one gives. On
-fast-forwarded time, two more: the clocks, and blocking requests, which say that they cannot be answered there. And our own
-clock, where a test says what time it is.
+fast-forwarded time, two more: the clocks, and what sends blocking requests. And our own clock, where a test says what time
+it is.
 """
 
 import asyncio
+import functools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -33,6 +34,7 @@ from videosdk.agents.job import (
 )
 
 from calltransfer import schedule
+from calltransfer.sandbox.blocking import BlockingRequests
 from calltransfer.sandbox.speech import carries_words
 
 TOKEN = "sandbox-token"  # noqa: S105 # opens nothing
@@ -40,19 +42,12 @@ TOKEN = "sandbox-token"  # noqa: S105 # opens nothing
 _HOST = "https://api.videosdk.live"
 
 
-_BLOCKED = (
-    "the SDK's own transfers and recordings make requests that block the event loop, and on fast-forwarded time nobody "
-    "can answer them: mark the test @pytest.mark.real_time, or open the Sandbox on a loop of asyncio's own"
-)
-
-
 @contextmanager
 def replaced(
     room_client: Callable[..., Any],
     base_url: str,
     *,
-    fast_forward: bool,
-    missed: Callable[[str], None],
+    blocking: BlockingRequests | None,
     now: datetime | None = None,
 ) -> Iterator[None]:
     """Puts the sandbox under the SDK, for as long as the block lasts.
@@ -60,8 +55,7 @@ def replaced(
     Args:
         room_client: What makes a connection to a room.
         base_url: Where the platform is.
-        fast_forward: Whether time passes at once.
-        missed: Told of what does not work on this sandbox.
+        blocking: What answers blocking requests where time passes at once; None where it does not.
         now: What strategies take for the time.
     """
     with ExitStack() as stack:
@@ -75,25 +69,22 @@ def replaced(
         # `JobContext.create_room_static` puts `https://` in front of the base URL, the sandbox's `http://` included.
         plain = SimpleNamespace(post=_post_without_tls, RequestException=requests.RequestException)
         stack.enter_context(patch.object(job_module, "requests", plain))
-        if fast_forward:
+        if blocking is not None:
             stack.enter_context(patch.object(output_stream, "time", _loop_time))
             stack.enter_context(patch.object(background_audio, "_time", SimpleNamespace(monotonic=_loop_time)))
             # When a sentence that a model has begun, and not gone on with, is spoken.
             stack.enter_context(patch.object(tokenizer, "time", SimpleNamespace(monotonic=_loop_time)))
             stack.enter_context(patch.object(aiohttp.connector, "monotonic", _loop_time))
-            send = requests.adapters.HTTPAdapter.send
-
-            def send_elsewhere(adapter: Any, request: Any, *arguments: Any, **options: Any) -> Any:
-                if not str(request.url).startswith(base_url):
-                    return send(adapter, request, *arguments, **options)
-                missed(_BLOCKED)
-                raise requests.ConnectionError(_BLOCKED)
-
-            stack.enter_context(patch.object(requests.adapters.HTTPAdapter, "send", send_elsewhere))
+            send = functools.partialmethod(_sent_by, blocking)
+            stack.enter_context(patch.object(requests.adapters.HTTPAdapter, "send", send))
         if now is not None:
             began = _loop_time()
             stack.enter_context(patch.object(schedule, "now", lambda: now + timedelta(seconds=_loop_time() - began)))
         yield
+
+
+def _sent_by(adapter: Any, blocking: BlockingRequests, request: Any, *arguments: Any, **options: Any) -> Any:
+    return blocking.send(adapter, request, *arguments, **options)
 
 
 def _loop_time() -> float:

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
-from aiohttp import web
+
+from calltransfer.sandbox.asked import Asked, Page, page
+from calltransfer.sandbox.network import Refused
 
 PAGE = 10
 
@@ -63,37 +65,37 @@ class Account:
         self.gateways[gateway_id] = {**gateway, "direction": direction}
 
     @property
-    def pages(self) -> list[web.RouteDef]:
+    def pages(self) -> list[Page]:
         """What serves it."""
         return [
-            web.get("/v2/sip/routing-rule", self._list_rules),
-            web.get("/v2/sip/routing-rule/{id}", self._rule),
-            web.get("/v2/sip/{direction:inbound|outbound}-gateways/{id}", self._gateway),
-            web.get("/v2/sip/phone-numbers", self._list_numbers),
+            page("GET", "/v2/sip/routing-rule", self._list_rules),
+            page("GET", "/v2/sip/routing-rule/([^/]+)", self._rule),
+            page("GET", "/v2/sip/(inbound|outbound)-gateways/([^/]+)", self._gateway),
+            page("GET", "/v2/sip/phone-numbers", self._list_numbers),
         ]
 
-    async def _list_rules(self, request: web.Request) -> web.Response:
-        return _listed([*self.routing_rules.values()], request)
+    def _list_rules(self, asked: Asked) -> Any:
+        return _listed([*self.routing_rules.values()], asked)
 
-    async def _rule(self, request: web.Request) -> web.Response:
-        return _one(self.routing_rules.get(request.match_info["id"]))
+    def _rule(self, _: Asked, rule_id: str) -> Any:
+        return _one(self.routing_rules.get(rule_id))
 
-    async def _gateway(self, request: web.Request) -> web.Response:
-        found = self.gateways.get(request.match_info["id"], {})
-        return _one(found if found.get("direction") == request.match_info["direction"] else None)
+    def _gateway(self, _: Asked, direction: str, gateway_id: str) -> Any:
+        found = self.gateways.get(gateway_id, {})
+        return _one(found if found.get("direction") == direction else None)
 
-    async def _list_numbers(self, request: web.Request) -> web.Response:
-        return _listed([{"id": f"pn_{number[1:]}", "phoneNumber": number} for number in self.numbers], request)
+    def _list_numbers(self, asked: Asked) -> Any:
+        return _listed([{"id": f"pn_{number[1:]}", "phoneNumber": number} for number in self.numbers], asked)
 
 
-def _one(document: dict[str, Any] | None) -> web.Response:
+def _one(document: dict[str, Any] | None) -> dict[str, Any]:
     if document is None:
-        return web.json_response({"message": "not found"}, status=404)
-    return web.json_response(document)
+        raise Refused(404, "not found")
+    return document
 
 
-def _listed(documents: list[dict[str, Any]], request: web.Request) -> web.Response:
-    page = int(request.query.get("page", 1))
+def _listed(documents: list[dict[str, Any]], asked: Asked) -> dict[str, Any]:
+    number = int(asked.query.get("page", 1))
     last = max(1, -(-len(documents) // PAGE))
-    info = {"currentPage": page, "perPage": PAGE, "lastPage": last, "total": len(documents)}
-    return web.json_response({"pageInfo": info, "data": documents[(page - 1) * PAGE : page * PAGE]})
+    info = {"currentPage": number, "perPage": PAGE, "lastPage": last, "total": len(documents)}
+    return {"pageInfo": info, "data": documents[(number - 1) * PAGE : number * PAGE]}

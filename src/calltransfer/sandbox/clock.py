@@ -9,8 +9,8 @@ import asyncio
 import errno
 import selectors
 import socket
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 EPOCH = 1_000_000.0
 """Where the clock starts: not near zero, which some code takes for "never"."""
@@ -18,6 +18,8 @@ EPOCH = 1_000_000.0
 PORT = 50_080
 
 _REAL_WAIT = 0.05
+
+T = TypeVar("T")
 
 _FROM_OUTSIDE = (
     "on fast-forwarded time what comes from outside of the event loop goes through asyncio.to_thread, or is replaced"
@@ -70,6 +72,19 @@ class FastForwardLoop(asyncio.SelectorEventLoop):
 
     def _thread_done(self, _: object) -> None:
         self._threads_at_work -= 1
+
+    def answer_thread(self, work: Coroutine[Any, Any, T]) -> T:
+        """Runs `work` for the thread that calls this, and is waiting: time passes meanwhile."""
+
+        async def run() -> T:
+            waits = min(1, self._threads_at_work)
+            self._threads_at_work -= waits
+            try:
+                return await work
+            finally:
+                self._threads_at_work += waits
+
+        return asyncio.run_coroutine_threadsafe(run(), self).result()
 
     async def create_server(  # type: ignore[override]
         self, protocol_factory: Any, host: Any = None, port: Any = None, **_: Any

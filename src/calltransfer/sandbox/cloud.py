@@ -1,6 +1,7 @@
 """Where the network and its REST server live: on a loop of their own, or on the agent's when time is fast-forwarded.
 
-The SDK calls the platform with blocking requests on its own loop. A server on that loop could never answer them.
+The SDK calls the platform with blocking requests on its own loop. A server on that loop could never answer them: on the
+wall clock it is on another, and on fast-forwarded time they do not come to it as requests (`blocking.py`).
 """
 
 import asyncio
@@ -8,6 +9,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from calltransfer.sandbox.blocking import BlockingRequests
 from calltransfer.sandbox.clock import PORT, FastForwardLoop
 from calltransfer.sandbox.network import Network
 from calltransfer.sandbox.rest import RestServer
@@ -40,6 +42,13 @@ class Cloud:
             self._thread.start()
             port = await self._there(lambda: self.server.start(HOST, 0))
         self.base_url = f"http://{HOST}:{port}"
+
+    @property
+    def blocking(self) -> BlockingRequests | None:
+        """What answers blocking requests on fast-forwarded time."""
+        if not isinstance(self._loop, FastForwardLoop):
+            return None
+        return BlockingRequests(self.server, self._loop, self.base_url)
 
     async def stop(self) -> None:
         """Serves no longer, and ends everything that is under way."""

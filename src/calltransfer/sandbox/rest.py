@@ -1,9 +1,16 @@
-"""The platform's REST API, served over real HTTP, with the faults a test asks for."""
+"""The platform's REST API, with the faults a test asks for.
+
+What is answered, and when, is one generator without I/O: it is served over real HTTP, and to the SDK's blocking requests
+on fast-forwarded time, where no server on the same loop could answer them.
+"""
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+import json
+import re
+from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
+from enum import Enum, auto
 from typing import Any
 
 import attrs
@@ -11,6 +18,7 @@ from aiohttp import web
 
 from calltransfer.errors import ConfigurationError
 from calltransfer.sandbox.account import PAGE, Account
+from calltransfer.sandbox.asked import Asked, Page, page
 from calltransfer.sandbox.leg import Leg
 from calltransfer.sandbox.network import Network, Refused, Room
 
@@ -59,7 +67,7 @@ class Fault:
                 "a fault needs status=, body=, delay=, hang= or reset=: nothing goes wrong otherwise"
             )
 
-    def applies_to(self, request: web.Request) -> bool:
+    def applies_to(self, request: Asked) -> bool:
         """Whether it is meant for this request."""
         return self.times != 0 and self.method in {"*", request.method} and request.path.endswith(self.path)
 
@@ -85,6 +93,26 @@ class Request:
     body: Any
 
 
+@attrs.frozen
+class Answer:
+    """What a request is answered with."""
+
+    text: str
+    status: int = 200
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+
+
+class Lost(Enum):
+    """A request that gets no answer."""
+
+    HANGING = auto()
+    RESET = auto()
+
+
+Course = Generator[float, None, Answer | Lost]
+"""What becomes of a request: the seconds until each next step, and then its answer."""
+
+
 class RestServer:
     """Serves a network."""
 
@@ -98,27 +126,25 @@ class RestServer:
         self._numbers = itertools.count(1)
         self._stopping = asyncio.Event()
         self._runner: web.AppRunner | None = None
+        self._pages: list[Page] = [
+            page("GET", "/v2/sip/call", self._list),
+            page("GET", "/v2/sip/call/([^/]+)", self._get),
+            page("POST", "/v2/sip/call/transfer", self._transfer),
+            page("POST", "/v2/sip/call/end", self._end),
+            page("POST", "/v2/sip/call/switch-room", self._switch),
+            page("POST", "/v2/sip/call", self._dial),
+            page("POST", "/v2/rooms", self._create_room),
+            page("POST", "/v2/rooms/deactivate", self._deactivate_room),
+            page("POST", "/v2/sessions/end", self._end_session),
+            page("POST", "/v2/recordings/participant/merge", self._merge),
+            page("POST", "/v2/recordings/participant/((?:track/)?(?:start|stop))", self._record),
+            *self.account.pages,
+        ]
 
     async def start(self, host: str, port: int) -> int:
         """Listens; returns the port."""
-        app = web.Application(middlewares=[self._received])
-        app.add_routes(
-            [
-                web.get("/v2/sip/call", self._list),
-                web.get("/v2/sip/call/{id}", self._get),
-                web.post("/v2/sip/call/transfer", self._transfer),
-                web.post("/v2/sip/call/end", self._end),
-                web.post("/v2/sip/call/switch-room", self._switch),
-                web.post("/v2/sip/call", self._dial),
-                web.post("/v2/rooms", self._create_room),
-                web.post("/v2/rooms/deactivate", self._deactivate_room),
-                web.post("/v2/sessions/end", self._end_session),
-                web.post("/v2/recordings/participant/merge", self._merge),
-                web.post("/v2/recordings/participant/{action:(track/)?(start|stop)}", self._record),
-                web.post("/v2/sessions/{id}/agent-analytics", self._analytics),
-                *self.account.pages,
-            ]
-        )
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._over_http)
         self._runner = web.AppRunner(app, keepalive_timeout=self.network.unknowns.keep_alive, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
@@ -145,157 +171,162 @@ class RestServer:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    @web.middleware
-    async def _received(
-        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
+    def new_connection(self) -> int:
+        """The number of one more connection."""
+        return next(self._numbers)
+
+    async def _over_http(self, request: web.Request) -> web.StreamResponse:
         if request.path.endswith("/agent-analytics"):
-            return await handler(request)
-        body = await request.json() if request.can_read_body else None
+            return web.json_response({})
         if request.protocol not in self._connections:
-            self._connections[request.protocol] = next(self._numbers)
-        self.requests.append(
-            Request(
-                request.method,
-                request.path,
-                self.network.now(),
-                self._connections[request.protocol],
-                request.headers.get("Authorization", ""),
-                body,
+            self._connections[request.protocol] = self.new_connection()
+        asked = Asked(
+            request.method,
+            request.path,
+            # The SDK sends no body for a room.
+            body=await request.json() if request.can_read_body else None,
+            query=request.query,
+            authorization=request.headers.get("Authorization", ""),
+            connection=self._connections[request.protocol],
+        )
+        answer = await self.answered(asked, gone=lambda: request.transport is None)
+        if isinstance(answer, Answer):
+            return web.Response(
+                status=answer.status, text=answer.text, content_type="application/json", headers=answer.headers
             )
-        )
-        await asyncio.sleep(self.latency)
-        fault = next((fault for fault in self.faults if fault.applies_to(request)), None)
-        if fault is None:
-            return await self._answered(request, handler)
-        if fault.times is not None:
-            fault.times -= 1
-        fault.applied_at.append(self.network.now())
-        return await self._with_fault(fault, request, handler)
+        if answer is Lost.RESET and request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=503)  # nothing is done when the server stops, if it has not been before
 
-    async def _with_fault(
-        self,
-        fault: Fault,
-        request: web.Request,
-        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
-    ) -> web.StreamResponse:
-        answer = await self._answered(request, handler) if fault.acted else None
-        await asyncio.sleep(fault.delay)
-        if fault.hang:
-            await self._given_up(request)
-            return web.Response(status=503)  # nothing is done when the server stops, if it has not been before
-        if fault.reset:
-            if request.transport is not None:
-                request.transport.abort()
-            return web.Response()
-        if fault.status is None and fault.body is None:
-            return answer if answer is not None else await self._answered(request, handler)
-        return web.Response(
-            status=fault.status or 200,
-            text=fault.body if fault.body is not None else '{"message": "as asked for"}',
-            content_type="application/json",
-            headers=fault.headers,
-        )
-
-    async def _given_up(self, request: web.Request) -> None:
-        """Waits until the client has closed the connection, or the server stops."""
-        while request.transport is not None and not self._stopping.is_set():
+    async def answered(self, asked: Asked, *, gone: Callable[[], bool]) -> Answer | Lost:
+        """What a request is answered with, in its time; one that hangs, until who has asked is `gone`, or it stops."""
+        answer: Answer | Lost | None = None
+        course = self.course(asked)
+        while answer is None:
+            try:
+                await asyncio.sleep(next(course))
+            except StopIteration as over:
+                answer = over.value
+        while answer is Lost.HANGING and not gone() and not self._stopping.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_AGAIN):
                     await self._stopping.wait()
+        return answer
 
-    async def _answered(
-        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        if not request.headers.get("Authorization"):
-            return web.json_response({"message": "token is missing"}, status=401)
+    def course(self, asked: Asked) -> Course:
+        """What becomes of a request."""
+        self.requests.append(
+            Request(asked.method, asked.path, self.network.now(), asked.connection, asked.authorization, asked.body)
+        )
+        yield self.latency
+        fault = next((fault for fault in self.faults if fault.applies_to(asked)), None)
+        if fault is None:
+            return self._answer(asked)
+        if fault.times is not None:
+            fault.times -= 1
+        fault.applied_at.append(self.network.now())
+        answer = self._answer(asked) if fault.acted else None
+        yield fault.delay
+        if fault.hang:
+            return Lost.HANGING
+        if fault.reset:
+            return Lost.RESET
+        if fault.status is None and fault.body is None:
+            return answer if answer is not None else self._answer(asked)
+        text = fault.body if fault.body is not None else '{"message": "as asked for"}'
+        return Answer(text, status=fault.status or 200, headers=fault.headers)
+
+    def _answer(self, asked: Asked) -> Answer:
         try:
-            return await handler(request)
+            return Answer(json.dumps(self._document_for(asked)))
         except Refused as refused:
-            return web.json_response({"message": str(refused)}, status=refused.status)
+            return Answer(json.dumps({"message": str(refused)}), status=refused.status)
 
-    async def _list(self, request: web.Request) -> web.Response:
+    def _document_for(self, asked: Asked) -> Any:
+        if not asked.authorization:
+            raise Refused(401, "token is missing")
+        for method, path, handler in self._pages:
+            found = re.fullmatch(path, asked.path)
+            if method == asked.method and found is not None:
+                return handler(asked, *found.groups())
+        raise Refused(404, "not found")
+
+    # What the platform does
+
+    def _list(self, asked: Asked) -> Any:
         legs = [
             leg
             for leg in self.network.legs.values()
-            if request.query.get("roomId", leg.room_id) == leg.room_id
-            and request.query.get("sessionId", leg.session_id) == leg.session_id
-            and request.query.get("type", leg.direction) == leg.direction
+            if asked.query.get("roomId", leg.room_id) == leg.room_id
+            and asked.query.get("sessionId", leg.session_id) == leg.session_id
+            and asked.query.get("type", leg.direction) == leg.direction
         ]
         if self.network.unknowns.newest_first:
             legs.reverse()
-        page = int(request.query.get("page", 1))
+        number = int(asked.query.get("page", 1))
         last = max(1, -(-len(legs) // PAGE))
-        return web.json_response(
-            {
-                "pageInfo": {"currentPage": page, "perPage": PAGE, "lastPage": last, "total": len(legs)},
-                "data": [self._document(leg) for leg in legs[(page - 1) * PAGE : page * PAGE]],
-            }
-        )
+        return {
+            "pageInfo": {"currentPage": number, "perPage": PAGE, "lastPage": last, "total": len(legs)},
+            "data": [self._document(leg) for leg in legs[(number - 1) * PAGE : number * PAGE]],
+        }
 
-    async def _get(self, request: web.Request) -> web.Response:
-        return web.json_response({"data": self._document(self._leg(request.match_info["id"]))})
+    def _get(self, _: Asked, leg_id: str) -> Any:
+        return {"data": self._document(self._leg(leg_id))}
 
-    async def _transfer(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        if not body.get("callId") or not body.get("transferTo"):
+    def _transfer(self, asked: Asked) -> Any:
+        order = asked.order
+        if not order.get("callId") or not order.get("transferTo"):
             raise Refused(400, "callId and transferTo are required")
-        leg = self.network.transfer(body["callId"], body["transferTo"])
+        leg = self.network.transfer(order["callId"], order["transferTo"])
         # The platform answers before anything has happened: the call is still answered.
-        return web.json_response({"message": "transfer initiated", "data": {"callId": leg.id, "status": "answered"}})
+        return {"message": "transfer initiated", "data": {"callId": leg.id, "status": "answered"}}
 
-    async def _end(self, request: web.Request) -> web.Response:
-        leg = self._leg((await request.json()).get("callId", ""))
+    def _end(self, asked: Asked) -> Any:
+        leg = self._leg(asked.order.get("callId", ""))
         if leg.status == "ended" or (leg.over and leg.talking_to is None):
             raise Refused(400, "call is over")
         self.network.hang_up(leg.id)
-        return web.json_response({"message": "ended", "data": self._document(leg)})
+        return {"message": "ended", "data": self._document(leg)}
 
-    async def _dial(self, request: web.Request) -> web.Response:
-        leg = self.network.dial(await request.json())
-        return web.json_response({"message": "call initiated", "data": self._document(leg)})
+    def _dial(self, asked: Asked) -> Any:
+        leg = self.network.dial(asked.order)
+        return {"message": "call initiated", "data": self._document(leg)}
 
-    async def _switch(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        if not body.get("callId") or not body.get("roomId"):
+    def _switch(self, asked: Asked) -> Any:
+        order = asked.order
+        if not order.get("callId") or not order.get("roomId"):
             raise Refused(400, "callId and roomId are required")
-        leg = self.network.switch(body["callId"], body["roomId"], body.get("participantId"))
+        leg = self.network.switch(order["callId"], order["roomId"], order.get("participantId"))
         # Answered before anything has happened, as a transfer is.
-        data = {**self._document(leg), "status": "answered", "roomId": body["roomId"]}
-        return web.json_response({"statusCode": 200, "data": data})
+        data = {**self._document(leg), "status": "answered", "roomId": order["roomId"]}
+        return {"statusCode": 200, "data": data}
 
-    async def _create_room(self, request: web.Request) -> web.Response:
-        # The SDK sends no body.
-        room = self.network.create_room(await request.json() if request.body_exists else {})
-        return web.json_response({"roomId": room.id})
+    def _create_room(self, asked: Asked) -> Any:
+        return {"roomId": self.network.create_room(asked.order).id}
 
-    async def _deactivate_room(self, request: web.Request) -> web.Response:
-        room = self._room((await request.json()).get("roomId", ""))
+    def _deactivate_room(self, asked: Asked) -> Any:
+        room = self._room(asked.order.get("roomId", ""))
         room.disabled = True
-        return web.json_response({"meetingId": room.id, "userMeetingId": room.id, "disabled": True})
+        return {"meetingId": room.id, "userMeetingId": room.id, "disabled": True}
 
-    async def _end_session(self, request: web.Request) -> web.Response:
-        room = self._room((await request.json()).get("roomId", ""))
+    def _end_session(self, asked: Asked) -> Any:
+        room = self._room(asked.order.get("roomId", ""))
         self.network.end_session(room.id)
-        return web.json_response({"meetingId": room.id, "userMeetingId": room.id, "sessionId": room.session_id})
+        return {"meetingId": room.id, "userMeetingId": room.id, "sessionId": room.session_id}
 
-    async def _record(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        room, participant_id = self._room(body.get("roomId", "")), body.get("participantId", "")
+    def _record(self, asked: Asked, action: str) -> Any:
+        room, participant_id = self._room(asked.order.get("roomId", "")), asked.order.get("participantId", "")
         if not room.has(participant_id):
             raise Refused(400, "participant is not yet joined the meeting")
-        self.network.recordings.append((request.match_info["action"], room.id, participant_id))
-        return web.json_response({})
+        self.network.recordings.append((action, room.id, participant_id))
+        return {}
 
-    async def _merge(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        room = self._room(body.get("roomId", ""))
-        for participant in [*body.get("channel1", []), *body.get("channel2", [])]:
+    def _merge(self, asked: Asked) -> Any:
+        order = asked.order
+        room = self._room(order.get("roomId", ""))
+        for participant in [*order.get("channel1", []), *order.get("channel2", [])]:
             self.network.recordings.append(("merge", room.id, participant["participantId"]))
-        return web.json_response({})
-
-    async def _analytics(self, _: web.Request) -> web.Response:
-        return web.json_response({})
+        return {}
 
     def _leg(self, leg_id: str) -> Leg:
         leg = self.network.legs.get(leg_id)

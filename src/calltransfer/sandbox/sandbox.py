@@ -89,8 +89,7 @@ class Sandbox:
         self._replaced = _patches.replaced(
             functools.partial(SandboxRoomClient, self._switchboard),
             cloud.base_url,
-            fast_forward=self.fast_forward,
-            missed=self._switchboard.note,
+            blocking=cloud.blocking,
             now=self._now,
         )
         self._replaced.__enter__()
