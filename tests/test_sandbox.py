@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import sys
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -250,6 +251,64 @@ async def test_an_agent_that_cannot_start_is_an_error() -> None:
     async with Sandbox() as sandbox:
         with pytest.raises(RuntimeError, match="no such model"):
             await sandbox.call(broken)
+
+
+class AsksAProcess(PlainAgent):
+    """An agent that asks a process of its own something before it greets, as one with an MCP server over stdio does."""
+
+    process: asyncio.subprocess.Process
+
+    async def on_enter(self) -> None:
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", "import time; time.sleep(60)", stdout=asyncio.subprocess.PIPE
+        )
+        try:
+            await self.asks()
+        finally:
+            self.process.kill()
+            await self.process.wait()
+
+    async def asks(self) -> None:
+        """Waits for its answer."""
+        assert self.process.stdout is not None
+        await self.process.stdout.readline()
+
+
+async def test_an_agent_that_does_not_start_says_why() -> None:
+    """One that waits for a process on fast-forwarded time is an error that says where it waits; then it is ended."""
+    made: list[AsksAProcess] = []
+
+    def agent() -> AsksAProcess:
+        made.append(AsksAProcess())
+        return made[-1]
+
+    why = (
+        r"^the agent did not start within 30 s; it waited in .*asks \(test_sandbox\.py:\d+\) > readline .*"
+        r"an MCP server over stdio.* goes through asyncio\.to_thread.* marked @pytest\.mark\.real_time$"
+    )
+    async with Sandbox() as sandbox:
+        with pytest.raises(TimeoutError, match=why):
+            await sandbox.call(agent)
+        assert made[0].process.returncode is not None
+
+        caller = await sandbox.call(SupportAgent)  # the sandbox is as before
+        await caller.hears(GREETING)
+
+
+class GivesUp(PlainAgent):
+    """An agent that gives up waiting by itself, without a word, as the SDK's MCP client does."""
+
+    async def on_enter(self) -> None:
+        async with asyncio.timeout(5.0):
+            await asyncio.Event().wait()
+
+
+async def test_an_agent_that_gives_up_says_why() -> None:
+    """A start that ends in a bare `TimeoutError` is an error that says where that was."""
+    why = r"^the agent did not start: TimeoutError; it waited in .*on_enter \(test_sandbox\.py:\d+\) .*an MCP server"
+    async with Sandbox() as sandbox:
+        with pytest.raises(TimeoutError, match=why):
+            await sandbox.call(GivesUp)
 
 
 def test_an_unknown_kind_of_pipeline_is_an_error() -> None:

@@ -21,7 +21,7 @@ _REAL_WAIT = 0.05
 
 T = TypeVar("T")
 
-_FROM_OUTSIDE = (
+FROM_OUTSIDE = (
     "on fast-forwarded time what comes from outside of the event loop goes through asyncio.to_thread, or is replaced"
 )
 
@@ -124,9 +124,7 @@ class FastForwardLoop(asyncio.SelectorEventLoop):
 
 
 def _refused(host: Any, port: Any) -> ConnectionRefusedError:
-    return ConnectionRefusedError(
-        errno.ECONNREFUSED, f"nobody listens at {host}:{port} in the sandbox: {_FROM_OUTSIDE}"
-    )
+    return ConnectionRefusedError(errno.ECONNREFUSED, f"nobody listens at {host}:{port} in the sandbox: {FROM_OUTSIDE}")
 
 
 class _FastForwardSelector(selectors.DefaultSelector):
@@ -141,7 +139,7 @@ class _FastForwardSelector(selectors.DefaultSelector):
         if self._loop.waits_for_thread:
             return super().select(_REAL_WAIT)
         if timeout is None:
-            raise NothingToWaitFor(f"every task waits, and no timer is set: {_FROM_OUTSIDE}")
+            raise NothingToWaitFor(f"every task waits, and no timer is set: {FROM_OUTSIDE}")
         self._loop.advance(timeout)
         return []
 

@@ -6,13 +6,13 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, NoReturn, Self
 
 from videosdk.agents import AgentSession, global_event_emitter
 
 from calltransfer.errors import ConfigurationError
 from calltransfer.masking import masked_address
-from calltransfer.sandbox import _patches
+from calltransfer.sandbox import _patches, stuck
 from calltransfer.sandbox.account import Account
 from calltransfer.sandbox.caller import Caller, Reports
 from calltransfer.sandbox.cloud import Cloud
@@ -288,6 +288,7 @@ class Sandbox:
 
         Raises:
             ConfigurationError: `direction` is neither of the two.
+            TimeoutError: the agent did not start; the message says where it waits.
             TypeError: `agent` is an agent rather than a function that makes one: the SDK wants it made inside the job;
                 or something in `model` is no step.
         """
@@ -326,7 +327,7 @@ class Sandbox:
             context=context,
         )
         self._hosts[caller] = (host, context)
-        await self._or_failed(host, lambda: bool(self._switchboard.clients_in(room.id)))
+        await self._or_failed(caller, host, lambda: bool(self._switchboard.clients_in(room.id)))
         self._switchboard.phones.append(caller)
 
         def connect(network: Network) -> None:
@@ -346,7 +347,7 @@ class Sandbox:
                 network.enter(room.id, web_peer(caller.peer_id, name))
 
         await self._cloud.run(connect)
-        await self._or_failed(host, caller.started.is_set)
+        await self._or_failed(caller, host, caller.started.is_set)
         return caller
 
     async def web_user(self, beside: Caller, *, name: str = "Web user") -> WebUser:
@@ -371,17 +372,30 @@ class Sandbox:
         self._switchboard.forget()
         self._cloud.server.forget()
 
-    async def _or_failed(self, host: "asyncio.Task[None]", condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(START_TIMEOUT):
-            while not condition():
-                changed = asyncio.ensure_future(self._switchboard.changed.wait())
-                try:
-                    await asyncio.wait([host, changed], return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    changed.cancel()
-                if host.done():
-                    host.result()
-                    raise RuntimeError("the agent's session ended before the call had begun")
+    async def _or_failed(self, caller: Caller, host: "asyncio.Task[None]", condition: Callable[[], bool]) -> None:
+        try:
+            async with asyncio.timeout(START_TIMEOUT):
+                while not condition():
+                    changed = asyncio.ensure_future(self._switchboard.changed.wait())
+                    try:
+                        await asyncio.wait([host, changed], return_when=asyncio.FIRST_COMPLETED)
+                    finally:
+                        changed.cancel()
+                    if host.done():
+                        self._raise_why(host)
+        except TimeoutError as late:
+            if host.done():
+                raise
+            why = f"the agent did not start within {START_TIMEOUT:g} s"
+            error = stuck.not_started(caller.session, why, fast_forward=self.fast_forward)
+            await stuck.made_to_end(caller.session, host)
+            raise error from late
+
+    def _raise_why(self, host: "asyncio.Task[None]") -> NoReturn:
+        error = host.exception()
+        if isinstance(error, TimeoutError):
+            raise stuck.timed_out(error, fast_forward=self.fast_forward) from error
+        raise error or RuntimeError("the agent's session ended before the call had begun")
 
     async def _host(
         self,
