@@ -292,6 +292,7 @@ VALUES: list[Any] = [
         transcript=lambda: [Utterance("caller", SPOKEN)],
         summarise=nothing,
         ring_timeout=1.0,
+        longest_call=900.0,
         decision_timeout=1.0,
         phone_is_free=nothing,
     ),

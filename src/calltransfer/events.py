@@ -1,6 +1,7 @@
 """What a transfer reports: events while it runs, a result when it is over."""
 
 from enum import StrEnum
+from typing import Literal
 
 import attrs
 
@@ -49,6 +50,8 @@ class Phase(StrEnum):
     """The platform did not end what was dialled; the limits set when dialling bound it."""
     RETURNED = "returned"
     """The target left within seconds of being connected, and the caller is with the agent again."""
+    TALK_ENDED = "talk_ended"
+    """One of the two who were connected has left, or their longest call was over; the agent was there and has seen it."""
     FORWARDING = "forwarding"
     """The platform has been asked to forward the call. It cannot be called back from here on."""
     RINGING = "ringing"
@@ -85,6 +88,9 @@ class TransferEvent:
         outcome: Set when `phase` is `FINISHED`, `ATTEMPTED` or `CONTRADICTED`.
         status: The platform's own word for it, where there is one.
         detail: One line for a log.
+        talked_for: Seconds that caller and target were connected; set when `phase` is `TALK_ENDED` or `RETURNED`.
+        ended_by: Who of the two left first, or "limit" where the platform ended the target's call because it had lasted as
+            long as it may (`VideoSDKPlatform(longest_call=)`); set as `talked_for` is. None: not known.
     """
 
     phase: Phase
@@ -96,6 +102,8 @@ class TransferEvent:
     outcome: Outcome | None = None
     status: str | None = None
     detail: str = ""
+    talked_for: float | None = None
+    ended_by: Literal["caller", "target", "limit"] | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -143,7 +151,8 @@ class TransferResult:
             target's phone rang, and that it never will for this: they may be called in another way.
         told: Whether the caller has been told how it ended by the strategy itself; then nobody tells them again, and the
             agent asks what else it can do.
-        timeline: Every event of the transfer up to its end, in order.
+        timeline: Every event of the transfer up to `FINISHED`, in order. What comes after it, such as `TALK_ENDED`, is in
+            none: `on_transfer_event` gets it.
     """
 
     outcome: Outcome = attrs.field(converter=Outcome)

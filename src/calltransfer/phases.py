@@ -191,6 +191,13 @@ STEPS: Final[Mapping[Phase, Step]] = {
         caller="the agent",
         late=True,
     ),
+    Phase.TALK_ENDED: Step(
+        after={Phase.CONNECTING},
+        by=Party.AGENT,
+        towards=Party.PLATFORM,
+        does="has seen one of the two leave, and ends the other's call",
+        late=True,
+    ),
     Phase.FORWARDING: Step(
         after={Phase.STARTED},
         by=Party.AGENT,

@@ -10,12 +10,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
-from typing_extensions import override
+from typing_extensions import Unpack, override
 
 from calltransfer.call import Call
 from calltransfer.destination import Destination
 from calltransfer.events import Phase
 from calltransfer.outcome import Outcome
+from calltransfer.timeline import Known
 
 __all__ = ["Platform", "PlatformCall", "Turn"]
 
@@ -31,9 +32,7 @@ class ProgressListener(Protocol):
         phase: Phase,
         detail: str = "",
         status: str | None = None,
-        *,
-        outcome: Outcome | None = None,
-        destination: Destination | None = None,
+        **known: Unpack[Known],
     ) -> None:
         """Something has happened to the call; see `Call.report`."""
 

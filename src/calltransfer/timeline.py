@@ -6,6 +6,9 @@ import re
 import traceback
 import uuid
 from collections.abc import Callable
+from typing import Literal
+
+from typing_extensions import TypedDict, Unpack
 
 from calltransfer.destination import Destination
 from calltransfer.errors import CallTransferError
@@ -24,6 +27,15 @@ _KIND = re.compile(r",| \(")
 """What follows the kind of thing that was held back."""
 
 _UNWANTED_OUTCOMES = frozenset({Outcome.FAILED, Outcome.REFUSED})
+
+
+class Known(TypedDict, total=False):
+    """What else is known of an event; see `TransferEvent`."""
+
+    outcome: Outcome | None
+    destination: Destination | None
+    talked_for: float | None
+    ended_by: Literal["caller", "target", "limit"] | None
 
 
 class Timeline:
@@ -51,9 +63,7 @@ class Timeline:
         phase: Phase,
         detail: str = "",
         status: str | None = None,
-        *,
-        outcome: Outcome | None = None,
-        destination: Destination | None = None,
+        **known: Unpack[Known],
     ) -> TransferEvent:
         """Adds an event, masked, and tells everybody of it."""
         event = TransferEvent(
@@ -62,13 +72,12 @@ class Timeline:
             route=self._route,
             attempt=self._attempt,
             at=round(self._now() - self._began, 3),
-            destination=destination,
-            outcome=outcome,
             status=status if status is None else one_line(status),
             detail=one_line(detail),
+            **known,
         )
         self.events.append(event)
-        unwanted = phase in _UNWANTED_PHASES or outcome in _UNWANTED_OUTCOMES
+        unwanted = phase in _UNWANTED_PHASES or event.outcome in _UNWANTED_OUTCOMES
         if phase is Phase.HELD_BACK:
             kind = _KIND.split(event.detail, maxsplit=1)[0]
             unwanted = kind not in self._warned

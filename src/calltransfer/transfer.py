@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 
 import attrs
+from typing_extensions import Unpack
 
 from calltransfer.call import TransferRequest, TransferStrategy
 from calltransfer.destination import Destination
@@ -14,7 +15,7 @@ from calltransfer.masking import one_line
 from calltransfer.outcome import Outcome
 from calltransfer.platform import PlatformCall, Turn
 from calltransfer.policy import Policy
-from calltransfer.timeline import Timeline, described
+from calltransfer.timeline import Known, Timeline, described
 from calltransfer.wording import Wording
 
 logger = logging.getLogger("calltransfer")
@@ -83,14 +84,12 @@ class Transfer:
         phase: Phase,
         detail: str = "",
         status: str | None = None,
-        *,
-        outcome: Outcome | None = None,
-        destination: Destination | None = None,
+        **known: Unpack[Known],
     ) -> None:
         """Something has happened to the call."""
         if phase in _NO_WAY_BACK:
             self.can_be_taken_back(not _NO_WAY_BACK[phase])
-        self.timeline.record(phase, detail, status, outcome=outcome, destination=destination)
+        self.timeline.record(phase, detail, status, **known)
 
     def can_be_taken_back(self, possible: bool) -> None:
         """Whether it still can be. While it cannot, the strategy has the deadlines of what it waits for."""

@@ -194,6 +194,9 @@ class Witness:
             self.holds("truth", transfer.finished is None, "a transfer was finished twice")
             transfer.finished, transfer.outcome, transfer.detail = _now(), event.outcome, event.detail
             self._at_its_end(transfer)
+        if event.phase is Phase.TALK_ENDED:
+            together = self.caller.connected_to not in _NOT_A_PHONE
+            self.holds("truth", not together, "a talk was said to have ended, and they still talk")
         if event.phase is self._awaited[0]:
             self._awaited[1].set()
 
@@ -399,6 +402,8 @@ class Witness:
             silence = max((self._silence(*held) for held in transfer.held), default=0.0)
             self.holds("never silent on hold", silence <= SILENT, f"a caller on hold heard nothing for {silence:.1f} s")
             self._was_told(transfer)
+            ends = sum(phase in {Phase.TALK_ENDED, Phase.RETURNED} for phase in transfer.phases)
+            self.holds("truth", ends <= 1, "the end of a talk was reported twice")
             disorder = out_of_order(transfer.phases)
             self.holds("truth", disorder is None, f"{disorder}")
 

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from typing import Any, Literal
 from weakref import WeakSet
 
-from typing_extensions import override
+from typing_extensions import Unpack, override
 from videosdk.agents import AgentSession
 
 from calltransfer.briefing import Briefing, Utterance
@@ -36,7 +36,7 @@ from calltransfer.outcome import Outcome
 from calltransfer.platform import LEAVE_TIMEOUT, PlatformCall, Turn
 from calltransfer.said import Said
 from calltransfer.summary import SUMMARY_TIMEOUT, ExtractiveSummary, SecondBest
-from calltransfer.timeline import described
+from calltransfer.timeline import Known, described
 from calltransfer.videosdk import _sdk
 from calltransfer.videosdk.api import VideoSDKAPI
 from calltransfer.videosdk.caller import CallerInRoom
@@ -209,6 +209,7 @@ class VideoSDKCall(PlatformCall):
                 summarise=lambda: self._summary(summary, request),
                 ring_timeout=ring_timeout,
                 decision_timeout=decision_timeout,
+                longest_call=self._setup.longest_call,
                 phone_is_free=lambda: self._phone_is_free(destination),
             ),
             session=self._session,
@@ -607,8 +608,6 @@ def _nobody(
     phase: Phase,
     detail: str = "",
     status: str | None = None,
-    *,
-    outcome: Outcome | None = None,
-    destination: Destination | None = None,
+    **known: Unpack[Known],
 ) -> None:
     return

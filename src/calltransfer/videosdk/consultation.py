@@ -25,6 +25,7 @@ from calltransfer.events import ConsultationIds, Phase, TransferResult
 from calltransfer.hook import called
 from calltransfer.masking import masked_text
 from calltransfer.outcome import Outcome
+from calltransfer.platform import ProgressListener
 from calltransfer.summary import SecondBest
 from calltransfer.timeline import described
 from calltransfer.videosdk.api import VideoSDKAPI
@@ -65,8 +66,6 @@ _MOST_OPENINGS = 3
 _PATIENCE = 4
 """How many times the decision's timeout a target who asks questions has in all."""
 
-Report = Callable[[Phase, str, str | None], None]
-
 
 @attrs.frozen(kw_only=True)
 class Plan:
@@ -82,6 +81,7 @@ class Plan:
         summarise: Makes the summary; bounds itself, and always gives one.
         ring_timeout: Seconds to ring.
         decision_timeout: Seconds to decide.
+        longest_call: Seconds after which the platform ends the target's leg.
         phone_is_free: Waits until our last call to the same phone has ended.
     """
 
@@ -94,6 +94,7 @@ class Plan:
     summarise: Callable[[], Any]
     ring_timeout: float
     decision_timeout: float
+    longest_call: float
     phone_is_free: Callable[[], Coroutine[Any, Any, object]]
 
 
@@ -118,7 +119,7 @@ class VideoSDKConsultation(Consultation):
         session: Any,
         api: VideoSDKAPI,
         pipeline: Callable[[], Any] | None,
-        report: Report,
+        report: ProgressListener,
         connect: Callable[["VideoSDKConsultation", Move, float, bool], Any],
         known: Callable[[], Mapping[str, Any]],
         later: Callable[[Coroutine[Any, Any, None], str], None],
@@ -127,6 +128,7 @@ class VideoSDKConsultation(Consultation):
         self.target_id: str | None = None
         self.caller_id_there: str | None = None
         self.leg: DialledLeg | None = None
+        self.answered_at: float | None = None
         self.moving = False
         self.leg_is_over = asyncio.Event()
         self.consultant = Consultant(
@@ -353,6 +355,7 @@ class VideoSDKConsultation(Consultation):
         if answer.outcome is not None:
             self._end(answer)
             return
+        self.answered_at = asyncio.get_running_loop().time()
         self.report(Phase.ANSWERED, "", answer.status)
         if not self._answered.done():
             self._answered.set_result(answer)

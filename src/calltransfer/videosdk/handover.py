@@ -7,17 +7,18 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, ExitStack, suppress
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from calltransfer.call import Move, Response
 from calltransfer.events import Phase
 from calltransfer.outcome import Outcome
+from calltransfer.platform import ProgressListener
 from calltransfer.timeline import described
 from calltransfer.videosdk import _sdk
 from calltransfer.videosdk.api import VideoSDKAPI
 from calltransfer.videosdk.attendance import Attendance
 from calltransfer.videosdk.caller import CallerInRoom
-from calltransfer.videosdk.consultation import Report, VideoSDKConsultation
+from calltransfer.videosdk.consultation import VideoSDKConsultation
 from calltransfer.videosdk.conversation import Conversation
 from calltransfer.videosdk.ending import REQUEST_TIMEOUT, Ending
 from calltransfer.videosdk.switching import Room, Switch
@@ -45,6 +46,9 @@ _UNTIL_NEXT_TRY = (0.5, 1.0, 3.0)
 
 _SHORTEST_TRY = 2.0
 """Seconds that have to be left of the time for a connection, to move the target after a move that failed."""
+
+_LIMIT_READ_WITHIN = 2.0
+"""Seconds by which a target may have answered before it was read that they have: their longest call counts from then."""
 
 _RECORD_AGAIN = 1.0
 _SDK_TRIES_FOR = 3.5
@@ -88,7 +92,7 @@ class Handover:
         conversation: Conversation,
         api: VideoSDKAPI,
         token: Callable[[str, str], str | None],
-        report: Report,
+        report: ProgressListener,
         own: Callable[[Coroutine[Any, Any, None], str], None],
         later: Callable[[Coroutine[Any, Any, None], str], None],
         released: Callable[[], Coroutine[Any, Any, None]],
@@ -233,15 +237,46 @@ class Handover:
         if self._room_is_lost:
             await self.close()
             return False
-        early = left_at - self._since < RETURN_WINDOW
-        if attendance.has(caller_id) and early:
-            back, cancelled = await self._to_its_end(self._take_back())
+        talked_for, ended_by = (
+            left_at - self._since,
+            self._ended_by(attendance.has(caller_id), attendance.has(target_id)),
+        )
+        if attendance.has(caller_id) and talked_for < RETURN_WINDOW:
+            back, cancelled = await self._to_its_end(self._take_back(talked_for))
             if back:
                 return True  # which is the truth, whoever has stopped waiting for it
+            self._talk_ended(talked_for, ended_by)
             if cancelled:
                 raise asyncio.CancelledError
+        else:
+            self._talk_ended(talked_for, ended_by)
         await self.close()
         return False
+
+    def _ended_by(self, caller_is_here: bool, target_is_here: bool) -> Literal["caller", "target", "limit"] | None:
+        """Who has left first, of the two who were there; None where both have gone at once."""
+        if target_is_here:
+            return "caller"
+        limit, answered_at = self._consultation.plan.longest_call, self._consultation.answered_at
+        lasted = asyncio.get_running_loop().time() - answered_at if answered_at is not None else 0.0
+        if lasted >= limit - _LIMIT_READ_WITHIN:
+            return "limit"
+        return "target" if caller_is_here else None
+
+    def _talk_ended(self, talked_for: float, ended_by: Literal["caller", "target", "limit"] | None) -> None:
+        how = {
+            "caller": "the caller left first",
+            "target": "the target left first",
+            "limit": "the target's call had lasted as long as longest_call allows",
+            None: "both were gone at once",
+        }
+        self._report(
+            Phase.TALK_ENDED,
+            f"they talked for {_in_words(talked_for)}; {how[ended_by]}",
+            None,
+            talked_for=round(talked_for, 3),
+            ended_by=ended_by,
+        )
 
     @property
     def _room_is_lost(self) -> bool:
@@ -503,14 +538,20 @@ class Handover:
             async with asyncio.timeout(_STOP_RECORDING_TIMEOUT):
                 await _sdk.stop_recording(self._room, caller_id)
 
-    async def _take_back(self) -> bool:
+    async def _take_back(self, talked_for: float) -> bool:
         """The target left within seconds: the caller is brought back to the agent."""
         if self._move == "caller":
             back = await self._bring_back(Response())
             if back.outcome is not None:
                 return False
         self.done = False
-        self._report(Phase.RETURNED, "the target hung up within seconds of being connected", None)
+        self._report(
+            Phase.RETURNED,
+            "the target hung up within seconds of being connected",
+            None,
+            talked_for=round(talked_for, 3),
+            ended_by="target",
+        )
         await self.keeper.aclose()
         self._remember()
         self._be_theirs()
@@ -529,6 +570,12 @@ class Handover:
             if await ending.done(timeout=_END_TIMEOUT):
                 return
         logger.warning("the leg of somebody whom nobody talks to was not ended; the platform's own limits will")
+
+
+def _in_words(seconds: float) -> str:
+    """A duration that no mask takes for a number."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
 
 
 async def _beside(work: Callable[[], Coroutine[Any, Any, None]], what: str) -> None:
