@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from videosdk.agents import Agent
+from videosdk.agents import Agent, Pipeline
 
 from calltransfer import Routes, TransferEvent, TransferMixin, VideoSDKPlatform
 from calltransfer.sandbox import Calls, FastForwardLoop, Sandbox, Script
@@ -20,6 +20,13 @@ FIRST, SECOND, ON_CALL = "+14155550199", "+14155550188", "+14155550177"
 NEW_YORK = ZoneInfo("America/New_York")
 
 
+def make_pipeline() -> Pipeline:
+    """Ears, brain and voice for a consultation, as for the caller; the sandbox has its own."""
+    from videosdk.agents.inference import LLM, STT, TTS
+
+    return Pipeline(stt=STT.deepgram(interim_results=True), llm=LLM.google(), tts=TTS.cartesia())
+
+
 class SupportAgent(TransferMixin, Agent):
     """Knows no number and no hours: they are in the file."""
 
@@ -27,7 +34,7 @@ class SupportAgent(TransferMixin, Agent):
         super().__init__(
             instructions="You are a support agent of ConnectTel. You are on the phone: answer in one sentence.",
             transfers=Routes.from_toml(ROUTES),
-            platform=VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_sandbox"),
+            platform=VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_sandbox", pipeline=make_pipeline),
         )
 
     async def on_enter(self) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import attrs
-from videosdk.agents import Agent
+from videosdk.agents import Agent, Pipeline
 
 from calltransfer import (
     Call,
@@ -81,6 +81,13 @@ class Queue:
             await moved_up.wait()
 
 
+def make_pipeline() -> Pipeline:
+    """Ears, brain and voice for a consultation, as for the caller; the sandbox has its own."""
+    from videosdk.agents.inference import LLM, STT, TTS
+
+    return Pipeline(stt=STT.deepgram(interim_results=True), llm=LLM.google(), tts=TTS.cartesia())
+
+
 class SupportAgent(TransferMixin, Agent):
     """Has everybody who asks for a human wait for the one supervisor there is."""
 
@@ -88,7 +95,7 @@ class SupportAgent(TransferMixin, Agent):
         super().__init__(
             instructions="You are a support agent of ConnectTel. You are on the phone: answer in one sentence.",
             transfers=[Route("supervisor", queue, when="the caller asks for a human")],
-            platform=VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_sandbox"),
+            platform=VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_sandbox", pipeline=make_pipeline),
         )
 
     async def on_enter(self) -> None:

@@ -13,6 +13,7 @@ from videosdk.agents.event_bus import get_current_event_bus
 
 from calltransfer import (
     Briefing,
+    ConfigurationWarning,
     Destination,
     ExtractiveSummary,
     Gate,
@@ -29,6 +30,7 @@ from calltransfer import (
 from calltransfer.sandbox import Calls, HangsUp, Presses, Sandbox, Says, Script, Unknowns
 from calltransfer.sandbox.models import ScriptedLLM as LLMOfSandbox
 from calltransfer.sandbox.models import ScriptedTTS
+from calltransfer.sandbox.models import ScriptedTTS as TTSOfSandbox
 from calltransfer.sandbox.pipelines import make_pipeline
 from tests import A_HANG
 from tests.warm import (
@@ -1204,6 +1206,47 @@ async def test_what_is_missing_is_said_when_the_agent_is_built(recwarn: pytest.W
         assert any("routing_rule=" in text for text in warned)
         assert ["error"] == [answer["status"] for answer in caller.script.answers]
         assert [] == sandbox.targets
+
+
+class Spanish(TTSOfSandbox):
+    """A voice that is told what it is, as those of the SDK's plugins are, and keeps that."""
+
+    def __init__(self, language: str = "en-US", *, voice: str = "ash", model: str = "1") -> None:
+        super().__init__()
+        self.language, self.voice, self.model = language, voice, model
+
+
+async def test_a_voice_that_the_consultation_loses_is_warned_of() -> None:
+    """Where components are made anew, what they were told of voice and language is lost: said when the call begins."""
+    async with Sandbox() as sandbox:
+        caller = await call(sandbox)
+        caller.session.pipeline.tts = Spanish("es-ES", voice="alba", model="2")
+        with pytest.warns(ConfigurationWarning, match="pipeline=make_pipeline") as warned:
+            await caller.agent.on_enter()
+        (said,) = {str(warning.message) for warning in warned}
+        assert said.startswith(
+            "Route 'supervisor': targets are spoken to without language='es-ES' of Spanish, voice='alba' of"
+        )
+
+        caller.session.pipeline.tts = Spanish(model="2")
+        await caller.agent.on_enter()  # a warning would be an error
+
+
+async def test_a_pipeline_that_cannot_be_made_anew_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    """It is said when the call begins, also where warnings are errors, and the caller is greeted all the same."""
+
+    class Inference(TTSOfSandbox):
+        def __init__(self, *, provider: str) -> None:
+            super().__init__()
+
+    async with Sandbox() as sandbox:
+        caller = await call(sandbox)
+        caller.session.pipeline.tts = Inference(provider="anybody")
+        await caller.agent.on_enter()
+
+    (said,) = [record.getMessage() for record in caplog.records if "cannot be made anew" in record.getMessage()]
+    assert "Route 'supervisor': targets cannot be consulted, because the agent's pipeline cannot be made anew: " in said
+    assert "missing a required argument: 'provider'; give VideoSDKPlatform(pipeline=make_pipeline)" in said
 
 
 async def test_components_that_cannot_be_made_anew_are_found_out_before_the_hold() -> None:

@@ -24,6 +24,7 @@ from calltransfer.platform import Platform, PlatformCall
 from calltransfer.policy import Policy
 from calltransfer.route import WITHDRAW, Route
 from calltransfer.routes import Routes
+from calltransfer.strategies.checks import CheckedByPlatform
 from calltransfer.strategies.combining import destinations_of, leaves, problems_of
 from calltransfer.timeline import described
 from calltransfer.transfer import Transfer
@@ -299,13 +300,27 @@ class TransferMixin(_Agent):
         @functools.wraps(on_enter)
         async def wrapped() -> None:
             try:
-                self._call()
+                self._warn_of_consultations(self._call())
             except Exception as error:
                 # Said when a transfer is asked for; the caller is greeted all the same.
                 logger.info("the call cannot be transferred: %s", described(error))
             await on_enter()
 
         return wrapped
+
+    def _warn_of_consultations(self, call: PlatformCall) -> None:
+        """What cannot be known before there is a pipeline, and would be noticed by the first target, if by anybody."""
+        consulting = [
+            route.name
+            for route in self.__routes.values()
+            if any(isinstance(leaf, CheckedByPlatform) for leaf in leaves(route.strategy))
+        ]
+        for problem in call.consultation_problems() if consulting else ():
+            named = ", ".join(map(repr, consulting))
+            try:
+                warnings.warn(f"Route {named}: {problem}", ConfigurationWarning, stacklevel=2)
+            except ConfigurationWarning as error:
+                logger.warning("%s", error)  # an error where the agent is built, and here a caller waits for a greeting
 
     def _call(self) -> PlatformCall:
         return Transfers.of(self.session).call(self.__platform, self.session)

@@ -137,6 +137,10 @@ class PlatformCall(Call):
         """Has what cannot be called back, such as a connection under way, end within seconds: the session closes."""
         return
 
+    def consultation_problems(self) -> Sequence[str]:
+        """What is certain to go wrong where a target of this call is consulted, a sentence each; empty if nothing is."""
+        return ()
+
     @abstractmethod
     def when_model_is_silent(self, tool: str, spoken: str) -> None:
         """Has `spoken` said to the caller when the model says nothing after the tool named `tool`."""

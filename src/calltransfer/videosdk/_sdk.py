@@ -827,6 +827,9 @@ def skip_session_close(job: JobContext) -> None:
 
 _REBUILT = ("stt", "llm", "tts", "vad", "turn_detector")
 _REBUILT_WITH_REALTIME_MODEL = ("tts",)
+_OF_VOICE_AND_LANGUAGE = frozenset(
+    {"voice", "voice_id", "speaker", "language", "language_code", "target_language_code"}
+)
 """It hears by itself, in the language that is spoken; but it may only write, and leave speaking to another voice."""
 
 
@@ -849,6 +852,28 @@ def why_not_rebuilt(session: AgentSession) -> str | None:
     return (
         None  # a realtime model gets its model and its config, or nothing; whether it takes that shows when it is tried
     )
+
+
+def lost_when_rebuilt(session: AgentSession) -> list[str]:
+    """What the agent's components were told of voice and language, and new ones are not: "voice='alloy' of OpenAITTS".
+
+    Read from what a component keeps under the names of its own arguments. One whose default is None is left out: there a
+    new one may find the same by itself, from the environment for instance.
+    """
+    pipeline, found = session.pipeline, []
+    if pipeline is None:
+        return []
+    for name in _REBUILT if pipeline._realtime_model is None else _REBUILT_WITH_REALTIME_MODEL:
+        component = getattr(pipeline, name)
+        try:
+            arguments = inspect.signature(type(component)).parameters
+        except ValueError:
+            continue  # no signature to look at
+        for told in arguments.keys() & _OF_VOICE_AND_LANGUAGE:
+            default, value = arguments[told].default, vars(component).get(told)
+            if isinstance(default, str) and isinstance(value, str) and value != default:
+                found.append(f"{told}={value!r} of {type(component).__name__}")
+    return sorted(found)
 
 
 def _only_writes(model: Any) -> bool:

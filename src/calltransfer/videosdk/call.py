@@ -466,6 +466,10 @@ class VideoSDKCall(PlatformCall):
             consultation.hurry()
 
     @override
+    def consultation_problems(self) -> Sequence[str]:
+        return self._setup.consultation_problems(self._session)
+
+    @override
     def when_model_is_silent(self, tool: str, spoken: str) -> None:
         _sdk.say_when_model_is_silent(self._session, tool, spoken)
 

@@ -42,7 +42,8 @@ class VideoSDKPlatform(Platform):
         gateway: The outbound gateway through which they are dialled instead ("gw_..."); by default VIDEOSDK_GATEWAY.
             Only a gateway carries a destination's extension and headers.
         pipeline: Makes the pipeline of a consultation, called there and nowhere else; by default the components of the
-            agent's own are made anew, from their classes and without arguments, as the SDK does.
+            agent's own are made anew, from their classes and without arguments, as the SDK does: without the voice and
+            the language they were given, which is warned of when a call begins.
         longest_call: Seconds, from 60 to 86 400, after which the platform ends the leg of a target who was dialled
             (`maxCallDuration`), however well they talk; and, five minutes later, the session of the room they were
             dialled into (`autoCloseConfig`). It is what bounds a leg whose worker was killed, so as short as the

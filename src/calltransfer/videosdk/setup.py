@@ -128,6 +128,24 @@ class ConsultationSetup:
             raise NoConsultation(f"the consultation needs pipeline=, because the agent's cannot be made anew: {why}")
         return None
 
+    def consultation_problems(self, session: Any) -> list[str]:
+        """What is certain to go wrong in a consultation as long as there is no `pipeline`, a sentence each."""
+        if self.pipeline is not None:
+            return []
+        why = _sdk.why_not_rebuilt(session)
+        if why is not None:
+            return [
+                f"targets cannot be consulted, because the agent's pipeline cannot be made anew: {why}; give "
+                "VideoSDKPlatform(pipeline=make_pipeline)"
+            ]
+        lost = _sdk.lost_when_rebuilt(session)
+        if not lost:
+            return []
+        return [
+            f"targets are spoken to without {', '.join(lost)}, because the agent's components are made anew without "
+            "arguments; give VideoSDKPlatform(pipeline=make_pipeline)"
+        ]
+
     @staticmethod
     def token(room_id: str, participant_id: str) -> str | None:
         """A token good for one participant of one room, and ten minutes; None without the account's secret.
