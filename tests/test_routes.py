@@ -4,6 +4,7 @@ import asyncio
 import pickle
 import re
 import sys
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -357,6 +358,64 @@ targets = ["sip:a@${PLACE}", "sip:a@other.example.com"]
     assert 2 <= sum("${PLACE}" in line for line in found)
     for part in [secret, *re.findall(r"[^\W_]{4,}", secret)]:
         assert len(part) < 2 or part.lower() not in "\n".join(found).lower()
+
+
+PIECES = [
+    "qxz7",
+    "JKW",
+    "vvqj",
+    "Ÿẍq",
+    "/",
+    "//",
+    "/./",
+    "../",
+    ".",
+    ":",
+    "@",
+    "%41",
+    "\\",
+    "'",
+    '"',
+    " ",
+    "{",
+    "+1",
+    "sip:",
+    "~",
+]
+
+
+@settings(derandomize=True, deadline=None, max_examples=150)
+@given(
+    st.lists(st.sampled_from(PIECES), min_size=1, max_size=7),
+    st.sampled_from(["{}", "sip:a@{}", "sip:{}@b.example", "a/{}/b"]),
+)
+def test_no_form_of_what_is_in_the_environment_is_shown(pieces: list[str], written: str) -> None:
+    """However a value is taken apart before it is found wrong, four letters of it in a row are in no mistake."""
+    secret = "".join(pieces)
+    there = written.format("${PLACE}")
+    plan = {
+        "policy": {"sip_hosts": [there, "pbx.example.com"]},
+        "routes": {
+            "a": {"when": "x", "strategy": "warm", "to": {"to": there, "caller_id": there}, "hold": {"file": there}},
+            "b": {"when": "x", "strategy": "ring_group", "targets": [there, "sip:a@c.example", {"to": there}]},
+            "c": {"when": "x", "strategy": "direct", "to": [there]},
+        },
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PLACE", secret)
+        with pytest.raises(RoutesError) as raised:
+            Routes.from_mapping(plan)
+
+    said, letters = plain(str(raised.value)), plain(secret)
+    assert not [
+        run
+        for run in (letters[at : at + 4] for at in range(len(letters) - 3))
+        if set(run) <= set("qxz7jkwvy") and run in said
+    ], raised.value
+
+
+def plain(text: str) -> str:
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", text).casefold()))
 
 
 @pytest.mark.parametrize(
