@@ -925,7 +925,12 @@ async def test_a_token_that_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
         assert set_up.token is not None
         assert set_up.token not in repr(set_up)
         claims = jwt.decode(set_up.token, "s" * 32, algorithms=["HS256"])
-        assert ("key", ["allow_join"], 2) == (claims["apikey"], claims["permissions"], claims["version"])
+        assert ("key", ["allow_join"], ["crawler"], 2) == (
+            claims["apikey"],
+            claims["permissions"],
+            claims["roles"],
+            claims["version"],
+        )
         assert [set_up.token] == [request.authorization for request in sandbox.requests]
 
 

@@ -5,6 +5,7 @@ import logging
 import time
 from typing import Any
 
+import jwt
 import pytest
 import requests
 from videosdk.agents import DTMFHandler, function_tool
@@ -538,28 +539,41 @@ async def test_the_platform_of_the_room_is_used(monkeypatch: pytest.MonkeyPatch)
         assert "renewed" == sandbox.requests[-1].authorization
 
 
-async def test_a_token_that_expires_during_the_call_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call may outlive the token the agent joined with; with an API key and secret, a fresh one is signed."""
-    import jwt
-
-    monkeypatch.setenv("VIDEOSDK_API_KEY", "key")
-    monkeypatch.setenv("VIDEOSDK_SECRET_KEY", "a secret that is long enough to sign with")
+@pytest.mark.parametrize(
+    ("account", "secret", "replaced"),
+    [
+        ("key", "s" * 32, True),
+        ("key", None, False),
+        ("key of another account", "s" * 32, False),
+        (None, "s" * 32, False),
+    ],
+)
+async def test_a_token_that_expires_during_the_call_is_replaced(
+    account: str | None,
+    secret: str | None,
+    replaced: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A call may outlive the token the agent joined with; with its own account's secret one is signed that only asks."""
+    if secret is not None:
+        monkeypatch.setenv("VIDEOSDK_API_KEY", "key")
+        monkeypatch.setenv("VIDEOSDK_SECRET_KEY", secret)
     async with Sandbox() as sandbox:
         caller = await sandbox.call(SupportAgent)
-        secret = "another secret that is long enough to sign with"
-        caller.job.videosdk_auth = jwt.encode({"exp": 1_000_000_000}, secret)
+        whose = {} if account is None else {"apikey": account}
+        caller.job.videosdk_auth = jwt.encode({**whose, "exp": 1_000_000_000}, "another secret that is long enough")
         call = VideoSDKPlatform().call_of(caller.session)
         await call.prepare()
+        await call.prepare()
         await call.close()
-        claims = jwt.decode(sandbox.requests[-1].authorization, options={"verify_signature": False})
-        assert "key" == claims["apikey"]
+        asked_with = sandbox.requests[-1].authorization
 
-        for name in ("VIDEOSDK_API_KEY", "VIDEOSDK_SECRET_KEY"):
-            monkeypatch.delenv(name)
-        call = VideoSDKPlatform().call_of(caller.session)
-        await call.prepare()
-        await call.close()
-        assert caller.job.videosdk_auth == sandbox.requests[-1].authorization
+        assert replaced == (asked_with != caller.job.videosdk_auth)
+        assert int(not replaced) == caplog.text.count("the token that the agent joined with has expired")
+        if replaced:
+            claims = jwt.decode(asked_with, options={"verify_signature": False})
+            assert ("key", ["crawler"], 300) == (claims["apikey"], claims["roles"], claims["exp"] - claims["iat"])
 
 
 async def test_another_tool_that_raises_does_not_delay_the_bad_news() -> None:

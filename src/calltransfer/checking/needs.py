@@ -1,13 +1,11 @@
 """What a plan needs of the platform, and what it is run with; no I/O but the environment."""
 
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import attrs
-import jwt
 from typing_extensions import override
 
 from calltransfer.briefing import Gate
@@ -17,6 +15,7 @@ from calltransfer.platform import Platform, PlatformCall
 from calltransfer.route import Route
 from calltransfer.strategies.combining import leaves, problems_of
 from calltransfer.strategies.warm import WarmTransfer
+from calltransfer.videosdk import tokens
 from calltransfer.videosdk.api import BASE_URL
 from calltransfer.videosdk.environment import (
     CALLER_ID_VARIABLE,
@@ -25,8 +24,6 @@ from calltransfer.videosdk.environment import (
     Environment,
     checked_id,
 )
-
-_MINTED_FOR: Final = 300
 
 
 class Verdict(StrEnum):
@@ -247,12 +244,8 @@ class _Asked(Platform):
 def _token() -> tuple[str | None, bool]:
     """That of the environment, or one signed with its key and secret; and whether it is such a one."""
     token = os.environ.get("VIDEOSDK_AUTH_TOKEN")
-    key, secret = os.environ.get("VIDEOSDK_API_KEY"), os.environ.get("VIDEOSDK_SECRET_KEY")
-    if token or not key or not secret:
-        return token or None, False
-    now = int(time.time())
-    claims = {"apikey": key, "permissions": ["allow_join"], "version": 2, "iat": now, "exp": now + _MINTED_FOR}
-    return jwt.encode(claims, secret, algorithm="HS256"), True
+    signed = None if token else tokens.for_asking()
+    return token or signed, signed is not None
 
 
 def _names(names: Iterable[str]) -> tuple[str, ...]:

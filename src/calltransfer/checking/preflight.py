@@ -1,14 +1,12 @@
 """Asks the platform whether it is set up for a plan, before the first caller finds out. Nothing is changed there."""
 
-import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any, Final
-
-import jwt
+from collections.abc import AsyncIterator, Iterator
+from typing import Final
 
 from calltransfer.checking.needs import Finding, Needs, SetUp, Verdict, listed, ok, problem
 from calltransfer.errors import NotAuthorised, NotFound, PlatformError
 from calltransfer.masking import masked_number
+from calltransfer.videosdk import tokens
 from calltransfer.videosdk.account import Line, inbound_rules, outbound_gateway, phone_numbers, routing_rule
 from calltransfer.videosdk.api import IN_THE_LOG, VideoSDKAPI, in_the_clear
 
@@ -28,7 +26,7 @@ async def asked(needs: Needs, set_up: SetUp) -> AsyncIterator[Finding]:
         return
     token = set_up.token or ""
     async with VideoSDKAPI(base_url=set_up.base_url, token=lambda: token) as api:
-        finding = await _of_token(api, token, None if set_up.signed else _seconds_left(token))
+        finding = await _of_token(api, token, None if set_up.signed else tokens.seconds_left(token))
         yield finding
         if finding.verdict is not Verdict.OK:
             yield Finding(
@@ -177,16 +175,6 @@ async def _of_keys_of_callers(api: VideoSDKAPI, needs: Needs) -> Finding:
             Verdict.UNKNOWN, about, f"DTMF is {where}, and {key}: make sure that it is on where they come in"
         )
     return ok(about, f"they pass on keys (DTMF): {key}")
-
-
-def _seconds_left(token: str) -> float | None:
-    """How long a token is good for; None where that cannot be seen."""
-    try:
-        claims: Mapping[str, Any] = jwt.decode(token, options={"verify_signature": False})
-    except jwt.InvalidTokenError:
-        return None
-    expires = claims.get("exp")
-    return expires - time.time() if isinstance(expires, int | float) else None
 
 
 def _span(seconds: float) -> str:

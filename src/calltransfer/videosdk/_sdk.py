@@ -31,7 +31,7 @@ from videosdk.agents.room._input_stream import InputStreamManager
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 from videosdk.agents.room.room import VideoSDKHandler
 from videosdk.agents.speech_understanding import SpeechUnderstanding
-from videosdk.agents.utils import AgentState, RealtimeMode, UserState, generate_videosdk_token
+from videosdk.agents.utils import AgentState, RealtimeMode, UserState
 from videosdk.agents.utterance_handle import UtteranceHandle
 from videosdk.pubsub import PubSub
 
@@ -582,11 +582,6 @@ def host_of(session: AgentSession) -> str | None:
     job = job_of(session)
     options = job.room_options if job is not None else None
     return options.signaling_base_url if options is not None else None
-
-
-def minted_token(api_key: str, secret: str, seconds: int) -> str:
-    """A token signed with the account's secret."""
-    return str(generate_videosdk_token(api_key, secret, ttl_seconds=seconds))
 
 
 class _Silenced:

@@ -33,6 +33,7 @@ from calltransfer.errors import (
 from calltransfer.hook import called, within
 from calltransfer.masking import masked_text, one_line, without
 from calltransfer.videosdk.following import STATUSES, Leg
+from calltransfer.videosdk.tokens import account_of
 
 logger = logging.getLogger("calltransfer.videosdk")
 
@@ -108,8 +109,14 @@ class VideoSDKAPI:
         self._base_url = base_url.rstrip("/")
         self._token = token
         self._session: aiohttp.ClientSession | None = None
+        self._last_token: str | None = None
         self._private: set[str] = set()
         self._unknown: set[str] = set()
+
+    @property
+    def account(self) -> str | None:
+        """The account whose token the last request was made with; None where that cannot be seen."""
+        return account_of(self._last_token)
 
     async def __aenter__(self) -> Self:
         return self
@@ -299,7 +306,7 @@ class VideoSDKAPI:
         body: Mapping[str, Any] | None,
         what: str,
     ) -> dict[str, Any]:
-        token = await self._fresh_token()
+        token = self._last_token = await self._fresh_token()
         headers = {"Authorization": token}
         try:
             async with self._open().request(

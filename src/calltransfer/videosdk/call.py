@@ -37,7 +37,7 @@ from calltransfer.platform import LEAVE_TIMEOUT, PlatformCall, Turn
 from calltransfer.said import Said
 from calltransfer.summary import SUMMARY_TIMEOUT, ExtractiveSummary, SecondBest
 from calltransfer.timeline import Known, described
-from calltransfer.videosdk import _sdk
+from calltransfer.videosdk import _sdk, tokens
 from calltransfer.videosdk.api import VideoSDKAPI
 from calltransfer.videosdk.caller import CallerInRoom
 from calltransfer.videosdk.consultation import Plan, VideoSDKConsultation
@@ -398,11 +398,12 @@ class VideoSDKCall(PlatformCall):
                 if not self._caller.is_here and not await self.seen_connected():
                     await self._bring_back()
 
+    def _token(self, room_id: str, participant_id: str) -> str | None:
+        return tokens.for_joining(room_id, participant_id, account=self._api.account)
+
     async def _bring_back(self) -> None:
         """Brings back a caller whom somebody else has moved, and left alone."""
-        room = Room(
-            self.room_id, self._caller.attendance, lambda participant: self._setup.token(self.room_id, participant)
-        )
+        room = Room(self.room_id, self._caller.attendance, lambda participant: self._token(self.room_id, participant))
         back = Switch(self._api, leg_id=self.leg_id or "", room=room, role="caller", still_there=None)
         response = await back.done(timeout=BACK_TIMEOUT, over=Outcome.CALLER_LEFT, together=Response)
         if response.outcome is Outcome.FAILED:
@@ -522,7 +523,7 @@ class VideoSDKCall(PlatformCall):
             room=self._room,
             conversation=self._conversation,
             api=self._api,
-            token=self._setup.token,
+            token=self._token,
             report=consultation.report,
             own=self._own,
             later=self._later,

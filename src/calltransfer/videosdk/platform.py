@@ -1,27 +1,27 @@
 """VideoSDK as a platform: account, address, and how to find a session's call."""
 
 import inspect
+import logging
 import math
 import os
-import time
 import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import attrs
-import jwt
 from typing_extensions import override
 
 from calltransfer.destination import Destination, checked_caller_id
 from calltransfer.errors import ConfigurationError, ConfigurationWarning, NoLiveCall
 from calltransfer.platform import Platform, PlatformCall
-from calltransfer.videosdk import _sdk
+from calltransfer.videosdk import _sdk, tokens
 from calltransfer.videosdk.api import BASE_URL, VideoSDKAPI, check_base_url, in_the_clear
 from calltransfer.videosdk.call import VideoSDKCall
 from calltransfer.videosdk.environment import checked_id
 from calltransfer.videosdk.setup import LONGEST_CALL, ConsultationSetup
 
-_MINTED_FOR: Final = 3600
+logger = logging.getLogger("calltransfer.videosdk")
+
 _SPARE: Final = 60
 _DAY: Final = 24 * 3600
 
@@ -129,7 +129,7 @@ class VideoSDKPlatform(Platform):
         if token is not None:
             return lambda: token
         joined_with = _sdk.token_of(session)
-        return lambda: _valid_token(joined_with)
+        return _JoinedWith(joined_with)
 
 
 @attrs.frozen(kw_only=True)
@@ -157,19 +157,23 @@ async def settings_of(platform: VideoSDKPlatform) -> Settings:
     )
 
 
-def _valid_token(joined_with: str | None) -> str:
-    """The token the agent joined with, or a fresh one when that has expired: calls outlive tokens."""
-    if joined_with and not _expired(joined_with):
-        return joined_with
-    api_key, secret = os.environ.get("VIDEOSDK_API_KEY"), os.environ.get("VIDEOSDK_SECRET_KEY")
-    if api_key and secret:
-        return _sdk.minted_token(api_key, secret, _MINTED_FOR)
-    return joined_with or ""
+class _JoinedWith:
+    """The token the agent joined with, and fresh ones when that has expired: calls outlive tokens."""
 
+    def __init__(self, token: str | None) -> None:
+        self._token = token or ""
+        self._warned = False
 
-def _expired(token: str) -> bool:
-    try:
-        expires = jwt.decode(token, options={"verify_signature": False}).get("exp")
-    except jwt.InvalidTokenError:
-        return False  # not ours to judge
-    return isinstance(expires, int | float) and expires < time.time() + _SPARE
+    def __call__(self) -> str:
+        left = tokens.seconds_left(self._token)
+        if self._token and (left is None or left >= _SPARE):
+            return self._token
+        ours = not self._token or tokens.account_of(self._token) == os.environ.get("VIDEOSDK_API_KEY")
+        fresh = tokens.for_asking() if ours else None
+        if fresh is None and left is not None and left < 0 and not self._warned:
+            self._warned = True
+            logger.warning(
+                "the token that the agent joined with has expired, and VIDEOSDK_API_KEY and VIDEOSDK_SECRET_KEY of its "
+                "account, with which fresh ones are signed, are not set"
+            )
+        return fresh or self._token  # whether it has expired is for the platform to say, by its own clock

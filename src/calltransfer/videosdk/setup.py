@@ -1,14 +1,11 @@
 """What VideoSDK needs to dial a target and to consult them: checked when the agent is built, used when they are called."""
 
 import math
-import os
-import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, Final
 
 import attrs
-import jwt
 
 from calltransfer.destination import Destination
 from calltransfer.errors import NoConsultation
@@ -31,8 +28,6 @@ LONGEST_CALL: Final = 4 * 3600
 
 _SPARE_ROOM: Final = 300
 """Seconds that a consultation's room lives longer than the longest call in it: the longest ring is 245."""
-
-_TOKEN_FOR: Final = 600
 
 
 @attrs.frozen(kw_only=True)
@@ -145,27 +140,6 @@ class ConsultationSetup:
             f"targets are spoken to without {', '.join(lost)}, because the agent's components are made anew without "
             "arguments; give VideoSDKPlatform(pipeline=make_pipeline)"
         ]
-
-    @staticmethod
-    def token(room_id: str, participant_id: str) -> str | None:
-        """A token good for one participant of one room, and ten minutes; None without the account's secret.
-
-        The agent's own token is never sent along instead: it opens every room.
-        """
-        api_key, secret = os.environ.get("VIDEOSDK_API_KEY"), os.environ.get("VIDEOSDK_SECRET_KEY")
-        if not api_key or not secret:
-            return None
-        now = int(time.time())
-        claims = {
-            "apikey": api_key,
-            "permissions": ["allow_join"],
-            "version": 2,
-            "roomId": room_id,
-            "participantId": participant_id,
-            "iat": now,
-            "exp": now + _TOKEN_FOR,
-        }
-        return jwt.encode(claims, secret, algorithm="HS256")
 
     def _line(self, environment: Environment) -> dict[str, str]:
         rule, gateway = self.routing_rule, self.gateway
