@@ -252,7 +252,7 @@ class AgentUnderFire(TransferMixin, Agent):
                 Route("manager", WarmTransfer(MANAGER), when="the caller asks for the manager"),
             ],
             platform=VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_1"),
-            policy=Policy(attempts=50, attempts_per_minute=50),
+            policy=Policy(attempts=50, attempts_per_minute=50, dials=1000),
         )
 
     async def on_enter(self) -> None:

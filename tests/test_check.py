@@ -309,7 +309,7 @@ briefing = {{ gate = "keys_only" }}
 
     assert 0 == status
     for shown in (
-        "policy: any country, SIP hosts pbx.example.com, 10 attempts a call, 4 a minute",
+        "policy: any country, SIP hosts pbx.example.com, 10 attempts a call, 4 a minute; 40 dials a call, 20 at once",
         "Queue (announce_every = 30)",
         "whom find finds",
         "told and not asked, within 30 s, connected within 10 s, the agent stays with the caller until the yes)",

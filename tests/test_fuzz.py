@@ -125,7 +125,7 @@ MADE: dict[str, tuple[Callable[..., Any], list[str]]] = {
                             "decline_words", "neutral_words", "machine_phrases", "voicemail_message", "introduction"]),
     "LLMSummary": (LLMSummary, ["prompt", "llm", "words", "timeout", "otherwise"]),
     "ExtractiveSummary": (ExtractiveSummary, ["words", "reason", "quote", "route"]),
-    "Policy": (Policy, ["countries", "sip_hosts", "attempts", "attempts_per_minute"]),
+    "Policy": (Policy, ["countries", "sip_hosts", "attempts", "attempts_per_minute", "dials", "dials_at_once"]),
     "Wording": (Wording, ["instructions", "tool", "not_connected", "transferring", "closed", "attempts_used_up"]),
     "VideoSDKPlatform": (VideoSDKPlatform, ["base_url", "token", "caller_id", "routing_rule", "gateway", "pipeline"]),
     "SupportAgent": (SupportAgent, ["wording", "platform", "policy"]),

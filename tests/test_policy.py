@@ -14,10 +14,12 @@ from calltransfer import (
     ConfigurationError,
     Destination,
     DirectTransfer,
+    Fallback,
     NotAllowed,
     Outcome,
     Phase,
     Policy,
+    RingGroup,
     TransferRequest,
     TransferResult,
     VideoSDKPlatform,
@@ -113,6 +115,8 @@ def test_every_country_is_allowed_by_its_own_name(region: str) -> None:
         ({"attempts": 0}, "Policy.attempts is a whole number, 1 or more, not 0"),
         ({"attempts": True}, "Policy.attempts"),
         ({"attempts_per_minute": 2.5}, "Policy.attempts_per_minute"),
+        ({"dials": 0}, "Policy.dials is"),
+        ({"dials_at_once": True}, "Policy.dials_at_once"),
     ],
 )
 def test_a_wrong_policy(wrong: dict[str, Any], complaint: str) -> None:
@@ -250,6 +254,68 @@ async def test_a_target_who_was_rung_counts_although_it_was_withdrawn() -> None:
             await caller.talking_to()
 
         assert 2 == len(dialled(sandbox))
+
+
+NUMBERS = [f"+141555501{last}" for last in range(60, 72)]
+
+
+async def test_phones_are_counted_and_not_only_attempts() -> None:
+    """However a plan spreads them, one call makes forty phones ring by default, and the tool says so at once then."""
+    ringing = WarmTransfer(ring_timeout=5.0)
+    plan = Fallback(RingGroup(ringing, targets=NUMBERS[:6]), RingGroup(ringing, targets=NUMBERS[6:]))
+    async with Sandbox() as sandbox:
+        for number in NUMBERS:
+            sandbox.person(number, answers_after=None)
+        caller = await sandbox.call(lambda: SupervisedAgent(plan), model=["Yes?"] * 99)
+        results = []
+        for _ in range(6):
+            results.append(await caller.agent.transfer("supervisor"))
+            await asyncio.sleep(60.0)
+        assert 40 == len(dialled(sandbox))
+        assert [Outcome.NO_ANSWER] * 3 + [Outcome.REFUSED] * 3 == [result.outcome for result in results]
+        refused = [each.detail for each in results[3].attempts if each.outcome is Outcome.REFUSED]
+        assert ["the policy allows 40 dials on one call"] * 8 == refused
+        answer = await caller.agent.transfer_call("supervisor")
+        assert "40 dials on one call" in answer["message"]
+
+
+@pytest.mark.parametrize("policy", [Policy(dials=2), Policy(dials_at_once=2)])
+async def test_the_others_of_a_group_are_called(policy: Policy) -> None:
+    """Who is one too many is refused, and keeps nobody from the caller; a phone that rings no longer makes room."""
+
+    def found(number: str) -> Any:
+        return lambda _call, _request: number
+
+    groups = [RingGroup(WarmTransfer(ring_timeout=5.0), targets=map(found, NUMBERS[at : at + 3])) for at in (0, 3)]
+    async with Sandbox() as sandbox:
+        for number in NUMBERS:
+            sandbox.person(number, answers_after=None)
+        caller = await sandbox.call(
+            lambda: SupervisedAgent(Fallback(*groups), policy=policy), model=script(*["Yes?"] * 9)
+        )
+        result = await caller.agent.transfer("supervisor")
+        assert (2 if policy.dials == 2 else 4) == len(dialled(sandbox))
+        assert Outcome.REFUSED in {each.outcome for each in result.attempts}
+
+
+async def test_a_forward_is_a_dial() -> None:
+    """A phone that rings because the caller is forwarded to it is counted as one that is dialled."""
+    plan = Fallback(DirectTransfer(BILLING), DirectTransfer(SUPERVISOR), WarmTransfer(NUMBERS[0]))
+    async with Sandbox() as sandbox:
+        for number in (BILLING, SUPERVISOR, NUMBERS[0]):
+            sandbox.person(number, refuses_after=0.5)
+        caller = await sandbox.call(lambda: SupervisedAgent(plan, policy=Policy(dials=2)), model=script(*["Yes?"] * 9))
+        result = await caller.agent.transfer("supervisor")
+        assert 2 == len(dialled(sandbox))
+        assert Outcome.REFUSED is result.outcome
+
+
+def test_a_group_that_is_larger_than_the_policy_allows_is_found_when_the_agent_is_built() -> None:
+    """Some of its targets would never be rung."""
+    group = RingGroup(WarmTransfer(), targets=NUMBERS)
+    with pytest.raises(ConfigurationError, match="rings 12 phones at once, and the policy allows 11; raise"):
+        SupervisedAgent(Fallback(DirectTransfer(BILLING), group), policy=Policy(dials_at_once=11))
+    SupervisedAgent(group, policy=Policy(dials_at_once=12))
 
 
 async def test_several_targets_of_one_strategy_are_one_attempt() -> None:

@@ -209,6 +209,22 @@ def test_everything_a_destination_may_carry(tmp_path: Path) -> None:
 def test_special_numbers_are_allowed_by_name(tmp_path: Path) -> None:
     """Premium-rate and emergency numbers may be called where the plan says so."""
     assert "112" == strategy_of(tmp_path, 'strategy = "direct"\nto = { to = "112", allow_emergency = true }').to.address
+    satellite = "+881612345678"
+    table = f'strategy = "warm"\nto = {{ to = "{satellite}", allow_satellite = true }}'
+    assert satellite == strategy_of(tmp_path, table).to.address
+
+
+def test_a_group_that_the_policy_does_not_let_ring_is_a_mistake(tmp_path: Path) -> None:
+    """Some of its targets would never be rung."""
+    numbers = [f"+141555501{last}" for last in range(60, 63)]
+    text = (
+        f'[policy]\ndials_at_once = 2\n[routes.desk]\nwhen = "{WHEN}"\nstrategy = "ring_group"\ntargets = {numbers}\n'
+    )
+    with pytest.raises(ConfigurationError, match=r"rings 3 phones at once, and dials_at_once in .policy. allows 2"):
+        Routes.from_toml(written(tmp_path, text))
+    policy = Routes.from_toml(written(tmp_path, text.replace("= 2", "= 3"))).policy
+    assert policy is not None
+    assert 3 == policy.dials_at_once
 
 
 def test_routes_are_a_sequence(tmp_path: Path) -> None:

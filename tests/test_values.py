@@ -187,6 +187,26 @@ def test_what_is_no_string_is_named(value: object) -> None:
         Destination(value)  # type: ignore[arg-type]
 
 
+SATELLITE = ["+870773111632", "+881612345678", "+882161234567", "+883510012345670", "+878101234567890"]
+
+
+@pytest.mark.parametrize("written", [*SATELLITE, *(f"sip:{number}@gw.example.com" for number in SATELLITE)])
+def test_a_network_of_no_country_is_called_only_where_it_is_meant(written: str) -> None:
+    """Satellite phones and their like are among the most expensive numbers, and look like any other."""
+    with pytest.raises(DestinationError, match="allow_satellite=True"):
+        Destination(written)
+    assert written == Destination(written, allow_satellite=True).address
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["+80012345678", "+18092345678", "+18765551234", "sip:8704561234@gw.example.com", "sip:8811@gw.example.com"],
+)
+def test_what_is_normal_is_not_taken_for_a_satellite(written: str) -> None:
+    """Freephone, a country that shares +1, a number of Arkansas and an extension may be called."""
+    assert written == Destination(written).address
+
+
 def test_policies_do_not_make_two_destinations_of_one() -> None:
     """Destinations are equal when they are the same place."""
     assert Destination(BILLING) == Destination("+1 415 555 0123", allow_premium=True)

@@ -25,7 +25,7 @@ from calltransfer.policy import Policy
 from calltransfer.route import WITHDRAW, Route
 from calltransfer.routes import Routes
 from calltransfer.strategies.checks import CheckedByPlatform
-from calltransfer.strategies.combining import destinations_of, leaves, problems_of
+from calltransfer.strategies.combining import destinations_of, leaves, problems_of, rung_at_once
 from calltransfer.timeline import described
 from calltransfer.transfer import Transfer
 from calltransfer.transfers import Transfers
@@ -92,7 +92,8 @@ class TransferMixin(_Agent):
             the agent's own session.
         wording: The words for the model and the caller, where they should be others.
         policy: What may be called, and how often; by default that of `transfers`, where it is a `Routes` that has one,
-            and otherwise ten attempts on a call and four within a minute. It takes the place of that of `transfers`.
+            and otherwise `Policy()`: ten attempts on a call, four within a minute, 40 phones. It takes the place of that of
+            `transfers`.
         **arguments: What else `Agent` takes: `tools`, `agent_id`, ...
 
     Raises:
@@ -585,6 +586,12 @@ def _refuse_other_tool_of_our_name(agent: TransferMixin, tools: Sequence[Any]) -
 
 def _hold_to_policy(routes: dict[str, Route], policy: Policy) -> None:
     for route in routes.values():
+        rung = rung_at_once(route.strategy)
+        if rung > policy.dials_at_once:
+            raise ConfigurationError(
+                f"Route {route.name!r}: rings {rung} phones at once, and the policy allows {policy.dials_at_once}; raise "
+                "Policy(dials_at_once=), or ring fewer"
+            )
         for destination in destinations_of(route.strategy):
             problem = policy.problem(destination)
             if problem is not None:

@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import attrs
@@ -52,6 +52,21 @@ _EMERGENCY_IN_MANY_COUNTRIES = frozenset({"112", "911", "999"})
 """Looked for behind the digits for an outside line, too; with all there are, many an extension would be one."""
 
 
+_NETWORKS_OF_NO_COUNTRY = frozenset({870, 878, 881, 882, 883, 888})
+"""Codes that ITU-T E.164 gives to networks and not to countries: Inmarsat (870), the other satellite systems (881), networks
+such as Thuraya's (882, 883), personal numbers (878) and relief (888).
+
+Not among them are numbers that are free to call (800), or whose cost is shared (808), and 979, which is premium-rate."""
+
+
+class _Allowed(NamedTuple):
+    """What an author lets be dialled that mostly is not meant."""
+
+    premium: bool
+    emergency: bool
+    satellite: bool
+
+
 def _yes_or_no(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     if not isinstance(value, bool):
         raise DestinationError(f"{attribute.name}= is True or False, not {shown(value)}")
@@ -74,6 +89,8 @@ class Destination:
         address: The number in E.164 or the SIP URI. Private: `str()` and `repr()` show it masked.
         allow_premium: Whether a premium-rate number may be dialled.
         allow_emergency: Whether an emergency number ("112") may be dialled.
+        allow_satellite: Whether a number of a satellite phone, or of another network that belongs to no country, may be
+            dialled (+870, +878, +881, +882, +883, +888): they are among the most expensive to call.
         caller_id: The number the target sees, instead of the platform's; one the account may send.
         extension: Keys pressed for the target once they answer: digits, "*", "#", and "w" for half a second's pause.
         headers: SIP headers for the target's line: names that begin with "X-", and "User-To-User"; at most 16, of at
@@ -86,7 +103,7 @@ class Destination:
     `headers` only with a gateway, and refuses here what it would ignore there.
 
     Two destinations are equal when the same is dialled in the same way: address and all of those five. What may be
-    dialled (`allow_premium`, `allow_emergency`) makes no difference, as it changes nothing once it is.
+    dialled (`allow_premium`, `allow_emergency`, `allow_satellite`) makes no difference, as it changes nothing once it is.
 
     A SIP URI whose user a gateway may dial is held to the rules of numbers: with "+", an international prefix or none, a
     code such as "*67", one or two of the digits 0, 8 and 9 for an outside line, pauses, and two letters at most behind it.
@@ -100,6 +117,7 @@ class Destination:
     address: str
     allow_premium: bool = attrs.field(default=False, kw_only=True, eq=False, validator=_yes_or_no)
     allow_emergency: bool = attrs.field(default=False, kw_only=True, eq=False, validator=_yes_or_no)
+    allow_satellite: bool = attrs.field(default=False, kw_only=True, eq=False, validator=_yes_or_no)
     caller_id: str | None = attrs.field(default=None, kw_only=True)
     extension: str | None = attrs.field(default=None, kw_only=True)
     headers: Mapping[str, str] = attrs.field(factory=dict, kw_only=True, eq=_as_sent)
@@ -107,7 +125,8 @@ class Destination:
     display_name: str | None = attrs.field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        normalised = _normalised(self.address, self.allow_premium, self.allow_emergency)
+        allowed = _Allowed(self.allow_premium, self.allow_emergency, self.allow_satellite)
+        normalised = _normalised(self.address, allowed)
         object.__setattr__(self, "address", normalised)
         if self.caller_id is not None:
             object.__setattr__(self, "caller_id", checked_caller_id(self.caller_id))
@@ -151,7 +170,7 @@ def checked_caller_id(number: object) -> str:
     if not isinstance(number, str):
         raise DestinationError(f"caller_id= is a phone number in international form, not {type(number).__name__}")
     try:
-        return _number(number.strip(" "), True, False, dialled=False)
+        return _number(number.strip(" "), _Allowed(True, False, True), dialled=False)
     except DestinationError as error:
         raise DestinationError(f"caller_id=: {error}") from None
 
@@ -216,7 +235,7 @@ def _is_plain(value: object, levels: int) -> bool:
     return True
 
 
-def _normalised(address: object, allow_premium: bool, allow_emergency: bool) -> str:
+def _normalised(address: object, allowed: _Allowed) -> str:
     if not isinstance(address, str):
         raise DestinationError(
             f"a destination is a phone number in international form or a SIP URI, as a string, "
@@ -234,8 +253,8 @@ def _normalised(address: object, allow_premium: bool, allow_emergency: bool) -> 
     if not text.isascii():
         raise DestinationError("a destination must be written in plain ASCII digits and letters")
     if text.lower().startswith(("sip:", "sips:")):
-        return _sip_uri(text, allow_premium, allow_emergency)
-    return _number(text, allow_premium, allow_emergency)
+        return _sip_uri(text, allowed)
+    return _number(text, allowed)
 
 
 def user_of(uri: str) -> str:
@@ -255,13 +274,13 @@ def names_two_numbers(text: str) -> bool:
     return _SECOND_NUMBER.fullmatch(text) is not None
 
 
-def _number(text: str, allow_premium: bool, allow_emergency: bool, *, dialled: bool = True) -> str:
+def _number(text: str, allowed: _Allowed, *, dialled: bool = True) -> str:
     """The number in E.164. `dialled`: it is a target's, who may have an extension."""
     shown = masked_address(text)
     _refuse_what_is_more_than_a_number(text, shown, dialled)
     digits = text.removeprefix("+")
     if _SHORT_NUMBER.fullmatch(digits) and _is_emergency(digits):
-        if allow_emergency:
+        if allowed.emergency:
             return digits
         raise DestinationError(
             f"{text!r} is an emergency number; if transferring there is meant, "
@@ -289,10 +308,15 @@ def _number(text: str, allow_premium: bool, allow_emergency: bool, *, dialled: b
                 "555-0199 behind one that exists, such as 415"
             )
         raise DestinationError(f"{shown!r} is not a valid number of its country; check the digits")
-    if not allow_premium and _is_premium(number):
+    if not allowed.premium and _is_premium(number):
         raise DestinationError(
             f"{shown!r} is a premium-rate number; if transferring there is meant, "
             "say so with Destination(..., allow_premium=True)"
+        )
+    if not allowed.satellite and _is_satellite(number):
+        raise DestinationError(
+            f"{shown!r} is a number of a satellite phone, or of a network of no country; if transferring there is meant, "
+            "say so with Destination(..., allow_satellite=True)"
         )
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
@@ -326,7 +350,7 @@ def _refuse_what_is_more_than_a_number(text: str, shown: str, dialled: bool) -> 
         )
 
 
-def _sip_uri(text: str, allow_premium: bool, allow_emergency: bool) -> str:
+def _sip_uri(text: str, allowed: _Allowed) -> str:
     shown = masked_address(text)
     found = _SIP.fullmatch(text)
     if not found or _BROKEN_ESCAPE.search(text):
@@ -341,7 +365,7 @@ def _sip_uri(text: str, allow_premium: bool, allow_emergency: bool) -> str:
     for name in _PARAMETER.findall(_decoded(found["parameters"])):
         if name.strip().lower() in _NOT_IN_A_DESTINATION:
             raise DestinationError(f"{shown!r} must not choose a SIP method or another host: leave out {name!r}")
-    _check_dialled_user(user_of(text), allow_premium, allow_emergency)
+    _check_dialled_user(user_of(text), allowed)
     return f"{found['scheme'].lower()}:{found['user']}@{host}{f':{port}' if port else ''}{found['parameters']}"
 
 
@@ -355,22 +379,27 @@ def _check_host(host: str, shown: str) -> None:
         raise DestinationError(f"{shown!r} has a host that is not a host name")
 
 
-def _check_dialled_user(user: str, allow_premium: bool, allow_emergency: bool) -> None:
+def _check_dialled_user(user: str, allowed: _Allowed) -> None:
     """Holds a gateway's `sip:+1900...@host` to the rules of the number it may dial."""
     numbers = dialled_numbers(user)
     emergency = next(filter(_reaches_emergency, sorted(numbers)), None)
-    if not allow_emergency and emergency is not None:
+    if not allowed.emergency and emergency is not None:
         raise DestinationError(
             f"a SIP URI for which a gateway may dial the emergency number {_reaches_emergency(emergency)!r} is refused; if "
             "transferring there is meant, or it is an extension of your own, say so with "
             "Destination(..., allow_emergency=True)"
         )
     full = {written for number in numbers for written in in_international_form(number)}
-    if not allow_premium and any(map(_is_premium_number, full)):
+    if not allowed.premium and any(map(_is_premium_number, full)):
         elsewhere = "" if user.startswith("+") else ", and if it is another number, begin it with '+' and its country"
         raise DestinationError(
             f"a SIP URI for the premium-rate number {masked_address(user)!r} is refused; if transferring there "
             f"is meant, say so with Destination(..., allow_premium=True){elsewhere}"
+        )
+    if not allowed.satellite and any(map(_is_satellite_number, full)):
+        raise DestinationError(
+            f"a SIP URI for the number {masked_address(user)!r} of a satellite phone, or of a network of no country, is "
+            "refused; if transferring there is meant, say so with Destination(..., allow_satellite=True)"
         )
 
 
@@ -380,6 +409,18 @@ def _reaches_emergency(number: str) -> str | None:
     if _SHORT_NUMBER.fullmatch(digits) and _is_emergency(digits):
         return digits
     return next((each for each in behind_a_line(digits) if each in _EMERGENCY_IN_MANY_COUNTRIES), None)
+
+
+def _is_satellite_number(written: str) -> bool:
+    try:
+        number = phonenumbers.parse(written, None)
+    except phonenumbers.NumberParseException:
+        return False
+    return _is_satellite(number) and phonenumbers.is_valid_number(number)  # and no local one that begins alike
+
+
+def _is_satellite(number: phonenumbers.PhoneNumber) -> bool:
+    return number.country_code in _NETWORKS_OF_NO_COUNTRY
 
 
 def _is_premium_number(written: str) -> bool:

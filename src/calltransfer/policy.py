@@ -72,7 +72,8 @@ class Policy:
     caller waits. What it does not allow is neither dialled nor forwarded, and ends as `REFUSED`. A route whose
     destination is fixed and not allowed is refused when the agent is built.
 
-    Premium-rate and emergency numbers are refused without a policy, by `Destination`, unless its author says otherwise.
+    Premium-rate, satellite and emergency numbers are refused without a policy, by `Destination`, unless its author says
+    otherwise. Countries that are expensive to call are not: name those that you call.
 
     Attributes:
         countries: The regions of ISO 3166 whose numbers may be called, such as `{"US", "DE"}`; None: all. The user of a
@@ -84,6 +85,12 @@ class Policy:
         sip_hosts: The hosts that SIP URIs may name; None: all.
         attempts: How many transfers of one call may dial or forward.
         attempts_per_minute: How many of them may within one minute.
+        dials: How many phones one call may make ring in all, whichever transfers and targets they are for: dialled,
+            forwarded to, or called by other means. 40 are two rounds of the largest ring group, or ten attempts of four
+            targets.
+        dials_at_once: How many of them at a time; 20 are the largest ring group. Each is a line, a room and an agent.
+
+    A target who is not rung for one of the last two is `REFUSED`, and the others of its strategy are called.
 
     An attempt is a transfer that has begun to dial or to forward, however many targets its strategy tries. One that was
     withdrawn or replaced before that is none: a caller may change their mind.
@@ -96,6 +103,8 @@ class Policy:
     sip_hosts: frozenset[str] | None = attrs.field(default=None, converter=_lower, validator=_check_hosts)
     attempts: int = attrs.field(default=10, validator=_check_count)
     attempts_per_minute: int = attrs.field(default=4, validator=_check_count)
+    dials: int = attrs.field(default=40, validator=_check_count)
+    dials_at_once: int = attrs.field(default=20, validator=_check_count)
 
     def problem(self, destination: Destination) -> str | None:
         """Which rule keeps `destination` from being called, without any part of its address; None: it may be."""
@@ -123,6 +132,17 @@ class Policy:
         """
         return used_up(attempts, now, on_one_call=self.attempts, within_a_minute=self.attempts_per_minute)
 
+    def dials_used_up(self, dialled: int, under_way: int = 0) -> str | None:
+        """Which limit another dial would break; None: it may be made.
+
+        Args:
+            dialled: How many phones the call has made ring.
+            under_way: How many of them ring, or are being told, now.
+        """
+        if dialled >= self.dials:
+            return _limit(self.dials, "on one call", "dial")
+        return _limit(self.dials_at_once, "at once", "dial") if under_way >= self.dials_at_once else None
+
 
 def used_up(
     attempts: Sequence[float], now: float, *, on_one_call: int | None, within_a_minute: int | None
@@ -135,8 +155,8 @@ def used_up(
     return None
 
 
-def _limit(attempts: int, when: str) -> str:
-    return f"{attempts} {'attempt' if attempts == 1 else 'attempts'} {when}"
+def _limit(times: int, when: str, what: str = "attempt") -> str:
+    return f"{times} {what}{'' if times == 1 else 's'} {when}"
 
 
 def _host(address: str) -> str:

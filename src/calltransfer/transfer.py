@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import attrs
 from typing_extensions import Unpack
@@ -35,6 +36,19 @@ _NO_WAY_BACK = {
 
 
 @attrs.define(eq=False)
+class Dials:
+    """The phones that one call has made ring.
+
+    Attributes:
+        made: How many in all.
+        under_way: How many of them ring, or are being told, now.
+    """
+
+    made: int = 0
+    under_way: int = 0
+
+
+@attrs.define(eq=False)
 class Transfer:
     """One transfer under way. `result` never raises for how a transfer ended."""
 
@@ -48,6 +62,7 @@ class Transfer:
     tell_model: bool
     policy: Policy
     attempts: list[float]
+    dials: Dials
     tried: bool = False
     attempted: list[TransferResult] = attrs.field(factory=list, repr=False)
     result: asyncio.Future[TransferResult] = attrs.field(factory=lambda: asyncio.get_running_loop().create_future())
@@ -125,8 +140,9 @@ class Transfer:
         if self.over:
             raise CallOver("the transfer is over")
 
-    def attempting(self, destination: Destination | None) -> None:
-        """Somebody is about to be dialled, or the caller forwarded or moved: counts it, once a transfer.
+    @contextmanager
+    def reaching(self, destination: Destination | None) -> Iterator[None]:
+        """Somebody is dialled in the block, or the caller forwarded or moved: counts the phone, and once the transfer.
 
         Args:
             destination: Where to; None: that is not known.
@@ -141,14 +157,20 @@ class Transfer:
         problem = self.policy.problem(destination) if destination is not None else None
         if problem is not None:
             raise NotAllowed(f"the destination is not allowed: {problem}")
-        if self.tried:
-            return
         now = asyncio.get_running_loop().time()
-        limit = self.policy.used_up(self.attempts, now)
+        limit = None if self.tried else self.policy.used_up(self.attempts, now)
+        limit = limit or self.policy.dials_used_up(self.dials.made, self.dials.under_way)
         if limit is not None:
             raise NotAllowed(f"the policy allows {limit}")
-        self.tried = True
-        self.attempts.append(now)
+        if not self.tried:
+            self.tried = True
+            self.attempts.append(now)
+        self.dials.made += 1
+        self.dials.under_way += 1
+        try:
+            yield
+        finally:
+            self.dials.under_way -= 1
 
     def proved(self, result: TransferResult) -> None:
         """The platform has shown how connecting them ended: nothing that comes after undoes a connection."""

@@ -7,7 +7,7 @@ it, and after its transfer it can do nothing any more.
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -76,11 +76,15 @@ class TransferCall(CallWrapper):
         timeout: float = FORWARD_TIMEOUT,
         play_dialtone: bool = False,
     ) -> TransferResult:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._transfer.reaching(_checked(destination, "forward")))
+            except NotAllowed as error:
+                return TransferResult(outcome=Outcome.REFUSED, destination=destination, detail=str(error))
+            return await self._forwarded(destination, timeout, play_dialtone)
+
+    async def _forwarded(self, destination: Destination, timeout: float, play_dialtone: bool) -> TransferResult:
         transfer = self._transfer
-        try:
-            transfer.attempting(_checked(destination, "forward"))
-        except NotAllowed as error:
-            return TransferResult(outcome=Outcome.REFUSED, destination=destination, detail=str(error))
         if transfer.being_connected or transfer.proven is not None:
             return TransferResult(outcome=Outcome.FAILED, destination=destination, detail=_ALREADY)
         self.report(Phase.FORWARDING, destination=destination)
@@ -118,14 +122,14 @@ class TransferCall(CallWrapper):
 
     @asynccontextmanager
     async def _moved(self) -> AsyncIterator[None]:
-        self._transfer.attempting(None)
-        self.report(Phase.CONNECTING, "by other means")
-        try:
-            async with super().being_moved():
-                yield
-        finally:
-            if not await self._transfer.call.seen_connected():
-                self.report(Phase.ROLLED_BACK, "they were not connected")
+        with self._transfer.reaching(None):
+            self.report(Phase.CONNECTING, "by other means")
+            try:
+                async with super().being_moved():
+                    yield
+            finally:
+                if not await self._transfer.call.seen_connected():
+                    self.report(Phase.ROLLED_BACK, "they were not connected")
 
     @override
     def dictation(self, *, done_key: str | None = None) -> AbstractAsyncContextManager[Dictation]:
@@ -235,12 +239,26 @@ class _OpenConsultation(_Open[Consultation]):
     ) -> None:
         super().__init__("a consultation", inner, opened)
         self._destination = destination
+        self._dial = ExitStack()
 
     @override
     async def __aenter__(self) -> Consultation:
         transfer = self._opened.transfer
-        transfer.attempting(self._destination)
-        return _TransferConsultation(await super().__aenter__(), transfer)
+        self._dial.enter_context(transfer.reaching(self._destination))
+        try:
+            return _TransferConsultation(await super().__aenter__(), transfer)
+        except BaseException:
+            self._dial.close()
+            raise
+
+    @override
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        try:
+            return await super().__aexit__(kind, error, traceback)
+        finally:
+            self._dial.close()
 
 
 @attrs.define(eq=False)

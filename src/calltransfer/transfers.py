@@ -26,7 +26,7 @@ from calltransfer.platform import Platform, PlatformCall, Turn
 from calltransfer.policy import Policy
 from calltransfer.strategy_run import StrategyRun
 from calltransfer.timeline import EventListener, Timeline, described
-from calltransfer.transfer import ResultListener, Transfer
+from calltransfer.transfer import Dials, ResultListener, Transfer
 from calltransfer.wording import Wording
 
 logger = logging.getLogger("calltransfer")
@@ -78,6 +78,7 @@ class Transfers:
         self._calls: list[tuple[Platform, PlatformCall]] = []
         self._started = 0
         self._attempts: list[float] = []
+        self._dials = Dials()
         self._current: Transfer | None = None
         self._tasks: dict[asyncio.Task[None], Transfer] = {}
         self._closing: asyncio.Task[None] | None = None
@@ -157,6 +158,7 @@ class Transfers:
             tell_model=tell_model,
             policy=policy or Policy(),
             attempts=self._attempts,
+            dials=self._dials,
         )
         self._current = transfer
         call.listener = transfer.progress
@@ -192,7 +194,8 @@ class Transfers:
         """Which limit of `policy` another attempt would break; None: it may be made, or one is under way."""
         if self._current is not None and self._current.turn.confirmed:
             return None
-        return policy.used_up(self._attempts, asyncio.get_running_loop().time())
+        limit = policy.used_up(self._attempts, asyncio.get_running_loop().time())
+        return limit or policy.dials_used_up(self._dials.made)
 
     def withdraw(self, call: PlatformCall) -> Transfer | None:
         """Takes the current transfer back; returns it, or None when there is none that still can be.

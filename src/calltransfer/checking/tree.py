@@ -166,4 +166,7 @@ def _policy(policy: Policy | None) -> str:
         return "policy: the default, or that of the agent"
     where = f"numbers of {', '.join(sorted(policy.countries))}" if policy.countries is not None else "any country"
     hosts = f", SIP hosts {', '.join(sorted(policy.sip_hosts))}" if policy.sip_hosts is not None else ""
-    return f"policy: {where}{hosts}, {policy.attempts} attempts a call, {policy.attempts_per_minute} a minute"
+    return (
+        f"policy: {where}{hosts}, {policy.attempts} attempts a call, "
+        f"{policy.attempts_per_minute} a minute; {policy.dials} dials a call, {policy.dials_at_once} at once"
+    )

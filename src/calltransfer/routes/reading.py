@@ -21,7 +21,7 @@ from calltransfer.routes.mistakes import meant, right
 from calltransfer.routes.targets import Targets
 from calltransfer.routes.toml_lines import Path
 from calltransfer.schedule import Schedule, checked_exceptions, checked_time_zone, checked_week
-from calltransfer.strategies.combining import checked_strategy
+from calltransfer.strategies.combining import checked_strategy, rung_at_once
 from calltransfer.summary import ExtractiveSummary, LLMSummary
 
 TABLES: Final = ("policy", "numbers", "hours", "strategies", "routes")
@@ -90,6 +90,14 @@ class Reader:
         routes = [self._route(name, table) for name, table in self._tables("routes")]
         if not routes and not len(self._mistakes):
             self._note((), f"has no route; write [routes.billing] with {EXAMPLES['when']} and a strategy")
+        for route in routes:
+            rung = 0 if route is None else rung_at_once(route.strategy)
+            if route is not None and isinstance(policy, Policy) and rung > policy.dials_at_once:
+                self._note(
+                    ("routes", route.name),
+                    f"rings {rung} phones at once, and dials_at_once in [policy] allows {policy.dials_at_once}; raise it, "
+                    "or ring fewer",
+                )
         return [route for route in routes if route is not None], policy if isinstance(policy, Policy) else None
 
     def _tables(self, section: str) -> Iterator[tuple[str, Any]]:

@@ -148,4 +148,4 @@ def address_of(number: str) -> str:
     Raises:
         DestinationError: it is none that a call could be forwarded to.
     """
-    return Destination(number, allow_premium=True, allow_emergency=True).address
+    return Destination(number, allow_premium=True, allow_emergency=True, allow_satellite=True).address

@@ -154,4 +154,5 @@ def _as_forwarded(destination: Destination) -> Destination:
         destination.address,
         allow_premium=destination.allow_premium,
         allow_emergency=destination.allow_emergency,
+        allow_satellite=destination.allow_satellite,
     )

@@ -24,6 +24,15 @@ class KnowsDestinations(Protocol):
 
 
 @runtime_checkable
+class RingsSeveral(Protocol):
+    """A strategy that makes several phones ring at a time."""
+
+    @property
+    def rings_at_once(self) -> int:
+        """How many."""
+
+
+@runtime_checkable
 class CheckedByPlatform(Protocol):
     """A strategy that can say whether a platform is set up for it."""
 

@@ -9,7 +9,7 @@ from calltransfer.call import TransferStrategy
 from calltransfer.destination import Destination
 from calltransfer.errors import ConfigurationError
 from calltransfer.platform import Platform
-from calltransfer.strategies.checks import CheckedByPlatform, KnowsDestinations, SelfChecking
+from calltransfer.strategies.checks import CheckedByPlatform, KnowsDestinations, RingsSeveral, SelfChecking
 from calltransfer.strategies.warm import WarmTransfer
 
 
@@ -78,6 +78,13 @@ def destinations_of(strategy: TransferStrategy) -> list[Destination]:
         if isinstance(leaf, KnowsDestinations)
         for destination in leaf.fixed_destinations()
     ]
+
+
+def rung_at_once(strategy: TransferStrategy) -> int:
+    """How many phones ring at a time where it is most, as far as that is known before; 0: it is not."""
+    if isinstance(strategy, RingsSeveral):
+        return strategy.rings_at_once
+    return max(map(rung_at_once, strategy.parts.values()), default=0) if isinstance(strategy, Combining) else 0
 
 
 def problems_of(strategy: TransferStrategy, platform: Platform) -> list[str]:

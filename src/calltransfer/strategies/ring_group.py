@@ -100,6 +100,11 @@ class RingGroup:
         """One warm transfer for each target."""
         return numbered([attrs.evolve(self.warm, to=target) for target in self.targets])
 
+    @property
+    def rings_at_once(self) -> int:
+        """How many phones ring at a time at least: those whose destinations are fixed."""
+        return len({phone_of(target) for target in self.targets if isinstance(target, Destination)})
+
     async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
         """Consults them all, and connects the first who says yes; see the class."""
         found = await asyncio.gather(*(destination_or_why(target, call, request) for target in self.targets))

@@ -258,7 +258,7 @@ class _ConformingAgent(TransferMixin, Agent):
                 Route("another", WarmTransfer(ANOTHER_TARGET), when="the caller asks for somebody else"),
             ],
             platform=platform,
-            policy=Policy(attempts=50, attempts_per_minute=50),
+            policy=Policy(attempts=50, attempts_per_minute=50, dials=1000),
         )
 
     async def on_enter(self) -> None:
