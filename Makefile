@@ -1,4 +1,4 @@
-# Everything is installed into .venv on first use; PYTHON chooses the interpreter (3.11 to 3.13). What the tools keep
+# Everything is installed into .venv on first use; PYTHON chooses the interpreter (3.11.4 to 3.13). What the tools keep
 # from run to run goes there too, so that the rest of a checkout may be somebody else's, or on a disk that is only read.
 PYTHON ?= python3
 # Not the programs beside it: they know the path at which they were installed.
