@@ -8,6 +8,9 @@ import gc
 import inspect
 import os
 import random
+import socket
+import sys
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -71,7 +74,6 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
             _, left = await asyncio.wait(left, timeout=A_HANG)
         assert left == set(), "tasks were left behind"
 
-    gc.freeze()  # the SDK collects all garbage on every leave, and keeps more with every session
     with runner(real_time=real_time) as loop:
         loop.run(test())
     return True
@@ -80,6 +82,31 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 def _is_of_sdk(task: "asyncio.Task[Any]") -> bool:
     """Whether the SDK started it: with an STT of its own a realtime pipeline leaves its consumers behind."""
     return is_of_the_sdk(file_of(task))
+
+
+@pytest.fixture(autouse=True)
+def by_itself() -> Iterator[None]:
+    """No test finds what an earlier one has left, and none leaves a socket open: whoever collects it is not to blame."""
+    gc.freeze()  # and the SDK, which collects all garbage on every leave, has less to go through
+    before = set(_sockets())
+    yield
+    left = [opened for opened in _sockets() if opened not in before]
+    assert left == [], "sockets were left open"
+
+
+def _sockets() -> list[socket.socket]:
+    return [opened for opened in _OPENED if opened.fileno() != -1]
+
+
+_OPENED: "weakref.WeakSet[socket.socket]" = weakref.WeakSet()
+
+
+def _note_sockets(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "socket.__new__":
+        _OPENED.add(arguments[0])
+
+
+sys.addaudithook(_note_sockets)
 
 
 @pytest.fixture(autouse=True)

@@ -523,18 +523,21 @@ async def test_nothing_is_kept_of_a_call_that_is_over() -> None:
     """A process that serves one call after the other keeps no session of those that are over, nor what led to it."""
     async with Sandbox() as sandbox:
         sandbox.person(SUPERVISOR, says="yes please")
-        caller = await transferred(sandbox)
-        await caller.talking_to()
-        await caller.hang_up()
-        await caller.over.wait()
-        await asyncio.sleep(60.0)
-        session = weakref.ref(caller.session)
-        await sandbox.forget(over_for=10.0)
-        del caller
-        gc.unfreeze()  # the SDK freezes what is there when the first pipeline of a process starts
+        kept = []
+        for _ in range(
+            2
+        ):  # the first may be kept: the SDK freezes what is there when a process's first pipeline starts
+            caller = await transferred(sandbox)
+            await caller.talking_to()
+            await caller.hang_up()
+            await caller.over.wait()
+            await asyncio.sleep(60.0)
+            kept.append(weakref.ref(caller.session))
+            await sandbox.forget(over_for=10.0)
+            del caller
         gc.collect()
 
-        assert session() is None
+        assert kept[1]() is None
 
 
 async def test_the_agent_may_stay_with_the_caller() -> None:
@@ -1137,7 +1140,6 @@ async def test_metrics_of_the_two_rooms_are_kept_apart() -> None:
         assert own.session.session_id != consultations.session.session_id
 
 
-@pytest.mark.real_time
 async def test_recording_goes_on() -> None:
     """A recorded call is recorded in the consultation too, and the caller wherever they are: in one piece, or in two."""
     brief = Briefing(greeting="Hi.", question="Yes?")
@@ -1169,7 +1171,6 @@ async def test_recording_goes_on() -> None:
         assert {target.room_id for target in sandbox.targets} <= {room for room, _ in recorded(sandbox, "start")}
 
 
-@pytest.mark.real_time
 @pytest.mark.parametrize("fails", [False, True], ids=["the target leaves within seconds", "the move fails half-way"])
 async def test_a_caller_who_is_with_the_agent_again_is_recorded_again(fails: bool) -> None:
     """Under the name they have come back with, and although the platform takes them for not yet joined at first."""
@@ -1187,6 +1188,8 @@ async def test_a_caller_who_is_with_the_agent_again_is_recorded_again(fails: boo
         transferring = asyncio.create_task(caller.agent.transfer("supervisor"))
         await caller.agent.until(Phase.ROLLED_BACK if fails else Phase.RETURNED)
         sandbox.fault("POST", "/recordings/participant/track/start", status=400, times=3)
+        if fails:
+            await sandbox.targets[0].hang_up()  # or the target would be moved instead
         result = await transferring
         async with asyncio.timeout(A_HANG):
             while (home, caller.peer_id) not in recorded(sandbox, "start"):
@@ -1596,10 +1599,12 @@ async def test_a_direct_transfer_after_a_target_who_left_at_once(move: Any) -> N
         await caller.say(ASKS)
         await caller.hears("They are gone.")
         forwarded = await caller.agent._call().forward(Destination(SECOND_SUPERVISOR))
-        await caller.agent._call().handed_over()
+        staying = asyncio.create_task(caller.agent._call().handed_over())
 
         assert Outcome.CONNECTED is forwarded.outcome
         assert SECOND_SUPERVISOR == await caller.talking_to(settled_for=20.0)
+        staying.cancel()
+        await asyncio.wait([staying])
 
 
 @pytest.mark.parametrize("second", ["warm", "direct"])
@@ -1639,8 +1644,8 @@ class Impatient:
         connecting = asyncio.Event()
         listener = call.wrapped.listener
 
-        def listen(phase: Phase, detail: str, status: str | None) -> None:
-            listener(phase, detail, status)
+        def listen(phase: Phase, detail: str, status: str | None, **about: Any) -> None:
+            listener(phase, detail, status, **about)
             if phase is Phase.CONNECTING:
                 connecting.set()
 

@@ -50,6 +50,7 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator["Sandbox"]:
     marker = request.node.get_closest_marker("sandbox")
     real_time = request.node.get_closest_marker("real_time") is not None
     opened = Sandbox(**(marker.kwargs if marker is not None else {}))
+    frozen = gc.get_freeze_count()
     gc.freeze()  # the SDK collects all garbage each time that an agent leaves a room
     with runner(real_time=real_time) as loop:
         loop.run(opened.__aenter__())
@@ -60,7 +61,8 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator["Sandbox"]:
         yield opened
         left = loop.run(_closed(opened, afterwards=0.0 if real_time else AFTERWARDS))
     del request.node.stash[_RUNNER]
-    gc.unfreeze()
+    if not frozen:
+        gc.unfreeze()
     if left:
         pytest.fail(f"calltransfer left tasks behind: {', '.join(left)}", pytrace=False)
 
