@@ -98,6 +98,13 @@ class PlatformCall(Call):
     async def caller_left(self) -> None:
         """Returns when the caller has hung up: not when they left because they were forwarded."""
 
+    async def moved_away(self) -> bool:
+        """Whether a caller who has left was moved by something else than this transfer, as far as the platform shows it.
+
+        Asked once they have left, before anybody is told so: a target who waits for them, above all.
+        """
+        return False
+
     @abstractmethod
     async def tell_model(self, text: str) -> bool:
         """Has the model speak on `text` as soon as nobody else speaks; returns whether it was delivered."""

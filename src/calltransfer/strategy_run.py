@@ -8,6 +8,8 @@ the caller is with the agent.
 import asyncio
 import logging
 
+import attrs
+
 from calltransfer.attempt import attempt
 from calltransfer.call import Presence
 from calltransfer.events import Phase, TransferResult
@@ -25,6 +27,11 @@ beside it."""
 
 END_TIMEOUT_ALONE = 12.0
 """The same once the caller has gone, and nobody waits: a message that they have left is still being delivered."""
+
+MOVED_TIMEOUT = 1.0
+"""Seconds to learn whether a caller who has left was moved by something else: one reading, before a target is told."""
+
+_MOVED_AWAY = "the caller was moved by something else than this transfer"
 
 PROOF_TIMEOUT = 5.0
 """Seconds for the platform to show a connection that a strategy says it has made by other means than ours."""
@@ -103,6 +110,8 @@ class StrategyRun:
             return self._failed(f"left {' and '.join(left)} behind")
         if result is None:
             return self._failed("ended by cancelling itself")
+        if result.outcome is Outcome.CALLER_LEFT and await self._moved_away():
+            return attrs.evolve(result, outcome=Outcome.CANCELLED, detail=_MOVED_AWAY)
         if result.connected:
             return self._failed("returned CONNECTED, and nothing shows that the caller is connected to anybody")
         return result
@@ -133,7 +142,17 @@ class StrategyRun:
             await self._transfer.until_it_can_be_taken_back()
             if self._call.caller is Presence.HERE:  # who was let go of and is back has not hung up
                 await self._call.caller_left()
+        if await self._moved_away():
+            self._transfer.end(Outcome.CANCELLED, _MOVED_AWAY)
         self._transfer.end(Outcome.CALLER_LEFT, "the caller hung up")
+
+    async def _moved_away(self) -> bool:
+        try:
+            async with asyncio.timeout(MOVED_TIMEOUT):
+                return await self._call.moved_away()
+        except Exception as error:
+            logger.error("whether the caller was moved could not be seen: %s", described(error))  # noqa: TRY400
+            return False
 
     async def _watch_for_return(self) -> None:
         await self._call.caller_returned()

@@ -88,6 +88,7 @@ class VideoSDKCall(PlatformCall):
         self._forwards: Forwards | None = None
         self._forwarded: Forward | None = None
         self._staying = ExitStack()
+        self._moved_away = False
         self._late_reading: asyncio.Task[None] | None = None
         self._connecting: Handover | None = None
         self._consultations: WeakSet[VideoSDKConsultation] = WeakSet()
@@ -240,8 +241,10 @@ class VideoSDKCall(PlatformCall):
         finally:
             self._ended[phone_of(destination)] = consultation.leg_is_over
             if self._handover is None or not self._handover.has_connected(consultation):
-                gone = self.caller is Presence.GONE
-                self._own(consultation.release(briefing.caller_left if gone else briefing.failed), "releasing a target")
+                # Of who was moved it is not said that they have hung up.
+                hung_up = self.caller is Presence.GONE and not self._moved_away
+                farewell = briefing.caller_left if hung_up else briefing.failed
+                self._own(consultation.release(farewell), "releasing a target")
 
     @override
     @asynccontextmanager
@@ -323,6 +326,20 @@ class VideoSDKCall(PlatformCall):
     def _caller_is_seen(self) -> bool:
         """Whether the caller is in the agent's room; an agent who is not there itself sees nobody."""
         return self._caller.is_here and not self._caller.attendance.over
+
+    @override
+    async def moved_away(self) -> bool:
+        self._moved_away = False
+        if self.caller is not Presence.GONE or self.leg_id is None:
+            return False
+        try:
+            leg = await self._api.leg(self.leg_id)
+        except PlatformError as error:
+            logger.info("whether a caller who has left was moved could not be read: %s", error)
+            return False
+        elsewhere = leg.room_id not in {None, self.room_id} or leg.status == "switch-room-initiated"
+        self._moved_away = leg.meaning is Meaning.FORWARDED or (elsewhere and not leg.over)
+        return self._moved_away
 
     @override
     async def caller_left(self) -> None:
