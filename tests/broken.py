@@ -161,7 +161,7 @@ BROKEN: Mapping[str, tuple[Callable[[Call, TransferRequest], Awaitable[Any]], st
     "raises": (raises, "the strategy's part: Queue raised RuntimeError"),
     "lies": (lies, "the strategy's part: Queue returned CONNECTED, and nothing shows that*"),
     "returns nonsense": (returns_nonsense, "the strategy's part: Queue returned str instead of a TransferResult"),
-    "hangs": (hangs, "the strategy's part: Queue did not end within 300 s"),
+    "hangs": (hangs, "the strategy's part: Queue did not end within 360 s"),
     "swallows its cancellation": (swallows_its_cancellation, "the strategy's part: Queue does not end although*"),
     "leaks a consultation": (leaks_a_consultation, "the strategy's part: Queue left a consultation behind"),
     "goes round what it is given": (goes_round_what_it_is_given, "no orphan leg: a leg is open at the end*"),

@@ -122,7 +122,7 @@ def finished(caller: Caller) -> TransferEvent:
         (raises, "Misbehaving raised RuntimeError"),
         (returns_nonsense, "Misbehaving returned str instead of a TransferResult"),
         (cancels_itself, "Misbehaving ended by cancelling itself"),
-        (hangs, "Misbehaving did not end within 300 s"),
+        (hangs, "Misbehaving did not end within 360 s"),
         (lies, "Misbehaving returned CONNECTED, and nothing shows that the caller is connected to anybody"),
         (forgets_the_caller_on_hold, "Misbehaving left the caller on hold behind"),
         (leaks_a_consultation, "Misbehaving left a consultation behind"),

@@ -22,6 +22,7 @@ from calltransfer import (
     LLMSummary,
     Outcome,
     Phase,
+    RingGroup,
     StayWithCaller,
     TransferResult,
     VideoSDKPlatform,
@@ -732,6 +733,41 @@ async def test_a_target_who_said_yes_is_not_sent_away_for_one_move_that_failed(
         assert ([move] if lost else [move, "target"]) == moved
         assert 1 == caller.agent.phases.count(Phase.ROLLED_BACK)
         assert not any("cannot be connected" in text for text in target.texts_heard)
+
+
+@pytest.mark.parametrize(
+    ("person", "outcome"),
+    [
+        ({"answers_after": None}, Outcome.NO_ANSWER),
+        ({"answers_after": 5.0, "says": ["who is it then"] * 20}, Outcome.UNDECIDED),
+    ],
+)
+@pytest.mark.parametrize("several", [False, True])
+async def test_the_whole_has_an_end(person: dict[str, Any], outcome: Outcome, several: bool) -> None:
+    """However its parts are set and whatever a target asks, it ends after `total_timeout`, and the target is told."""
+    how: dict[str, Any] = {"ring_timeout": 120.0, "decision_timeout": 120.0, "total_timeout": 25.0}
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, **person)
+        one = RingGroup(WarmTransfer(**how), targets=[SUPERVISOR]) if several else WarmTransfer(SUPERVISOR, **how)
+        caller = await transferred(sandbox, one, consultation_model=[ANSWER] * 99)
+        assert [outcome] == caller.agent.outcomes
+        off_hold, started = caller.agent.time_of(Phase.OFF_HOLD), caller.agent.time_of(Phase.STARTED)
+        assert 24.99 < off_hold - started < 27.0
+        (target,) = sandbox.targets
+        assert target.leg.over
+        if outcome is Outcome.UNDECIDED:
+            assert Briefing().undecided == target.texts_heard[-1]
+
+
+async def test_a_move_under_way_is_not_cut_off_by_the_end_of_the_whole() -> None:
+    """Half done it would leave the caller alone: it comes to its own end, and they are connected."""
+    async with Sandbox(unknowns=Unknowns(switch_after=6.0)) as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=1.0, says="yes please")
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, total_timeout=12.0))
+        started, connecting = caller.agent.time_of(Phase.STARTED), caller.agent.time_of(Phase.CONNECTING)
+        finished = caller.agent.time_of(Phase.FINISHED)
+        assert connecting - started < 12.0 < finished - started
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
 
 
 async def test_a_failure_says_what_was_tried() -> None:

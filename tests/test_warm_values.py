@@ -50,6 +50,8 @@ class Hums:
         ({"to": SUPERVISOR, "move": "both"}, "move= is 'caller' or 'target', not 'both'"),
         ({"to": SUPERVISOR, "ring_timeout": 0}, "ring_timeout= is in seconds"),
         ({"to": SUPERVISOR, "decision_timeout": "30"}, "decision_timeout= is in seconds"),
+        ({"to": SUPERVISOR, "total_timeout": 301}, "total_timeout= is in seconds, above 0 and at most 300, not 301"),
+        ({"to": SUPERVISOR, "total_timeout": True}, "total_timeout= is in seconds"),
         ({"to": SUPERVISOR, "connect_timeout": 1000}, "connect_timeout= is in seconds"),
         ({"to": SUPERVISOR, "leave_unwatched": "yes"}, "leave_unwatched= is True or False"),
     ],

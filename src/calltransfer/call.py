@@ -34,6 +34,9 @@ RING_TIMEOUT = 25.0
 DECISION_TIMEOUT = 30.0
 """Seconds a target has to decide, from the end of the question; a question of theirs begins them anew."""
 
+TOTAL_TIMEOUT = 300.0
+"""Seconds for a whole warm transfer, up to the move: a ring, minutes in a queue, a decision with questions."""
+
 CONNECT_TIMEOUT = 10.0
 """Seconds for caller and target to be seen in one room, with audio."""
 

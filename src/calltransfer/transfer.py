@@ -23,9 +23,9 @@ logger = logging.getLogger("calltransfer")
 
 ResultListener = Callable[[TransferResult], None]
 
-STRATEGY_TIMEOUT = 300.0
-"""Seconds after which a strategy is taken for hung; while a call is being forwarded they do not count, and they begin anew
-when a message is taken."""
+STRATEGY_TIMEOUT = 360.0
+"""Seconds after which a strategy is taken for hung: the longest warm transfer, and a minute for what is around it. While a
+call is being forwarded they do not count, and they begin anew when a message is taken."""
 
 _NO_WAY_BACK = {
     Phase.FORWARDING: True,

@@ -8,7 +8,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from calltransfer.briefing import Briefing, Gate
-from calltransfer.call import TransferStrategy
+from calltransfer.call import TOTAL_TIMEOUT, TransferStrategy
 from calltransfer.destination import Destination
 from calltransfer.hold import Hold, HoldMusic, StayWithCaller
 from calltransfer.policy import Policy
@@ -111,6 +111,8 @@ def _consultation(warm: WarmTransfer) -> Iterator[str]:
     yield f"rings {warm.ring_timeout:g} s"
     yield f"{_answers(warm.briefing)} within {warm.decision_timeout:g} s"
     yield f"connected within {warm.connect_timeout:g} s"
+    if warm.total_timeout != TOTAL_TIMEOUT:
+        yield f"at most {warm.total_timeout:g} s in all"
     yield _hold(warm.hold)
 
 

@@ -231,10 +231,10 @@ class _Race:
     async def _consulted(self, destination: Destination) -> TransferResult:
         async with self._warm.consulting(self._call, self._request, destination) as consultation:
             self._consultations.append(consultation)
-            for step in (consultation.answered, consultation.decision):
-                response = await step()
-                if response.outcome is not None:
-                    return consultation.result(response)
+            until = asyncio.get_running_loop().time() + self._warm.total_timeout
+            response = await self._warm.agreed(consultation, until)
+            if response.outcome is not None:
+                return consultation.result(response)
             yes = _Yes(consultation)
             self._news.put_nowait(yes)
             return await yes.settled

@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from calltransfer.call import Call, TransferRequest
+from calltransfer.call import TOTAL_TIMEOUT, Call, TransferRequest
 from calltransfer.destination import Destination
 from calltransfer.errors import ConfigurationError, DestinationError
 from calltransfer.events import TransferResult
@@ -90,6 +90,14 @@ def seconds(_: object, attribute: "attrs.Attribute[float]", value: float) -> Non
     if not isinstance(value, int | float) or not 0 < value <= _LONGEST_WAIT:
         raise ConfigurationError(
             f"{attribute.name}= is in seconds, above 0 and at most {_LONGEST_WAIT:g}, not {shown(value)}"
+        )
+
+
+def seconds_in_all(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
+    """Validates the seconds that a whole transfer may take: less than the runner takes a strategy for hung after."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= TOTAL_TIMEOUT:
+        raise ConfigurationError(
+            f"{attribute.name}= is in seconds, above 0 and at most {TOTAL_TIMEOUT:g}, not {shown(value)}"
         )
 
 

@@ -1,5 +1,6 @@
 """The warm transfer: a human is told what it is about, and says yes, before the caller is connected."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
@@ -12,9 +13,11 @@ from calltransfer.call import (
     DECISION_TIMEOUT,
     RING_TIMEOUT,
     SENTENCE_TIMEOUT,
+    TOTAL_TIMEOUT,
     Call,
     Consultation,
     Move,
+    Response,
     Summary,
     TransferRequest,
 )
@@ -33,7 +36,15 @@ from calltransfer.hold import Hold, HoldMusic
 from calltransfer.masking import shown
 from calltransfer.outcome import Outcome
 from calltransfer.platform import Platform
-from calltransfer.strategies.target import NOWHERE, Target, checked_target, destination_or_end, seconds, yes_or_no
+from calltransfer.strategies.target import (
+    NOWHERE,
+    Target,
+    checked_target,
+    destination_or_end,
+    seconds,
+    seconds_in_all,
+    yes_or_no,
+)
 from calltransfer.summary import LLMSummary
 
 
@@ -92,6 +103,9 @@ class WarmTransfer:
         decision_timeout: Seconds for the decision, from the end of the question; a question of theirs begins them anew,
             within four times as many. At most 240.
         connect_timeout: Seconds until both have been seen in one room; then it is rolled back. At most 240.
+        total_timeout: Seconds from the dial until the target has said yes, whatever they are for: the ring, a wait in a
+            queue of theirs, the decision with their questions. Then it ends as `NO_ANSWER` or `UNDECIDED`. A move under way
+            comes to its own end. At most 300. Of a `RingGroup`, those of each of its targets.
         sentence_timeout: Seconds to wait for the agent's sentence; at most 240.
         leave_unwatched: Whether the agent leaves at once, which frees its worker. By default it stays in the room, deaf
             and silent, until one of the two leaves, and then ends the other leg; a target who leaves within ten seconds
@@ -111,6 +125,7 @@ class WarmTransfer:
     ring_timeout: float = attrs.field(default=RING_TIMEOUT, kw_only=True, validator=seconds)
     decision_timeout: float = attrs.field(default=DECISION_TIMEOUT, kw_only=True, validator=seconds)
     connect_timeout: float = attrs.field(default=CONNECT_TIMEOUT, kw_only=True, validator=seconds)
+    total_timeout: float = attrs.field(default=TOTAL_TIMEOUT, kw_only=True, validator=seconds_in_all)
     sentence_timeout: float = attrs.field(default=SENTENCE_TIMEOUT, kw_only=True, validator=seconds)
     leave_unwatched: bool = attrs.field(default=False, kw_only=True, validator=yes_or_no)
 
@@ -142,15 +157,28 @@ class WarmTransfer:
     async def reach(self, call: Call, request: TransferRequest, destination: Destination) -> TransferResult:
         """Consults `destination`, whatever `to` is, and connects the caller; raises as `Call.consult` does."""
         async with self.consulting(call, request, destination) as consultation:
+            until = asyncio.get_running_loop().time() + self.total_timeout
             await call.sentence_heard(timeout=self.sentence_timeout)
             async with call.on_hold(self.hold) if self.hold.at_once else nullcontext():
-                answer = await consultation.answered()
-                if answer.outcome is not None:
-                    return consultation.result(answer)
-                decision = await consultation.decision()
+                decision = await self.agreed(consultation, until)
                 if decision.outcome is not None:
                     return consultation.result(decision)
                 return await self._connect(call, consultation)
+
+    async def agreed(self, consultation: Consultation, until: float) -> Response:
+        """Waits until the target has said yes, or will not, and no longer than `until`, on the loop's clock."""
+        late = Outcome.NO_ANSWER
+        try:
+            async with asyncio.timeout_at(until):
+                answer = await consultation.answered()
+                if answer.outcome is not None:
+                    return answer
+                late = Outcome.UNDECIDED
+                return await consultation.decision()
+        except TimeoutError:
+            if late is Outcome.UNDECIDED:
+                consultation.set_goodbye(self.briefing.undecided)
+            return Response(late, f"the whole took longer than {self.total_timeout:g} s")
 
     async def _connect(self, call: Call, consultation: Consultation) -> TransferResult:
         async with call.on_hold(self.hold):
