@@ -22,8 +22,9 @@ from calltransfer.events import ConsultationIds, Phase, TransferResult
 from calltransfer.hold import Hold
 from calltransfer.outcome import Outcome
 
-SENTENCE_TIMEOUT = 5.0
-"""Seconds that what the caller can notice waits for the agent's sentence: one sentence takes two to four."""
+SENTENCE_TIMEOUT = 2.5
+"""Seconds for the agent to begin its sentence, its model's first word and its voice's first sound; then a fixed one is
+said in its place. Once it has begun it is heard to its end."""
 
 FORWARD_TIMEOUT = 40.0
 """Seconds a forwarded call is followed: a ring of 25 to 30 s, when voicemail picks up, and the carrier's own time."""
@@ -145,8 +146,9 @@ class Call(ABC):
 
     @abstractmethod
     async def sentence_heard(self, *, timeout: float = SENTENCE_TIMEOUT) -> None:
-        """Waits until the sentence the agent speaks has been heard, at most `timeout` seconds.
+        """Waits until the sentence the agent speaks has been heard to its end; it has `timeout` seconds to begin.
 
+        Where the model gives no words after the tool, a fixed sentence is said in their place, and is waited for.
         If the caller breaks into it, waits until the agent's next turn, which may withdraw the transfer, has ended.
         Whatever the caller can notice comes after this.
         """

@@ -65,9 +65,9 @@ class Phase(StrEnum):
     FINISHED = "finished"
     """The outcome is known."""
     TOLD = "told"
-    """The model (or, with a fixed sentence, the caller) has been told how it ended."""
+    """The caller has heard how it ended, from the model or in a fixed sentence."""
     NOT_TOLD = "not_told"
-    """Neither the model nor a fixed sentence could be reached to say how it ended."""
+    """The caller has heard neither the model nor a fixed sentence say how it ended."""
     CONTRADICTED = "contradicted"
     """The platform reported a different end after the outcome had been given; `outcome` says which. The target got the
     caller after all, or did not, and they are with the agent again."""

@@ -51,8 +51,10 @@ class Turn(ABC):
 
     @abstractmethod
     async def sentence_heard(self, *, timeout: float) -> None:
-        """Waits until the sentence the agent speaks in this turn has been heard, at most `timeout` seconds.
+        """Waits until the sentence the agent speaks in this turn has been heard to its end.
 
+        Where it has not begun within `timeout` seconds, or it is known before that it will not, what was given to
+        `when_model_is_silent` is said in its place, and that is the sentence; what still comes of the other is not said.
         If the caller breaks into it, waits until the agent's next turn, which may withdraw the transfer, has ended.
         """
 
@@ -94,6 +96,14 @@ class PlatformCall(Call):
         """Returns when the caller on hold has pressed the key that brings them back to the agent."""
         await asyncio.get_running_loop().create_future()
 
+    async def keep_company(self, sentence: str) -> None:
+        """Keeps a caller from silence who waits for the agent while a transfer is under way, until it is cancelled.
+
+        Args:
+            sentence: What may be said to them where the agent's model does not answer.
+        """
+        return
+
     @abstractmethod
     async def caller_left(self) -> None:
         """Returns when the caller has hung up: not when they left because they were forwarded."""
@@ -107,7 +117,10 @@ class PlatformCall(Call):
 
     @abstractmethod
     async def tell_model(self, text: str) -> bool:
-        """Has the model speak on `text` as soon as nobody else speaks; returns whether it was delivered."""
+        """Has the model speak on `text` as soon as nobody else speaks; returns whether the caller has heard it speak.
+
+        False as soon as it is known that it does not: then somebody else's words are said, and none of its.
+        """
 
     async def take_leave(self, text: str) -> bool:
         """Says `text` to the caller at once, as the last thing before the session closes; returns whether it was heard.
@@ -150,7 +163,10 @@ class PlatformCall(Call):
 
     @abstractmethod
     def when_model_is_silent(self, tool: str, spoken: str) -> None:
-        """Has `spoken` said to the caller when the model says nothing after the tool named `tool`."""
+        """Has `spoken` said to the caller when the model says nothing after the tool named `tool`, which runs now.
+
+        Also where it fails, or does not begin in time.
+        """
 
     @abstractmethod
     async def close(self) -> None:

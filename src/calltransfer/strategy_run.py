@@ -61,7 +61,12 @@ class StrategyRun:
             async with asyncio.TaskGroup() as group:
                 watching = [
                     group.create_task(watch)
-                    for watch in (self._watch_for_hang_up(), self._watch_for_return(), self._watch_for_hang())
+                    for watch in (
+                        self._watch_for_hang_up(),
+                        self._watch_for_return(),
+                        self._watch_for_hang(),
+                        self._keep_company(),
+                    )
                 ]
                 await self._until_ended(running)
                 for watch in watching:
@@ -159,6 +164,13 @@ class StrategyRun:
         # Who pressed it while they were being connected, in vain, is not to wait for the next attempt.
         await self._transfer.until_it_can_be_taken_back()
         self._transfer.end(Outcome.CALLER_RETURNED, "the caller pressed the key that brings them back")
+
+    async def _keep_company(self) -> None:
+        try:
+            await self._call.keep_company(self._transfer.wording.in_progress.spoken)
+        except Exception as error:
+            # It only accompanies the transfer, which goes on.
+            logger.error("the caller was not kept company: %s", described(error))  # noqa: TRY400
 
     async def _watch_for_hang(self) -> None:
         try:

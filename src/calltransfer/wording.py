@@ -13,12 +13,13 @@ from calltransfer.outcome import Outcome
 
 @attrs.frozen
 class ToolAnswer:
-    """What the transfer tool answers the model, and what is heard if the model says nothing.
+    """What the transfer tool answers the model, and what is heard if the model gives no words in time.
 
     Attributes:
         message: For the model.
-        spoken: For the caller. The SDK speaks when a model stays silent after a tool; without this it would say
-            "Okay, I've taken care of that.", which is not true of a transfer that has just begun.
+        spoken: For the caller, where the model says nothing, fails, or does not begin in time. The SDK speaks for a
+            cascade's model that says nothing; without this it would say "Okay, I've taken care of that.", which is not
+            true of a transfer that has just begun.
     """
 
     message: str
@@ -108,7 +109,8 @@ class Wording:
         instructions: The section added to the agent's instructions; `{routes}` is the list of routes.
         tool: The tool's description; `{routes}` as above.
         transferring: Answer to a transfer that has begun; may use `{route}`.
-        in_progress: Answer to a second one; may use `{route}`, the one under way.
+        in_progress: Answer to a second one; may use `{route}`, the one under way. What is heard of it is also said where
+            the model does not answer a caller in the course of a transfer.
         too_late: Answer to a withdrawal after the call was forwarded; may use `{route}`.
         withdrawn: Answer to a withdrawal in time; may use `{route}`.
         nothing_to_withdraw: Answer to a withdrawal when there is no transfer.
@@ -124,7 +126,7 @@ class Wording:
             agent is to go on; may use `{route}` and `{reason}`.
         reasons: The words for `{reason}`, by outcome.
         sentences: Fixed sentences, by outcome: said to the caller as they are, instead of telling the model.
-        apology: Said to the caller when the model cannot be reached to tell them.
+        apology: Said to the caller when the model does not tell them: it fails, says nothing, or does not begin in time.
         going_on: Said to the caller when the model cannot be reached to go on with them after `already_told`.
         closing: Said to a caller who was to be connected when the agent's session is closed meanwhile, as when its
             worker shuts down; before the session's own close, and so before `on_exit`. Empty: nothing.

@@ -71,7 +71,7 @@ def direct_or_bridge(
         briefing: How they are told; by default a `Briefing` that announces the call and asks nothing.
         ring_timeout: Seconds the target's phone rings.
         connect_timeout: Seconds until both have been seen in one room.
-        sentence_timeout: Seconds to wait for the agent's sentence.
+        sentence_timeout: Seconds for the agent to begin its sentence, which is heard to its end.
         leave_unwatched: Whether the agent leaves the two at once, as for `WarmTransfer`.
 
     Raises:

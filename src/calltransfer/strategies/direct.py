@@ -32,7 +32,8 @@ class DirectTransfer:
             that finds one at call time (None: there is none now). Without it, the environment variable
             VIDEOSDK_CALL_TRANSFER_TO is read at call time.
         timeout: Seconds the forwarded call is followed, its ring included; at most 240.
-        sentence_timeout: Seconds to wait for the agent's sentence; at most 240.
+        sentence_timeout: Seconds for the agent to begin its sentence, which is heard to its end; then a fixed one is said
+            in its place. At most 240.
         play_dialtone: Whether the platform plays a ringing tone meanwhile.
 
     Raises:

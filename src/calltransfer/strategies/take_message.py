@@ -180,7 +180,7 @@ class TakeMessage:
         longest: Seconds after which they are interrupted.
         deliver_timeout: Seconds for `deliver`; less than two when the agent's session closes meanwhile, and eleven at most
             when the caller has hung up.
-        sentence_timeout: Seconds to wait for the agent's sentence. All of them at most 240.
+        sentence_timeout: Seconds for the agent to begin its sentence, which is heard to its end. All of them at most 240.
 
     Raises:
         ConfigurationError: a value is wrong, at construction.

@@ -106,7 +106,8 @@ class WarmTransfer:
         total_timeout: Seconds from the dial until the target has said yes, whatever they are for: the ring, a wait in a
             queue of theirs, the decision with their questions. Then it ends as `NO_ANSWER` or `UNDECIDED`. A move under way
             comes to its own end. At most 300. Of a `RingGroup`, those of each of its targets.
-        sentence_timeout: Seconds to wait for the agent's sentence; at most 240.
+        sentence_timeout: Seconds for the agent to begin its sentence, which is heard to its end; then a fixed one is said
+            in its place. At most 240.
         leave_unwatched: Whether the agent leaves at once, which frees its worker. By default it stays in the room, deaf
             and silent, until one of the two leaves, and then ends the other leg; a target who leaves within ten seconds
             brings the caller back. Nobody does that once it has left.

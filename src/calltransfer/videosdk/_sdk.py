@@ -8,7 +8,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, Final, Protocol
 
 import attrs
@@ -23,12 +23,12 @@ from videosdk.agents.job import (
     _set_current_job_context,
     get_current_job_context,
 )
-from videosdk.agents.llm.chat_context import AgentConfigUpdate, ChatContext, ChatMessage, ChatRole
+from videosdk.agents.llm.chat_context import AgentConfigUpdate, ChatContext, ChatMessage, ChatRole, FunctionCall
 from videosdk.agents.metrics import get_metrics_agent_id, set_metrics_agent_id
 from videosdk.agents.pipeline import Pipeline
 from videosdk.agents.pipeline_orchestrator import PipelineOrchestrator
 from videosdk.agents.room._input_stream import InputStreamManager
-from videosdk.agents.room.output_stream import CustomAudioStreamTrack
+from videosdk.agents.room.output_stream import AUDIO_PTIME, CustomAudioStreamTrack
 from videosdk.agents.room.room import VideoSDKHandler
 from videosdk.agents.speech_understanding import SpeechUnderstanding
 from videosdk.agents.utils import AgentState, RealtimeMode, UserState
@@ -97,6 +97,7 @@ CONTRACT: Final[tuple[tuple[type, str, str], ...]] = (
     (RoomOptions, "signaling_base_url", "the platform's host, where it is not the public one"),
     (ContentGeneration, "_tool_output_fallback_text", "what the SDK says when a model stays silent after a tool"),
     (DTMFHandler, "_callback", "set_callback() has no counterpart that reads it"),
+    (ContentGeneration, "generate", "a model that raises is reported nowhere, and its turn never ends"),
     (Pipeline, "orchestrator", "the cascade's turns"),
     (Pipeline, "_realtime_model", "rebuilt for the consultation; what it has understood"),
     (Pipeline, "_on_agent_speech_ended_realtime", "a realtime agent that is broken off is taken for speaking for ever"),
@@ -110,6 +111,7 @@ CONTRACT: Final[tuple[tuple[type, str, str], ...]] = (
     (Pipeline, "speech_generation", "the voice of a realtime model that has a TTS of its own"),
     (PipelineOrchestrator, "content_generation", "where the words after a silent model come from"),
     (PipelineOrchestrator, "speech_generation", "whether there is a voice to say a fixed sentence with"),
+    (PipelineOrchestrator, "_current_generation_task", "a turn that is given up is over when this is"),
     (PipelineOrchestrator, "_preemptive_generation_task", "a turn on words the caller may not have finished"),
     (PipelineOrchestrator, "_preemptive_authorized", "set when the caller's words are known"),
     (PipelineOrchestrator, "_preemptive_cancelled", "set when they were other words"),
@@ -141,6 +143,9 @@ CONTRACT: Final[tuple[tuple[type, str, str], ...]] = (
 
 REFUSAL_TIMEOUT = 1.0
 """Seconds for a realtime provider to refuse a message: one round trip."""
+
+INTERRUPTION_TIME = 0.1
+"""Seconds for an interruption to reach model and voice: the SDK does not wait for it, and it would end what is said next."""
 
 
 def room_of(session: AgentSession) -> VideoSDKHandler | None:
@@ -243,6 +248,117 @@ def unconfirmed_generation(session: AgentSession) -> UnconfirmedGeneration | Non
     return UnconfirmedGeneration(orchestrator, task)
 
 
+class ModelFollower(Protocol):
+    """Is told of what a model gives for a turn. Only a cascade's model is known to be asked, and to have answered."""
+
+    def asked(self) -> int:
+        """A model is asked for the words of a turn; returns the number by which the rest is told."""
+
+    def said(self, turn: int | None, text: str) -> None:
+        """It has given some words; of a realtime model, `text` may be all of them so far, and there is no number."""
+
+    def answered(self, turn: int) -> None:
+        """It has given all it gives."""
+
+    def failed(self, turn: int | None) -> None:
+        """It has raised, or its provider has reported an error."""
+
+
+def words_source(session: AgentSession) -> Any:
+    """Where the words of the agent's turns come from: an author may change it in the middle of a call."""
+    pipeline = session.pipeline
+    orchestrator = pipeline.orchestrator if pipeline is not None else None
+    generation = orchestrator.content_generation if orchestrator is not None else None
+    return generation or (pipeline.llm if pipeline is not None else None)
+
+
+def follow_model(session: AgentSession, follower: ModelFollower) -> Callable[[], None]:
+    """Has `follower` told of what the model of `session` gives; returns what undoes it.
+
+    A model that raises is known here alone: the SDK passes no error on, and its turn waits for ever for the words.
+    """
+    source = words_source(session)
+    if isinstance(source, ContentGeneration):
+        return _follow_cascade(source, follower)
+    if source is None:
+        return lambda: None
+
+    def transcription(data: Any) -> None:
+        if isinstance(data, dict) and data.get("role") != "user":
+            follower.said(None, str(data.get("text") or ""))
+
+    def on_error(_data: Any) -> None:
+        follower.failed(None)
+
+    source.on("realtime_model_transcription", transcription)
+    source.on("error", on_error)
+
+    def undo() -> None:
+        source.off("realtime_model_transcription", transcription)
+        source.off("error", on_error)
+
+    return undo
+
+
+def _follow_cascade(generation: ContentGeneration, follower: ModelFollower) -> Callable[[], None]:
+    before, ask = vars(generation).get("generate"), generation.generate
+
+    async def generate(*arguments: Any, **keywords: Any) -> AsyncIterator[Any]:
+        turn = follower.asked()
+        try:
+            async with aclosing(ask(*arguments, **keywords)) as chunks:
+                async for chunk in chunks:
+                    follower.said(turn, str(chunk))
+                    yield chunk
+        except Exception:
+            follower.failed(turn)
+            raise
+        follower.answered(turn)
+
+    generation.generate = generate
+
+    def undo() -> None:
+        if vars(generation).get("generate") is generate:
+            del generation.generate
+            if before is not None:
+                generation.generate = before
+
+    return undo
+
+
+async def end_generation(session: AgentSession) -> None:
+    """Ends what a cascade still does for a turn that has just been broken off: the SDK waits for its model all the same."""
+    await asyncio.sleep(0)  # the interruption begins: what is cancelled before that is taken for done
+    for task in _generations(session):
+        task.cancel()
+
+
+def generating(session: AgentSession) -> bool:
+    """Whether a cascade is still busy with a turn."""
+    return bool(_generations(session) or session._is_executing_tool)
+
+
+def _generations(session: AgentSession) -> "list[asyncio.Task[None]]":
+    orchestrator = session.pipeline.orchestrator if session.pipeline is not None else None
+    if orchestrator is None:
+        return []
+    tasks = (orchestrator._current_generation_task, orchestrator._preemptive_generation_task)
+    return [task for task in tasks if task is not None and not task.done()]
+
+
+def waits_for_tool(session: AgentSession) -> bool:
+    """Whether a turn of a cascade waits for a tool, and not for its model: the tool is the author's, and is left alone."""
+    if not session._is_executing_tool or closed(session) or session.agent.chat_context is None:
+        return False
+    items = session.agent.chat_context.items
+    return bool(items) and isinstance(items[-1], FunctionCall)
+
+
+def last_said(session: AgentSession) -> str:
+    """What the agent has said last, or is saying: what an author has it say is there as soon as it begins."""
+    return next((text for role, text in reversed(history(session)) if role == "assistant"), "")
+
+
 def is_cascade(session: AgentSession) -> bool:
     """Whether the SDK itself runs the turns, so that each has an utterance handle that ends with its playback."""
     orchestrator = session.pipeline.orchestrator if session.pipeline is not None else None
@@ -287,6 +403,12 @@ def has_voice(session: AgentSession) -> bool:
     return pipeline.orchestrator is not None and pipeline.orchestrator.speech_generation is not None
 
 
+def has_voice_of_its_own(session: AgentSession) -> bool:
+    """Whether the session has a voice that calltransfer knows of; to a model that only writes an author may give one."""
+    pipeline = session.pipeline
+    return has_voice(session) and pipeline.config.realtime_mode is not RealtimeMode.LLM_ONLY
+
+
 async def reply(session: AgentSession, text: str) -> bool:
     """Has the model speak on `text`; returns whether it took it."""
     pipeline = session.pipeline
@@ -328,6 +450,20 @@ async def say_unless_refused(session: AgentSession, text: str) -> bool:
     if not taken:
         items[before:] = [item for item in items[before:] if not isinstance(item, ChatMessage) or _text(item) != text]
     return taken
+
+
+async def say_at_last(session: AgentSession, text: str) -> bool:
+    """As `say`; an answer that a realtime model is still giving, and nobody has heard, is broken off for it."""
+    if session.pipeline is None or session.pipeline.config.realtime_mode not in {
+        RealtimeMode.FULL_S2S,
+        RealtimeMode.HYBRID_STT,
+    }:
+        return await say(session, text)
+    if await say_unless_refused(session, text):
+        return True
+    break_off(session)
+    await asyncio.sleep(INTERRUPTION_TIME)
+    return await say_unless_refused(session, text)
 
 
 async def say(session: AgentSession, text: str) -> bool:
@@ -667,6 +803,15 @@ def is_playing(room: VideoSDKHandler) -> bool:
     """Whether there is anything in the agent's audio that has not been heard yet."""
     track = room.audio_track
     return bool(track is not None and (track.frame_buffer or track.audio_data_buffer))
+
+
+def unheard_seconds(room: VideoSDKHandler) -> float:
+    """Seconds of the agent's audio that have not been heard yet, where music would come after them."""
+    track = room.audio_track
+    if track is None or mixes(room):
+        return 0.0
+    bytes_a_second = track.sample_rate * track.sample_width
+    return float(len(track.frame_buffer) * AUDIO_PTIME + len(track.audio_data_buffer) / bytes_a_second)
 
 
 async def play(room: VideoSDKHandler, pcm: bytes, *, although_muted: bool = False) -> None:

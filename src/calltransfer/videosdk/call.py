@@ -40,13 +40,14 @@ from calltransfer.timeline import Known, described
 from calltransfer.videosdk import _sdk, tokens
 from calltransfer.videosdk.api import VideoSDKAPI
 from calltransfer.videosdk.caller import CallerInRoom
+from calltransfer.videosdk.company import Company, ConversationTurn
 from calltransfer.videosdk.consultation import Plan, VideoSDKConsultation
-from calltransfer.videosdk.conversation import FIRST_ANSWER_TIMEOUT, Conversation, ConversationTurn
+from calltransfer.videosdk.conversation import FIRST_ANSWER_TIMEOUT, Conversation
 from calltransfer.videosdk.dictation import taking_down
 from calltransfer.videosdk.following import SETTLE_TIMEOUT, Meaning, Verdict
 from calltransfer.videosdk.forwarding import Forward, Forwards
 from calltransfer.videosdk.handover import BACK_TIMEOUT, Handover
-from calltransfer.videosdk.holding import HoldUnderWay, holding_back, on_hold
+from calltransfer.videosdk.holding import HoldUnderWay, LineOnHold, holding_back, on_hold
 from calltransfer.videosdk.setup import ConsultationSetup
 from calltransfer.videosdk.switching import Room, Switch
 
@@ -83,6 +84,11 @@ class VideoSDKCall(PlatformCall):
         self._api = api
         self._setup = setup
         self._conversation = Conversation(session)
+        said = Said.on(self)
+        self._line = LineOnHold(session, room, self._conversation, said=said)
+        self._company = Company(
+            self._conversation, self._line, said, say=self._say, elsewhere=self._hears_something_else
+        )
         self._caller = CallerInRoom(room, api, self._parted)
         self._forward: Forward | None = None
         self._forwards: Forwards | None = None
@@ -140,6 +146,7 @@ class VideoSDKCall(PlatformCall):
     def turn(self, *, after_tool: bool = False) -> Turn:
         return ConversationTurn(
             self._conversation,
+            self._company,
             after_tool=after_tool,
             while_waiting=self._keep_warm,
             interrupted=lambda: self.report(Phase.INTERRUPTED),
@@ -164,6 +171,7 @@ class VideoSDKCall(PlatformCall):
             yield
             return
         self._held = True
+        self._conversation.wake()  # nobody else keeps them company any more
         self._returned.clear()
         # Its own transfer's: what ends a hold may be the next one.
         report = self.listener or _nobody
@@ -173,8 +181,7 @@ class VideoSDKCall(PlatformCall):
                 hold,
                 session=self._session,
                 room=self._room,
-                conversation=self._conversation,
-                said=Said.on(self),
+                line=self._line,
                 held_back=lambda what: report(Phase.HELD_BACK, what, None),
                 returned=self._returned.set,
                 handed_over=self._keeper,
@@ -182,6 +189,7 @@ class VideoSDKCall(PlatformCall):
                 yield
         finally:
             self._held, self._hold = False, None
+            self._company.comes_off_hold()
             self._returned.clear()  # or it would end the next transfer
             if self._keeper() is None and self.caller is Presence.HERE:
                 report(Phase.OFF_HOLD, "", None)
@@ -252,6 +260,7 @@ class VideoSDKCall(PlatformCall):
         if self._dictating:
             raise NoDictation("what the caller says is being taken down already")
         self._dictating = True
+        self._conversation.wake()
         report = self.listener or _nobody
         try:
             async with taking_down(
@@ -348,17 +357,29 @@ class VideoSDKCall(PlatformCall):
     @override
     async def tell_model(self, text: str) -> bool:
         self._told.add(text)
-        return await self._conversation.speak(lambda: _sdk.reply(self._session, text), insist=True)
+        async with self._company.music_until_told():
+            return await self._conversation.until_heard(lambda: _sdk.reply(self._session, text), insist=True)
 
     @override
     async def say(self, text: str) -> bool:
-        heard = self._conversation.until_heard
+        async with self._company.music_until_told():
+            return await self._say(text)
+
+    async def _say(self, text: str) -> bool:
+        heard, session = self._conversation.until_heard, self._session
         try:
-            return await heard(lambda: _sdk.say(self._session, text), insist=False) or await heard(
-                lambda: _sdk.reply(self._session, self._asking_for(text)), insist=True
+            return await heard(lambda: _sdk.say_at_last(session, text), insist=False) or await heard(
+                lambda: _sdk.reply(session, self._asking_for(text)), insist=True
             )
         finally:
             Said.on(self).note(text)
+
+    @override
+    async def keep_company(self, sentence: str) -> None:
+        await self._company.keep(sentence)
+
+    def _hears_something_else(self) -> bool:
+        return self._held or self._dictating or self._forward is not None or _sdk.closed(self._session)
 
     def _asking_for(self, text: str) -> str:
         """What has a model say `text` that has no voice of its own for it; not to be found in a transcript."""
@@ -388,7 +409,7 @@ class VideoSDKCall(PlatformCall):
     async def _say_last(self, text: str) -> bool:
         conversation, session = self._conversation, self._session
         if conversation.busy:  # to an agent who is silent it would be the next sentence that is broken off
-            _sdk.break_off(session)
+            conversation.break_off()
 
         async def speech() -> bool:
             if _sdk.is_cascade(session) and _sdk.has_voice(session):
@@ -490,6 +511,7 @@ class VideoSDKCall(PlatformCall):
     @override
     def when_model_is_silent(self, tool: str, spoken: str) -> None:
         _sdk.say_when_model_is_silent(self._session, tool, spoken)
+        self._later(self._company.after_tool(spoken), "the agent's words after a tool")
 
     @override
     async def close(self) -> None:

@@ -1,60 +1,78 @@
 """Who speaks, and when a turn is over: the same questions for every kind of pipeline.
 
-A cascade's turn has an utterance handle that is done when its playback is. Realtime models have none, so their turns
-are followed by the states that the session reports. Either way, the agent going from speaking or thinking to listening
-is the caller breaking in.
+A cascade's turn has an utterance handle that is done when its playback is, and a model of which it is known what it
+gives. Realtime models have neither, so their turns are followed by the states that the session reports. Either way, the
+agent going from speaking or thinking to listening is the caller breaking in.
 """
 
 import asyncio
 import logging
+import math
+import unicodedata
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from typing_extensions import override
 from videosdk.agents import AgentSession
 
-from calltransfer.platform import Turn
 from calltransfer.timeline import described
 from calltransfer.videosdk import _sdk
 
 logger = logging.getLogger("calltransfer.videosdk")
 
 NEXT_TURN_TIMEOUT = 5.0
-"""Seconds for the agent to begin its next turn once the caller is silent: recognition, end of utterance, model."""
+"""Seconds for the agent to begin its next turn once the caller is silent: recognition and end of utterance."""
 
 FIRST_WORD_TIMEOUT = 2.0
-"""Seconds for a realtime model to begin to speak after a tool; it may also stay silent."""
+"""Seconds that an agent is believed to be thinking although no turn is under way, as when a tool has raised; and for a
+realtime model that spoke as it called a tool to speak once more."""
 
 CALLER_TIMEOUT = 30.0
 """Seconds a caller is waited for who broke in and is still speaking."""
 
-TURN_TIMEOUT = 20.0
-"""Seconds for the agent's answer to a caller who broke in."""
+TOOL_TIMEOUT = 20.0
+"""Seconds that a turn without words is waited for while a tool of the author's runs in it."""
 
-THINKING_TIMEOUT = 5.0
+THINKING_TIMEOUT = 4.0
 """Seconds that a realtime model is taken to be thinking about what it says next; it may also say nothing."""
 
 QUIET_TIMEOUT = 15.0
 """Seconds to wait for the agent's turn to end before it is given another one."""
 
 FIRST_ANSWER_TIMEOUT = 6.0
-"""Seconds for the agent to begin to speak on what it is told; then a fixed sentence is said instead."""
+"""Seconds for the agent to begin an answer, in music from `MUSIC_AFTER` on; then a fixed sentence is said instead."""
 
 SPEECH_TIMEOUT = 60.0
-"""Seconds for what the agent says then."""
+"""Seconds for anything that the agent says, however long it is."""
 
 SAY_TIMEOUT = 20.0
-"""Seconds for a realtime model to say one sentence that it has begun."""
+"""Seconds for what the agent has begun to say, where its words are not known, as with some realtime models."""
 
-BEFORE_TOOL_TIMEOUT = 1.0
-"""Seconds for what the agent said before a tool to begin to be heard, where the tool waits for the transfer."""
+SPEECH_SLACK = 3.0
+"""Seconds that what the agent says may take longer than its words do: the voice's first sound, pauses, names, numbers."""
+
+SECONDS_A_CHARACTER = 0.11
+"""Seconds that a character of the agent's words takes, spoken slowly: 90 words a minute, of six characters with the
+space. English is spoken at 150 (National Center for Voice and Speech); a slow speech is held at 90."""
+
+SECONDS_A_SYLLABLE = 0.32
+"""Seconds that a character takes that is a syllable, as in Chinese and Japanese, or a word, as a digit is: Mandarin, the
+slowest of seven languages, has 5.18 syllables a second (Pellegrino et al., Language 87(3), 2011); 3.1 where it is
+spoken as slowly."""
+
+SENTENCE_GAP = 2.5
+"""Seconds of silence within what the agent says after which a cascade's model is taken to stall: voices pause for less."""
+
+GIVE_UP_TIMEOUT = 1.0
+"""Seconds for a turn that is given up, because its model gives no words, to end."""
+
+ERROR_GRACE = 1.0
+"""Seconds for a realtime model to speak although its provider has reported an error, which may be about something else."""
 
 _LOOK_AGAIN = 0.5
-
-_SOON = 0.05
+_LOOK_AGAIN_SOON = 0.05
 
 _BREATH = 0.4
-"""Seconds of silence after which what was said before a tool is over: between two sentences there may be less."""
+"""Seconds of silence after which the words are over that a model has given before it failed."""
 
 TALK_TIMEOUT = 120.0
 """Seconds for all of it, however often the caller breaks in."""
@@ -62,8 +80,25 @@ TALK_TIMEOUT = 120.0
 _BUSY = frozenset({"thinking", "speaking"})
 
 
+def seconds_to_say(text: str) -> float:
+    """Seconds that `text` takes at the most, spoken slowly; bounded by `SPEECH_TIMEOUT`."""
+    syllables = sum(char.isdigit() or unicodedata.east_asian_width(char) in "WF" for char in text)
+    seconds = syllables * SECONDS_A_SYLLABLE + (len(text) - syllables) * SECONDS_A_CHARACTER
+    return min(SPEECH_SLACK + seconds, SPEECH_TIMEOUT)
+
+
 class Conversation:
-    """Follows the states of a session for as long as the call lasts."""
+    """Follows the states of a session, and the words its model gives, for as long as the call lasts.
+
+    Attributes:
+        agent: What the agent does: the SDK's word for it.
+        caller: What the caller does: the SDK's word for it.
+        interruptions: How often the caller has broken into what the agent says or is about to say.
+        beginnings: How often the agent has begun to speak.
+        caller_beginnings: How often the caller has.
+        words: What the model has given of the words of its last turn.
+        looked_after: How many are waiting for the agent's words now, and say others where none come.
+    """
 
     def __init__(self, session: AgentSession) -> None:
         self.session = session
@@ -71,12 +106,24 @@ class Conversation:
         self.caller: str = session.user_state.value
         self.interruptions = 0
         self.beginnings = 0
+        self.caller_beginnings = 0
+        self.words = ""
+        self.looked_after = 0
+        self._turns = 0
+        self._speeches = 0
+        self._silent_from = math.inf
+        self._broken_off = False
+        self._given_up = False
         self._changed = asyncio.Event()
+        self._model: Any = None
+        self._follow_no_longer: Callable[[], None] = lambda: None
         session.on("agent_state_changed", self._agent_changed)
         session.on("user_state_changed", self._caller_changed)
+        self._follow_model()
 
     def close(self) -> None:
         """Follows no longer."""
+        self._follow_no_longer()
         self.session.off("agent_state_changed", self._agent_changed)
         self.session.off("user_state_changed", self._caller_changed)
 
@@ -90,7 +137,17 @@ class Conversation:
         """Whether the caller is speaking."""
         return self.caller == "speaking"
 
-    async def until(self, condition: Callable[[], bool], timeout: float) -> bool:
+    @property
+    def turns(self) -> int:
+        """Another number for each time that words of the agent's are asked for."""
+        return self._turns
+
+    @property
+    def turn_under_way(self) -> bool:
+        """Whether the agent speaks, or is about to in a turn that the SDK runs."""
+        return self.agent == "speaking" or self._live_handle() is not None
+
+    async def until(self, condition: Callable[[], bool], timeout: float | None) -> bool:
         """Waits until `condition`, at most `timeout` seconds; returns whether it came about."""
         try:
             async with asyncio.timeout(timeout):
@@ -105,65 +162,180 @@ class Conversation:
 
         A cascade's state of "thinking" alone is not believed for long: it stays when a tool has raised.
         """
-        if self.agent == "thinking" and self._live_handle() is None:
+        if self.agent == "thinking" and self._live_handle() is None and not self._given_up:
             trusted = FIRST_WORD_TIMEOUT if _sdk.is_cascade(self.session) else THINKING_TIMEOUT
             await self.until(lambda: self.agent != "thinking", min(trusted, timeout))
         return await self.until(lambda: self.agent != "speaking" and self._live_handle() is None, timeout)
 
+    def expect_words(self) -> int:
+        """Begins to wait for words that the agent is about to be asked for; returns what `begins` takes."""
+        self._follow_model()
+        self._turns += 1  # what is still to come of the last one's belongs to it
+        self.words = ""
+        self._silent_from = math.inf
+        return self.beginnings
+
+    async def begins(self, before: int, timeout: float, *, over: Callable[[], bool] = lambda: False) -> bool:
+        """Waits until the agent begins to speak; returns whether it does.
+
+        False as soon as it is known that it does not: its model has failed, or has given no words, or the caller has
+        broken in; and after `timeout` seconds. A tool of the author's that still runs then is waited for, up to
+        `TOOL_TIMEOUT`. An agent without a voice begins with the first word of its model.
+
+        Args:
+            before: How often it had begun before.
+            timeout: Seconds for it.
+            over: Whether there is nothing to wait for any more.
+        """
+        broken_in, voiceless = self.interruptions, not _sdk.has_voice_of_its_own(self.session)
+        now = asyncio.get_running_loop().time
+        by, last = now() + timeout, now() + max(timeout, TOOL_TIMEOUT)
+
+        def begun() -> bool:
+            return self.beginnings > before or (voiceless and bool(self.words))
+
+        def known() -> bool:
+            return begun() or self.interruptions > broken_in or over()
+
+        while not known() and now() < min(by, self._silent_from):
+            await self._until_or_silent(known, min(by, now() + _LOOK_AGAIN))
+            if now() < last and _sdk.waits_for_tool(self.session):
+                by = now() + timeout
+        return begun()
+
+    async def _until_or_silent(self, known: Callable[[], bool], by: float) -> None:
+        silent_from = self._silent_from
+        left = min(by, silent_from) - asyncio.get_running_loop().time()
+        await self.until(lambda: known() or self._silent_from != silent_from, left)
+
+    async def give_up(self) -> None:
+        """Ends a turn whose model gives no words, so that none come later. The caller has not broken in."""
+        self._given_up = True
+        if _sdk.closed(self.session):
+            return
+        self.break_off()
+        if not _sdk.is_cascade(self.session):
+            await asyncio.sleep(_sdk.INTERRUPTION_TIME)
+            return
+        now = asyncio.get_running_loop().time
+        until = now() + GIVE_UP_TIMEOUT
+        await _sdk.end_generation(self.session)
+        while (self.busy or _sdk.generating(self.session)) and now() < until:
+            await self.until(lambda: False, _LOOK_AGAIN_SOON)
+
+    def break_off(self, *, force: bool = True) -> None:
+        """Has the agent stop speaking; the caller has not broken in.
+
+        Args:
+            force: Whether what was said not to be interruptible is broken off, too.
+        """
+        self._broken_off = self.busy
+        _sdk.break_off(self.session, force=force)
+
+    async def speech_is_over(self, over: Callable[[], bool]) -> None:
+        """Waits until the agent has said what it is saying, or `over`; for as long as its words take, spoken slowly.
+
+        A cascade's turn that is heard no more, because its model has failed or stalls in the middle, is given up.
+        """
+        now = asyncio.get_running_loop().time
+        room = _sdk.room_of(self.session) if _sdk.is_cascade(self.session) else None
+        began, heard_at = now(), math.inf
+
+        def said() -> bool:
+            return over() or not self.turn_under_way
+
+        while not said():
+            if room is not None and _sdk.is_playing(room):
+                heard_at = now()
+            patience = SENTENCE_GAP if self._silent_from == math.inf else _BREATH
+            if now() - heard_at >= patience and not _sdk.waits_for_tool(self.session):
+                await self.give_up()
+                return
+            text = max(self.words, _sdk.last_said(self.session), key=len)
+            left = began + (seconds_to_say(text) if text else SAY_TIMEOUT) - now()
+            if left <= 0:
+                logger.warning("what the agent says is not waited for any longer")
+                return
+            await self.until(said, min(left, _LOOK_AGAIN_SOON if room is not None else _LOOK_AGAIN))
+
+    async def _has_the_floor(self, timeout: float) -> bool:
+        """As `quiet`, and does not wait for a turn whose model gives no words: it is given up."""
+        if self._about_to_speak():
+            trusted = FIRST_WORD_TIMEOUT if _sdk.is_cascade(self.session) else THINKING_TIMEOUT
+            begun = await self.begins(self.beginnings, min(trusted, timeout), over=lambda: not self._about_to_speak())
+            if not begun and self._about_to_speak():
+                await self.give_up()
+        return await self.quiet(timeout)
+
+    def _about_to_speak(self) -> bool:
+        """Whether a turn is under way of which there are no words yet."""
+        if _sdk.is_cascade(self.session):
+            return self.agent != "speaking" and self._live_handle() is not None
+        return self.agent == "thinking" and not self._given_up
+
     async def speak(self, speech: Callable[[], Coroutine[Any, Any, bool]], *, insist: bool) -> bool:
-        """Has the agent speak once it does not speak any more; returns whether that was delivered.
+        """Has the agent speak once it does not speak any more; returns whether it has begun to.
+
+        Of a realtime model, and of an agent without a voice, it is not known here: then, whether that was taken.
 
         Args:
             speech: What it says; False when that was not taken.
             insist: Whether to try again then.
         """
+        self._speeches += 1
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + QUIET_TIMEOUT
         try:
             async with asyncio.timeout(QUIET_TIMEOUT + SPEECH_TIMEOUT):
                 while not _sdk.closed(self.session):
-                    if not await self.quiet(give_up_at - loop.time()):
-                        _sdk.break_off(self.session, force=False)  # what it has to say now is more important
+                    if not await self._has_the_floor(give_up_at - loop.time()):
+                        self.break_off(force=False)  # what it has to say now is more important
                         await self.quiet(FIRST_WORD_TIMEOUT)
                     if _sdk.busy(self.session):
                         await self.until(lambda: not _sdk.busy(self.session), _LOOK_AGAIN)
                         continue
                     taken = await self._begun_in_time(speech())
                     if taken is not None:
-                        if taken or not insist or loop.time() >= give_up_at:
+                        # One that is idle refuses nothing: what its provider has reported is an error.
+                        if taken or not insist or not self.busy or loop.time() >= give_up_at:
                             return taken
                         await self.until(lambda: False, _LOOK_AGAIN)
                         continue
-                    return False
+                    break
         except TimeoutError:
             logger.warning("the agent could not be made to speak in time")
         except Exception as error:
             # A provider that fails here must not keep the caller from hearing the words that need no model.
             logger.warning("the agent could not be made to speak: %s", described(error))
+        await self.give_up()
         return False
 
     async def until_heard(self, speech: Callable[[], Coroutine[Any, Any, bool]], *, insist: bool) -> bool:
-        """As `speak`, and returns when it has been heard; whoever no longer waits for that has the rest broken off.
+        """As `speak`, and returns whether it has been heard, to its end. The rest is broken off where nobody waits for it.
 
         True or not by then, it would be heard to its end otherwise, and keep from the caller what is said next.
         """
         asked_after: int | None = None
+        asked_at, number = 0.0, self._speeches + 1
+        now = asyncio.get_running_loop().time
 
         async def asked() -> bool:
-            nonlocal asked_after
-            asked_after = self.beginnings
+            nonlocal asked_after, asked_at
+            asked_after, asked_at = self.expect_words(), now()
             return await speech()
 
         try:
             said = await self.speak(asked, insist=insist)
             if said and asked_after is not None and not _sdk.is_cascade(self.session):
-                # A realtime model has only taken it by now.
-                begun_before = asked_after
-                await self.until(lambda: self.beginnings > begun_before, FIRST_ANSWER_TIMEOUT)
-                await self.quiet(SAY_TIMEOUT)
+                # A realtime model has only taken it by now; whether one without a voice of its own is heard, nobody knows.
+                begun = await self.begins(asked_after, asked_at + FIRST_ANSWER_TIMEOUT - now())
+                if not begun:
+                    await self.give_up()
+                said = begun or not _sdk.has_voice_of_its_own(self.session)
+                await self.speech_is_over(lambda: False)
         except asyncio.CancelledError:
-            if asked_after is not None and not _sdk.closed(self.session):
-                _sdk.break_off(self.session)
+            if asked_after is not None and self._speeches == number and not _sdk.closed(self.session):
+                self.break_off()
             raise
         return said
 
@@ -171,155 +343,85 @@ class Conversation:
         """Whether it was taken; None when the agent does not begin: with a model that is down the SDK waits for ever."""
         if not _sdk.is_cascade(self.session) or not _sdk.has_voice(self.session):
             return await speech
-        before = self.beginnings
+        before, broken_in = self.expect_words(), self.interruptions
         async with asyncio.TaskGroup() as group:
             speaking = group.create_task(speech)
             speaking.add_done_callback(self.wake)
-            begun = await self.until(lambda: self.beginnings > before or speaking.done(), FIRST_ANSWER_TIMEOUT)
+            begun = await self.begins(
+                before, FIRST_ANSWER_TIMEOUT, over=lambda: speaking.done() and not self.turn_under_way
+            )
+            while not begun and self.interruptions > broken_in:
+                # The caller is answered by a model that has been told by now, and that is not asked twice at once.
+                broken_in = self.interruptions
+                speaking.cancel()
+                begun = await self.begins(before, FIRST_ANSWER_TIMEOUT)
             if not begun:
                 speaking.cancel()
-        return speaking.result() if begun else None
+        if begun:
+            return True
+        return False if not speaking.cancelled() and not speaking.result() else None
+
+    def asked(self) -> int:
+        """A model is asked for the words of a turn."""
+        self._turns += 1
+        self.words = ""
+        self._silent_from = math.inf
+        self.wake()
+        return self._turns
+
+    def said(self, turn: int | None, text: str) -> None:
+        """It has given some of them."""
+        if turn is None:
+            self.words = max(self.words, text, key=len)
+        elif turn == self._turns:
+            self.words += text
+        self.wake()
+
+    def answered(self, turn: int) -> None:
+        """It has given all it gives."""
+        if turn == self._turns and not self.words.strip():
+            self._silent_from = -math.inf
+        self.wake()
+
+    def failed(self, turn: int | None) -> None:
+        """It gives no more."""
+        if turn is None:
+            # It may be about something else: a message that was refused, an answer that was over when it was broken off.
+            self._silent_from = asyncio.get_running_loop().time() + ERROR_GRACE
+        elif turn == self._turns:
+            self._silent_from = -math.inf
+        self.wake()
+
+    def _follow_model(self) -> None:
+        model = _sdk.words_source(self.session)
+        if model is not self._model:
+            self._follow_no_longer()
+            self._model, self._follow_no_longer = model, _sdk.follow_model(self.session, self)
 
     def _live_handle(self) -> Any | None:
         return _sdk.turn_handle(self.session, self.wake)
 
     def _agent_changed(self, data: dict[str, Any]) -> None:
         before, self.agent = self.agent, data["state"]
-        if before in _BUSY and (self.agent == "listening" or (self.agent == "idle" and self.caller_speaks)):
-            # The second is a caller who began before the sentence was over: the SDK forgets them at its end.
+        self._given_up = False
+        # The second is a caller who began before the sentence was over: the SDK forgets them at its end.
+        broken_in = self.agent == "listening" or (self.agent == "idle" and self.caller_speaks)
+        if before in _BUSY and broken_in and not self._broken_off:
             self.interruptions += 1
+            self._silent_from = math.inf  # they are answered by another turn
+        self._broken_off = False
         if self.agent == "speaking":
             self.beginnings += 1
+        elif self.agent == "thinking":
+            self._follow_model()  # before it is asked
         self.wake()
 
     def _caller_changed(self, data: dict[str, Any]) -> None:
         self.caller = data["state"]
+        self.caller_beginnings += self.caller_speaks
         self.wake()
 
     def wake(self, _: object = None) -> None:
         """Has every condition that is waited for looked at again."""
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
-
-
-class ConversationTurn(Turn):
-    """One turn of the agent, from the moment this is made."""
-
-    def __init__(
-        self,
-        conversation: Conversation,
-        *,
-        after_tool: bool,
-        while_waiting: Callable[[], Any],
-        interrupted: Callable[[], None],
-    ) -> None:
-        self._conversation = conversation
-        self._session = conversation.session
-        self._after_tool = after_tool
-        self._while_waiting = while_waiting
-        self._report_interrupted = interrupted
-        self._tool_waits = False
-        self._unconfirmed = _sdk.unconfirmed_generation(self._session)
-        self._first_word_by = asyncio.get_running_loop().time() + FIRST_WORD_TIMEOUT
-        self._mark()
-
-    @property
-    @override
-    def confirmed(self) -> bool:
-        # Once and for all: the SDK forgets what it has confirmed when that has been spoken.
-        if self._unconfirmed is not None and self._unconfirmed.confirmed:
-            self._unconfirmed = None
-        return self._unconfirmed is None
-
-    @override
-    async def confirmation(self) -> bool:
-        if self._unconfirmed is not None and await self._unconfirmed.confirmation():
-            self._unconfirmed = None
-        return self._unconfirmed is None
-
-    @override
-    def waited_for_by_tool(self) -> None:
-        self._tool_waits = True
-
-    @override
-    async def sentence_heard(self, *, timeout: float) -> None:
-        try:
-            async with asyncio.timeout(timeout):
-                await self._over()
-        except TimeoutError:
-            return  # a long sentence, or a model that says nothing
-        try:
-            async with asyncio.timeout(TALK_TIMEOUT):
-                await self._answered()
-        except TimeoutError:
-            return
-
-    async def _answered(self) -> None:
-        """Waits until a caller who broke in has been answered, each time they do."""
-        while self._interrupted:
-            self._report_interrupted()
-            self._tool_waits = False  # the SDK ends a tool when the caller breaks in
-            self._mark()
-            await self._conversation.until(lambda: not self._conversation.caller_speaks, CALLER_TIMEOUT)
-            if not await self._conversation.until(lambda: self._conversation.busy, NEXT_TURN_TIMEOUT):
-                return  # a cough: there is nothing to answer
-            self._mark()
-            await self._while_waiting()
-            self._first_word_by = asyncio.get_running_loop().time() + FIRST_WORD_TIMEOUT
-            try:
-                async with asyncio.timeout(TURN_TIMEOUT):
-                    await self._over()
-            except TimeoutError:
-                return
-
-    def _mark(self) -> None:
-        self._interruptions = self._conversation.interruptions
-        self._beginnings = self._conversation.beginnings
-        self._handle = _sdk.turn_handle(self._session, self._conversation.wake)
-
-    @property
-    def _interrupted(self) -> bool:
-        return self._conversation.interruptions > self._interruptions
-
-    async def _over(self) -> None:
-        """Waits until the turn is over or interrupted."""
-        conversation = self._conversation
-        if self._tool_waits:
-            await self._said_before_the_tool()
-            return
-        while self._handle is not None and not self._interrupted:
-            await conversation.until(self._playback_done_or_interrupted, TURN_TIMEOUT)
-            # Somebody else's say() takes the turn over; then that is the sentence.
-            self._handle = _sdk.turn_handle(self._session, conversation.wake)
-        if self._interrupted:
-            return
-        if self._after_tool and not _sdk.is_cascade(self._session):
-            await self._realtime_model_has_spoken()
-        while conversation.busy and not self._interrupted:
-            await conversation.until(lambda: not conversation.busy or self._interrupted, TURN_TIMEOUT)
-
-    async def _said_before_the_tool(self) -> None:
-        """Waits until it has been heard. A cascade is taken for speaking while the tool runs: its voice waits for more."""
-        conversation, room = self._conversation, _sdk.room_of(self._session)
-        await conversation.until(lambda: self._interrupted or conversation.agent == "speaking", BEFORE_TOOL_TIMEOUT)
-        silent_for = 0.0
-        while conversation.agent == "speaking" and not self._interrupted and silent_for < _BREATH:
-            playing = room is not None and _sdk.is_playing(room)
-            silent_for = 0.0 if playing else silent_for + _SOON
-            await conversation.until(lambda: self._interrupted, _SOON)
-
-    def _playback_done_or_interrupted(self) -> bool:
-        return self._interrupted or self._handle is None or bool(self._handle.done())
-
-    async def _realtime_model_has_spoken(self) -> None:
-        """Waits for what the model says after the tool, whether or not it was still speaking when it called it."""
-        conversation, loop = self._conversation, asyncio.get_running_loop()
-        while not self._interrupted:
-            if conversation.agent == "speaking":
-                await conversation.until(lambda: conversation.agent != "speaking" or self._interrupted, TURN_TIMEOUT)
-                if conversation.beginnings > self._beginnings:
-                    return
-            elif not await conversation.until(
-                lambda: conversation.agent == "speaking" or self._interrupted, self._first_word_by - loop.time()
-            ):
-                return

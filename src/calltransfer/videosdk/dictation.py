@@ -11,7 +11,7 @@ from videosdk.agents import AgentSession
 from calltransfer.call import Dictation
 from calltransfer.errors import NoDictation
 from calltransfer.videosdk import _sdk
-from calltransfer.videosdk.conversation import FIRST_ANSWER_TIMEOUT, Conversation
+from calltransfer.videosdk.conversation import FIRST_ANSWER_TIMEOUT, Conversation, seconds_to_say
 from calltransfer.videosdk.echo import Echo
 from calltransfer.videosdk.holding import HoldUnderWay, followed_keys, holding_back, told_of_each_kind
 
@@ -132,7 +132,7 @@ class VideoSDKDictation(Dictation):
     @override
     async def say(self, text: str) -> bool:
         try:
-            async with asyncio.timeout(SENTENCE_TIMEOUT):
+            async with asyncio.timeout(max(SENTENCE_TIMEOUT, FIRST_ANSWER_TIMEOUT + seconds_to_say(text))):
                 return await (self._say(text) if self._alone else self._say_to_be_heard(text))
         except TimeoutError:
             return False

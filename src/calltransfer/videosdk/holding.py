@@ -72,7 +72,9 @@ class LineOnHold(HeldCaller):
         self._audio = audio
         now = asyncio.get_running_loop().time
         size = int(SAMPLE_RATE * _CHUNK) * 2
-        began, pushed = now(), 0.0
+        # What is still in the track is heard first: on top of it, music would keep the agent's next words waiting.
+        began, pushed = now() + _sdk.unheard_seconds(self._room), 0.0
+        await asyncio.sleep(max(0.0, began - _LEAD - now()))
         while pushed < seconds:
             if self._is_interrupted:
                 # Somebody has the agent speak: in the same track music would cut its words to pieces.
@@ -84,6 +86,11 @@ class LineOnHold(HeldCaller):
             self._at = at + size
             pushed += _CHUNK
             await asyncio.sleep(max(0.0, began + pushed - _LEAD - now()))
+
+    async def go_on(self) -> None:
+        """Plays what was played last, or music, until it is cancelled."""
+        while True:
+            await self.play(self._audio or music(), seconds=TALK_TIMEOUT)
 
     @property
     def _is_interrupted(self) -> bool:
@@ -184,8 +191,7 @@ async def on_hold(
     *,
     session: AgentSession,
     room: Any,
-    conversation: Conversation,
-    said: Said,
+    line: LineOnHold,
     held_back: Callable[[str], None],
     returned: Callable[[], None],
     handed_over: Callable[[], AsyncExitStack | None],
@@ -196,8 +202,7 @@ async def on_hold(
         hold: What they hear.
         session: The agent's session.
         room: The room both are in.
-        conversation: Who speaks in it.
-        said: What they have been told while they wait.
+        line: Plays and speaks to them.
         held_back: Told of what would have spoken to the caller or ended their call.
         returned: Called when they press the key that brings them back.
         handed_over: What keeps the agent deaf and the room alive after the block: None when it is not to be kept.
@@ -211,7 +216,7 @@ async def on_hold(
 
     async with AsyncExitStack() as stack:
         held_back = stack.enter_context(holding_back(session, room, held_back))
-        under_way = HoldUnderWay(hold, LineOnHold(session, room, conversation, said=said), room)
+        under_way = HoldUnderWay(hold, line, room)
         stack.callback(under_way.hear)
         under_way.deafen()
         if hold.return_key is not None:

@@ -1,0 +1,438 @@
+"""What a caller hears of a model that begins late, gives nothing, or fails; and a sentence that is heard to its end."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from videosdk.agents import Agent, function_tool
+
+from calltransfer import (
+    DirectTransfer,
+    Outcome,
+    Phase,
+    Route,
+    StayWithCaller,
+    TransferMixin,
+    VideoSDKPlatform,
+    WarmTransfer,
+    Wording,
+)
+from calltransfer.sandbox import Caller, Calls, Ears, Fails, Hangs, Sandbox, Says, Script
+from calltransfer.videosdk.conversation import seconds_to_say
+
+SUPERVISOR = "+14155550199"
+BILLING = "+14155550123"
+
+ASKS = "a human please"
+GREETING = "Hello."
+CONNECTING = "I am getting somebody for you."
+SORRY = "I am sorry, they cannot come."
+
+WORDING = Wording()
+SPOKEN = WORDING.transferring.spoken
+STILL = WORDING.in_progress.spoken
+APOLOGY = WORDING.apology
+
+TO_SUPERVISOR = Calls("transfer_call", {"destination": "supervisor", "reason": "a refund"})
+TO_BILLING = Calls("transfer_call", {"destination": "billing", "reason": "an invoice"})
+SILENCE = ("", "")
+"""A cascade's model that says nothing after a tool is asked once more; a realtime one is not."""
+
+SPEAKING_KINDS = ("cascade", "realtime", "realtime_own_ears", "realtime_own_voice")
+LONGEST_SILENCE = 4.0
+LONGEST_ON_HOLD = 1.0
+
+
+class Desk(TransferMixin, Agent):
+    """An agent that forwards callers to billing, and has a supervisor asked."""
+
+    def __init__(self, supervisor: Any = None, billing: Any = None) -> None:
+        super().__init__(
+            instructions="You are the customer-care agent of ConnectTel.",
+            transfers=[
+                Route("supervisor", supervisor or WarmTransfer(SUPERVISOR), when="a human is asked for"),
+                Route("billing", billing or DirectTransfer(BILLING), when="the caller asks about an invoice"),
+            ],
+            platform=VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_1"),
+        )
+
+    async def on_enter(self) -> None:
+        await self.session.say(GREETING)
+
+    async def on_exit(self) -> None: ...
+
+    @function_tool
+    async def look_up(self) -> dict[str, str]:
+        """Looks something up."""
+        await asyncio.sleep(7.0)
+        self.looked_up = True
+        return {"status": "open"}
+
+    looked_up = False
+
+
+async def asking(sandbox: Sandbox, *steps: Any, agent: Any = Desk, **options: Any) -> Caller:
+    """A caller who has just asked for somebody, with a model that does `steps`."""
+    caller = await sandbox.call(agent, model=Script(steps), **options)
+    await caller.hears(GREETING)
+    await caller.say(ASKS)
+    return caller
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def at(caller: Caller, phase: Phase) -> float:
+    """When `phase` was reported last, on the loop's clock."""
+    return [
+        reported for reported, event in zip(caller._reports.at, caller.events, strict=True) if event.phase is phase
+    ][-1]
+
+
+def sentences(caller: Caller) -> list[str]:
+    """What the agent has said after the greeting."""
+    return [heard.text for heard in caller.heard if heard.speaker == "agent" and heard.text != GREETING]
+
+
+# The announcement, to its end
+
+
+@pytest.mark.parametrize("kind", ["cascade", "realtime"])
+@pytest.mark.parametrize("words", [13, 19, 40])
+async def test_an_announcement_is_heard_to_its_end(words: int, kind: str) -> None:
+    """However long the agent's sentence is, and however late it begins, nothing is forwarded before it is over."""
+    sentence = " ".join(["connecting"] * words)
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING, answers_after=0.5)
+        caller = await asking(sandbox, TO_BILLING, [Hangs(1.5), sentence], kind=kind)
+        forwarded_at = await caller.sees("transfer-initiated")
+
+        (heard,) = [heard for heard in caller.heard if heard.text == sentence]
+        assert heard.ended <= forwarded_at < heard.ended + 0.5
+        assert [sentence] == sentences(caller)
+
+
+def test_the_time_that_words_take() -> None:
+    """It grows with the words, allows for slow voices, digits and characters that are syllables, and is bounded."""
+    english = "I am sorry about that double charge. I am transferring you to a colleague in billing who can refund it."
+
+    assert len(english.split()) / 90 * 60 < seconds_to_say(english) < 20
+    assert seconds_to_say("すぐに担当者におつなぎしますので、そのままお待ちください。") > 28 / 5.18 + 3
+    assert seconds_to_say("4711") > seconds_to_say("four")
+    assert 60.0 == seconds_to_say(english * 20)
+
+
+# A model that gives no words after the tool
+
+
+@pytest.mark.parametrize("kind", SPEAKING_KINDS)
+@pytest.mark.parametrize(
+    "silent",
+    [SILENCE, (Hangs(115.0),), (Fails(500),), (Fails(429),), ([Hangs(8.0), CONNECTING],)],
+    ids=["silent", "hangs", "fails", "fails-429", "late"],
+)
+async def test_a_fixed_sentence_is_said_for_a_model_that_gives_none_after_the_tool(
+    silent: tuple[Any, ...], kind: str
+) -> None:
+    """The fixed sentence is said by the voice there is, before the caller is forwarded, and no late one after it."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING, answers_after=8.0)
+        caller = await asking(sandbox, TO_BILLING, *silent, kind=kind)
+        asked = now()
+        spoken = await caller.hears(SPOKEN)
+        forwarded_at = await caller.sees("transfer-initiated")
+        await caller.talking_to()
+
+        assert [SPOKEN] == sentences(caller)
+        assert spoken.ended <= forwarded_at
+        assert caller.longest_silence(asked, spoken.began) < LONGEST_SILENCE
+        assert BILLING == caller.connected_to
+        if silent == (Fails(500),) and kind == "cascade":
+            assert caller.longest_silence(asked, spoken.began) < 2.0
+
+
+@pytest.mark.parametrize("kind", ["cascade", "realtime"])
+async def test_a_caller_of_a_model_that_hangs_is_on_hold_in_time(kind: str) -> None:
+    """From the caller's last word to the target, nobody is left in silence for long by a model that hangs."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=10.0, says="yes, put them through")
+        caller = await asking(sandbox, TO_SUPERVISOR, Hangs(115.0), kind=kind)
+        asked = now()
+        await caller.reaches(SUPERVISOR, timeout=60.0)
+        held = at(caller, Phase.ON_HOLD)
+
+        assert caller.longest_silence(asked, held) < LONGEST_SILENCE
+        assert caller.longest_silence(held, at(caller, Phase.CONNECTING)) < LONGEST_ON_HOLD
+        assert [SPOKEN] == sentences(caller)
+
+
+@pytest.mark.parametrize("stops", [Fails(500), Hangs(115.0), Hangs(9.0)], ids=["fails", "stalls", "stalls for a while"])
+async def test_a_model_that_stops_in_the_middle_of_its_sentence(stops: Any) -> None:
+    """What it has said is the sentence: the hold begins when that is over, and the rest never comes."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=20.0, says="no")
+        begun = ["I am getting somebody for you now,", stops, "it may take a moment."]
+        caller = await asking(sandbox, TO_SUPERVISOR, begun, SORRY)
+        asked = now()
+        await caller.hears(SORRY, timeout=60.0)
+        held = at(caller, Phase.ON_HOLD)
+
+        assert caller.longest_silence(asked, held) < LONGEST_SILENCE
+        assert not any("it may take" in text for text in caller.texts_heard)
+
+
+@pytest.mark.parametrize("kind", ["realtime", "realtime_own_voice"])
+async def test_every_answer_of_the_tool_is_spoken_for_a_silent_realtime_model(kind: str) -> None:
+    """A realtime model that says nothing of a transfer that could not begin does not leave the caller without a word."""
+    async with Sandbox() as sandbox:
+        nowhere = Calls("transfer_call", {"destination": "nowhere"})
+        caller = await asking(sandbox, nowhere, "", kind=kind)
+        await caller.hears(WORDING.unknown_destination.spoken, timeout=5.0)
+
+
+async def test_a_realtime_model_that_spoke_before_the_tool_is_not_spoken_for() -> None:
+    """What a realtime model said as it called the tool is the sentence: nothing is added when it says no more."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        caller = await asking(sandbox, [CONNECTING, TO_BILLING], "", kind="realtime")
+        await caller.reaches(BILLING, timeout=30.0)
+
+        assert [CONNECTING] == sentences(caller)
+
+
+async def test_a_model_may_be_given_more_time_to_begin() -> None:
+    """With a longer `sentence_timeout` a slow model's own sentence is waited for, in music."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        patient = lambda: Desk(billing=DirectTransfer(BILLING, sentence_timeout=10.0))  # noqa: E731
+        caller = await asking(sandbox, TO_BILLING, [Hangs(6.0), CONNECTING], agent=patient)
+        asked = now()
+        heard = await caller.hears(CONNECTING)
+        await caller.talking_to()
+
+        assert [CONNECTING] == sentences(caller)
+        assert caller.longest_silence(asked, heard.began) < LONGEST_SILENCE
+
+
+async def test_a_tool_of_the_author_s_is_not_ended_for_a_sentence() -> None:
+    """A turn in which the author's tool still runs is not given up, and its words are waited for, in music."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        caller = await asking(sandbox, TO_BILLING, Calls("look_up"), CONNECTING)
+        asked = now()
+        heard = await caller.hears(CONNECTING, timeout=20.0)
+        await caller.talking_to()
+
+        assert caller.agent.looked_up
+        assert [CONNECTING] == sentences(caller)
+        assert caller.longest_silence(asked, heard.began) < LONGEST_SILENCE
+
+
+async def test_a_model_that_hangs_on_words_that_were_not_finished() -> None:
+    """With preemptive generation the fixed sentence waits for the caller's words, and is said once they are known."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING, answers_after=4.0)
+        caller = await asking(sandbox, TO_BILLING, Hangs(115.0), ears=Ears(preemptive=True, final_after=1.5))
+        asked = now()
+        spoken = await caller.hears(SPOKEN, timeout=8.0)
+        await caller.reaches(BILLING, timeout=30.0)
+
+        assert [SPOKEN] == sentences(caller)
+        assert spoken.began - asked > 1.5
+
+
+async def test_a_caller_who_breaks_into_the_fixed_sentence_may_take_the_transfer_back() -> None:
+    """A fixed sentence is the agent's as any other: who breaks into it is answered before anything happens."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        caller = await asking(
+            sandbox, TO_BILLING, Hangs(115.0), Calls("transfer_call", {"destination": "none"}), "You stay with me."
+        )
+        await caller.hears("One moment please")
+        await caller.say("no please do not do that")
+        await caller.hears("You stay with me.")
+        await caller.talking_to()
+
+        assert [Outcome.CALLER_RETURNED] == caller.outcomes
+        assert "agent" == caller.connected_to
+
+
+async def test_the_answer_to_a_caller_who_broke_in_is_not_awaited_in_silence() -> None:
+    """A model that hangs on the caller's objection is waited for in music, and then spoken for."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING, answers_after=1.0)
+        long = "I am connecting you to our billing department now so please stay on the line with me"
+        caller = await asking(sandbox, TO_BILLING, long, Hangs(115.0))
+        await caller.hears("connecting")
+        await caller.say("wait which department is that")
+        asked = now()
+        still = await caller.hears(STILL)
+        await caller.reaches(BILLING, timeout=30.0)
+
+        assert caller.longest_silence(asked, still.began) < LONGEST_SILENCE
+
+
+@pytest.mark.parametrize("kind", ["cascade", "realtime"])
+async def test_two_transfers_after_one_another_with_a_model_that_fails(kind: str) -> None:
+    """What was given up in one transfer keeps nothing from the next."""
+    async with Sandbox() as sandbox:
+        sandbox.trouble.carrier_refuses = True
+        caller = await asking(sandbox, TO_BILLING, Hangs(115.0), Fails(500), TO_BILLING, CONNECTING, SORRY, kind=kind)
+        await caller.hears(APOLOGY)
+        await caller.until(Phase.TOLD)
+        await caller.say("please try it again")
+        await caller.hears(SORRY)
+
+        assert [SPOKEN, APOLOGY, CONNECTING, SORRY] == sentences(caller)
+
+
+async def test_a_caller_who_hangs_up_before_the_fixed_sentence() -> None:
+    """Nothing of a model that hangs is left behind by a caller who does not wait for it."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=10.0)
+        caller = await asking(sandbox, TO_SUPERVISOR, Hangs(115.0))
+        await caller.until(Phase.STARTED)
+        await asyncio.sleep(1.0)
+        await caller.hang_up()
+        await caller.until(Phase.FINISHED)
+
+        assert [Outcome.CALLER_LEFT] == caller.outcomes
+
+
+# An agent that stays with its caller
+
+
+@pytest.mark.parametrize("kind", ["cascade", "realtime"])
+@pytest.mark.parametrize(
+    "gives",
+    [(Hangs(115.0),), ("",), (Fails(500),), ([Hangs(9.0), "Which invoice is it?"],)],
+    ids=["hangs", "empty", "fails", "late"],
+)
+async def test_a_model_that_leaves_the_caller_it_stays_with_without_an_answer(
+    gives: tuple[Any, ...], kind: str
+) -> None:
+    """They hear that they are still being connected, and music, until they are; never a late answer, and never silence."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=20.0, says=[Says("yes, put them through", when="?")])
+        stays = lambda: Desk(supervisor=WarmTransfer(SUPERVISOR, hold=StayWithCaller()))  # noqa: E731
+        caller = await asking(sandbox, TO_SUPERVISOR, CONNECTING, *gives, agent=stays, kind=kind)
+        await caller.hears(CONNECTING)
+        await asyncio.sleep(2.0)
+        await caller.say("it is about the invoice for may")
+        asked = now()
+        await caller.reaches(SUPERVISOR, timeout=100.0)
+        held = at(caller, Phase.ON_HOLD)
+
+        assert [CONNECTING, STILL] == sentences(caller)
+        assert caller.longest_silence(asked, held) < LONGEST_SILENCE
+        assert caller.longest_silence(held, at(caller, Phase.CONNECTING)) < LONGEST_ON_HOLD
+
+
+async def test_a_caller_who_speaks_in_the_music_is_heard_and_answered() -> None:
+    """Music in the place of an answer does not make the agent deaf, and stops when the caller speaks."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=None)
+        stays = lambda: Desk(supervisor=WarmTransfer(SUPERVISOR, hold=StayWithCaller(), ring_timeout=60))  # noqa: E731
+        caller = await asking(sandbox, TO_SUPERVISOR, CONNECTING, Hangs(115.0), "It is still ringing.", agent=stays)
+        await caller.hears(CONNECTING)
+        await asyncio.sleep(2.0)
+        await caller.say("it is about the invoice for may")
+        await caller.hears(STILL)
+        await asyncio.sleep(6.0)
+        playing = caller.music_heard(now() - 3.0, now())
+        await caller.say("are you still there")
+        said = now()
+        answer = await caller.hears("It is still ringing.")
+        await asyncio.sleep(3.0)
+
+        assert playing > 2.0
+        assert answer.began - said < 3.0
+        assert 0.0 == caller.music_heard(answer.ended, now())
+
+
+# How it ended
+
+
+@pytest.mark.parametrize("kind", SPEAKING_KINDS)
+@pytest.mark.parametrize("route", ["supervisor", "billing"])
+@pytest.mark.parametrize(
+    "gives",
+    [("", ""), (Fails(500),), (Hangs(115.0),), ([Hangs(20.0), "They were out."],)],
+    ids=["empty", "fails", "hangs", "late"],
+)
+async def test_told_is_what_was_heard(gives: tuple[Any, ...], route: str, kind: str) -> None:
+    """A model that does not tell the caller how it ended is spoken for, in time, and once."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=3.0, says="no")
+        sandbox.trouble.carrier_refuses = True
+        caller = await asking(sandbox, Calls("transfer_call", {"destination": route}), CONNECTING, *gives, kind=kind)
+        apology = await caller.hears(APOLOGY, timeout=60.0)
+        over = at(caller, Phase.OFF_HOLD if route == "supervisor" else Phase.FORWARDING)
+        await caller.until(Phase.TOLD)
+        await asyncio.sleep(30.0)
+
+        assert [CONNECTING, APOLOGY] == sentences(caller)
+        assert at(caller, Phase.TOLD) >= apology.ended - 0.5
+        assert caller.longest_silence(over, apology.began) < LONGEST_SILENCE
+        if route == "supervisor":
+            assert caller.longest_silence(over, apology.began) < LONGEST_ON_HOLD
+        if kind == "cascade" and gives[0] in ("", Fails(500)):
+            assert apology.began - over < 2.5
+
+
+async def test_a_model_that_is_told_late_but_in_time_tells_it_itself() -> None:
+    """A realtime model that takes its time with the bad news says it, and nobody says it again."""
+    async with Sandbox() as sandbox:
+        sandbox.trouble.carrier_refuses = True
+        caller = await asking(sandbox, TO_BILLING, CONNECTING, [Hangs(4.0), SORRY], kind="realtime_own_voice")
+        await caller.hears(SORRY)
+        await caller.until(Phase.TOLD)
+        await asyncio.sleep(20.0)
+
+        assert [CONNECTING, SORRY] == sentences(caller)
+
+
+async def test_a_caller_who_asks_while_the_model_hangs_on_the_bad_news_is_told_once() -> None:
+    """The model that answers their question has been told by then, and tells them: there is no apology besides."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=None)
+        quick = lambda: Desk(supervisor=WarmTransfer(SUPERVISOR, ring_timeout=8))  # noqa: E731
+        caller = await asking(sandbox, TO_SUPERVISOR, CONNECTING, Hangs(115.0), SORRY, agent=quick)
+        await caller.until(Phase.OFF_HOLD)
+        await asyncio.sleep(2.0)
+        await caller.say("hello what is going on")
+        await caller.hears(SORRY)
+        await caller.until(Phase.TOLD)
+        await asyncio.sleep(20.0)
+
+        assert [CONNECTING, SORRY] == sentences(caller)
+        assert 1 == sum("did not happen" in asked for asked in caller.script.asked)
+
+
+async def test_the_bad_news_does_not_wait_for_an_answer_that_hangs() -> None:
+    """A caller whose question the model hangs on is told how the transfer ended as soon as it has."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=None)
+        stays = lambda: Desk(supervisor=WarmTransfer(SUPERVISOR, hold=StayWithCaller(), ring_timeout=12))  # noqa: E731
+        caller = await asking(sandbox, TO_SUPERVISOR, CONNECTING, Hangs(115.0), SORRY, agent=stays)
+        await caller.hears(CONNECTING)
+        await asyncio.sleep(5.0)
+        await caller.say("it is about the invoice for may")
+        asked = now()
+        sorry = await caller.hears(SORRY)
+
+        assert sorry.began - at(caller, Phase.FINISHED) < 4.0
+        assert caller.longest_silence(asked, sorry.began) < LONGEST_SILENCE
+
+
+async def test_closing_while_a_model_hangs_on_the_bad_news() -> None:
+    """A session that is closed meanwhile says its last sentence, and leaves nothing behind."""
+    async with Sandbox() as sandbox:
+        sandbox.trouble.carrier_refuses = True
+        caller = await asking(sandbox, TO_BILLING, CONNECTING, Hangs(115.0))
+        await caller.until(Phase.FINISHED)
+        await asyncio.sleep(3.5)
+        await caller.session.close()
+
+        assert [CONNECTING, WORDING.closing] == sentences(caller)
