@@ -436,3 +436,30 @@ async def test_closing_while_a_model_hangs_on_the_bad_news() -> None:
         await caller.session.close()
 
         assert [CONNECTING, WORDING.closing] == sentences(caller)
+
+
+# The target
+
+
+QUESTION = "Would you like to take the call?"
+
+
+@pytest.mark.parametrize("kind", ["cascade", "realtime"])
+@pytest.mark.parametrize("gives", [Fails(500), Hangs(115.0), ""], ids=["fails", "hangs", "empty"])
+@pytest.mark.parametrize("after", [0.2, 3.0], ids=["over the question", "after it"])
+async def test_a_target_whose_question_is_not_answered_is_asked_again(after: float, gives: Any, kind: str) -> None:
+    """They are not left in silence by the consultation's model, and their next yes connects the caller."""
+    async with Sandbox() as sandbox:
+        says = [Says("who is it please", when="take the call?", after=after), Says("yes, put them through", when="?")]
+        sandbox.person(SUPERVISOR, answers_after=3.0, says=says)
+        caller = await asking(
+            sandbox, TO_SUPERVISOR, CONNECTING, kind=kind, consultation_model=Script([gives, gives, gives])
+        )
+        await caller.reaches(SUPERVISOR, timeout=60.0)
+        (target,) = sandbox.targets
+        asked = next(did for did in target.did if "who is it" in str(did.act))
+        again = next(heard for heard in target.heard if heard.began > asked.began + 0.5 and QUESTION in heard.text)
+
+        assert again.began - asked.began < 8.0
+        if gives == Fails(500) and kind == "cascade":
+            assert again.began - asked.began < 4.0

@@ -22,7 +22,7 @@ from calltransfer.said import Said
 from calltransfer.timeline import described
 from calltransfer.videosdk import _sdk
 from calltransfer.videosdk.attendance import Attendance
-from calltransfer.videosdk.conversation import FIRST_ANSWER_TIMEOUT, Conversation
+from calltransfer.videosdk.conversation import FIRST_ANSWER_TIMEOUT, Conversation, seconds_to_say
 from calltransfer.videosdk.holding import LineOnHold
 
 logger = logging.getLogger("calltransfer.videosdk")
@@ -37,7 +37,10 @@ PREPARE_TIMEOUT = 5.0
 """Seconds to have the greeting spoken in advance; after that it is spoken when it is needed."""
 
 SENTENCE_TIMEOUT = 20.0
-"""Seconds for one thing that is said to a target: thirty words take twelve."""
+"""Seconds for one thing that is said to a target: thirty words take twelve. What takes longer, spoken slowly, has longer."""
+
+ANSWER_TIMEOUT = 4.0
+"""Seconds for the consultation's model to begin to answer a target; then the fixed question is asked."""
 
 CLOSE_TIMEOUT = 10.0
 """Seconds for session and job to close."""
@@ -203,7 +206,7 @@ class Consultant:
             self._context.run(_sdk.instruct, self._session.agent, instructions)
 
     async def say(self, text: str, *, listening: bool = False) -> bool:
-        """Says `text`; returns when it has been heard, or False when it could not be said within `SENTENCE_TIMEOUT`.
+        """Says `text`; returns when it has been heard, or False when it could not be said in its time.
 
         The session lets nobody break into it: who is told of what is heard may interrupt it. Without `listening`, a
         realtime model hears nothing meanwhile, because it would answer whatever it hears.
@@ -226,14 +229,15 @@ class Consultant:
             said = await conversation.speak(speech, insist=False)
             if said and not _sdk.is_cascade(session):
                 said = await conversation.until(lambda: conversation.beginnings > before, FIRST_ANSWER_TIMEOUT)
-            await conversation.quiet(SENTENCE_TIMEOUT)
+            await conversation.quiet(seconds)
             return said
 
+        seconds = max(SENTENCE_TIMEOUT, FIRST_ANSWER_TIMEOUT + seconds_to_say(text))
         unheard = not listening and not _sdk.is_cascade(session) and self._hear is None
         if unheard:
             self.deafen()
         try:
-            async with asyncio.timeout(SENTENCE_TIMEOUT):
+            async with asyncio.timeout(seconds):
                 return await self._inside(spoken())
         except TimeoutError:
             return False
@@ -241,24 +245,43 @@ class Consultant:
             if unheard:
                 self.listen()
 
-    async def answer(self, text: str) -> None:
-        """Has the model answer what the target has said, and returns when that has been heard."""
+    async def answer(self, text: str) -> bool:
+        """Has the model answer what the target has said; returns whether it does, when that has been heard."""
+        conversation = self._conversation
+        if conversation is None:
+            return False
+
+        async def turn() -> bool:
+            await conversation.quiet(SENTENCE_TIMEOUT)
+            before = conversation.expect_words()
+            self._pass_on(text)
+            if not await conversation.begins(before, ANSWER_TIMEOUT):
+                await conversation.give_up()
+                return False
+            await conversation.speech_is_over(lambda: False)
+            return True
+
+        return await self._inside(turn())
+
+    async def leaves_unanswered(self) -> None:
+        """Returns when the model does not answer something that it has been told by the session itself."""
         conversation = self._conversation
         if conversation is None:
             return
 
-        async def turn() -> None:
-            await conversation.quiet(SENTENCE_TIMEOUT)
-            before = conversation.beginnings
-            self._pass_on(text)
-            await conversation.until(lambda: conversation.beginnings > before, FIRST_ANSWER_TIMEOUT)
-            await conversation.quiet(SENTENCE_TIMEOUT)
+        async def watch() -> None:
+            while await self._answers(conversation):
+                pass
 
-        try:
-            async with asyncio.timeout(SENTENCE_TIMEOUT):
-                await self._inside(turn())
-        except TimeoutError:
-            return
+        await self._inside(watch())
+
+    async def _answers(self, conversation: Conversation) -> bool:
+        await conversation.until(lambda: conversation.agent == "thinking", None)
+        broken_in = conversation.interruptions
+        if await conversation.begins(conversation.beginnings, ANSWER_TIMEOUT) or conversation.interruptions > broken_in:
+            return True
+        await conversation.give_up()
+        return False
 
     async def pause(self, *, silence: float, timeout: float) -> None:
         """Waits until the target has been silent for `silence` seconds, at most `timeout`."""

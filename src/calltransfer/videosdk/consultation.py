@@ -167,6 +167,7 @@ class VideoSDKConsultation(Consultation):
         self._opening_heard = False
         self._openings = 0
         self._question: str | None = None
+        self._unanswered = False
         self._asked_again = asyncio.Event()
 
     @property
@@ -429,6 +430,7 @@ class VideoSDKConsultation(Consultation):
         if self._decided.done():
             return True
         self._openings += 1
+        self._unanswered = False
         before = self.consultant.interruptions
         self._opening = True
         # The SDK lets nobody break into it: what they say is heard all the same, and what matters stops it from here.
@@ -445,7 +447,7 @@ class VideoSDKConsultation(Consultation):
             self._asked_again.clear()
             question, self._question = self._question, None
             if question is not None:
-                await self.consultant.answer(question)
+                self._unanswered = not await self.consultant.answer(question)
             elif self._echo.in_doubt and self.plan.briefing.gate is not Gate.CONNECT_WITHOUT_ASKING:
                 self._echo.in_doubt = False
                 await self._say(self.plan.briefing.question, listening=True)
@@ -454,16 +456,26 @@ class VideoSDKConsultation(Consultation):
                 await self._open()
             elif self.plan.briefing.gate is Gate.CONNECT_WITHOUT_ASKING:
                 self._decide(Answer.ACCEPTED)
+            elif self._unanswered:
+                self._unanswered = False
+                await self._say(self.plan.briefing.question, listening=True)
             else:
                 await self._asked_again_within(min(now() + timeout, last))
 
     async def _asked_again_within(self, until: float) -> None:
         try:
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout_at(until), asyncio.TaskGroup() as group:
+                watching = group.create_task(self._watch_for_answers(), name="whether the model answers the target")
                 await self._asked_again.wait()
+                watching.cancel()
         except TimeoutError:
             self.report(Phase.DECIDED, "no decision", None)
             self._end(Response(Outcome.UNDECIDED, f"no decision within {self.plan.decision_timeout:g} s"))
+
+    async def _watch_for_answers(self) -> None:
+        await self.consultant.leaves_unanswered()
+        self._unanswered = True
+        self._asked_again.set()
 
     # What the target says, presses, or has the model understand; called in the consultation's context
 
