@@ -34,7 +34,21 @@ from calltransfer import (
     WarmTransfer,
 )
 from calltransfer.call import Move
-from calltransfer.sandbox import Caller, Calls, Ears, FastForwardLoop, Sandbox, Says, Script, Target, Unknowns
+from calltransfer.sandbox import (
+    Caller,
+    Calls,
+    Ears,
+    Fails,
+    FastForwardLoop,
+    Hangs,
+    PutsThrough,
+    Sandbox,
+    Says,
+    Script,
+    Target,
+    Unknowns,
+    WebUser,
+)
 from calltransfer.sandbox._patches import TOKEN
 from calltransfer.testing.consent import AGREES, ANNOUNCED, pressed_yes, said_yes
 from calltransfer.testing.left import is_of_the_library
@@ -117,9 +131,39 @@ TROUBLES: Mapping[str, dict[str, Any]] = {
     "joining a room is slow": {"join_seconds": 3.0},
 }
 
+SAID_BY_MACHINE = "Please hold for the next free colleague"
+
+DIALLED: Mapping[str, Mapping[str, Any]] = {
+    **TARGETS,
+    "a queue, then who accepts": {
+        "says": [
+            Says(SAID_BY_MACHINE, after=0.2),
+            PutsThrough(after=9.0),
+            Says("hello", after=0.2),
+            Says("yes please", when=ANNOUNCED, after=4.0),
+        ]
+    },
+    "a machine that asks, then who declines": {
+        "says": [Says("who is it", when="?"), PutsThrough(after=5.0), Says("no thanks", after=0.5)]
+    },
+}
+"""What somebody who is dialled does: `TARGETS`, and machines that put the call through to a human."""
+
+TELLS: Mapping[str, tuple[Any, ...]] = {
+    "says so": (),
+    "hangs": (Hangs(40.0),),
+    "is late": ((Hangs(6.0), SORRY),),
+    "fails": (Fails(500), Fails(500)),
+    "says nothing": ("", ""),
+}
+"""What the agent's model does that is told how a transfer ended."""
+
 MODEL_STEPS = (
     "",
     STILL_HERE,
+    Hangs(30.0),
+    (Hangs(4.0), STILL_HERE),
+    Fails(429),
     Calls("transfer_call", {"destination": "supervisor", "reason": "again"}),
     Calls("transfer_call", {"destination": "billing"}),
     Calls("transfer_call", {"destination": "none"}),
@@ -130,6 +174,16 @@ MODEL_STEPS = (
         Calls("transfer_call", {"destination": "supervisor", "reason": "one"}),
         Calls("transfer_call", {"destination": "billing", "reason": "two"}),
     ),
+)
+
+CONSULTATION_STEPS = (
+    "",
+    "What is it about?",
+    Calls("decline_call"),
+    Calls("machine_answered"),
+    Hangs(30.0),
+    (Hangs(4.0), ANSWER),
+    Fails(500),
 )
 
 PHASES = sorted(phase.value for phase in Phase)
@@ -170,6 +224,7 @@ class Setting:
     name: str = "Support"
     latency: float = 0.0
     unknowns: Mapping[str, Any] = attrs.field(factory=dict)
+    tells: str = "says so"
     recorded: bool = False
     wakes_up: bool = False
     keypad: bool = False
@@ -190,9 +245,9 @@ SETTINGS = st.builds(
     stay=st.sampled_from([True, True, True, False]),
     stays_with_caller=st.sampled_from([False, False, False, True]),
     gate=st.sampled_from(["voice_or_key", "voice_or_key", "keys_only"]),
-    target=st.sampled_from(["accepts", "accepts", *sorted(TARGETS)]),
+    target=st.sampled_from(["accepts", "accepts", *sorted(DIALLED)]),
     plan=st.just("warm") | plans(3),
-    others=st.sampled_from(["accepts", "accepts", *sorted(TARGETS)]),
+    others=st.sampled_from(["accepts", "accepts", *sorted(DIALLED)]),
     answers_after=st.sampled_from([0.2, 4.0, 12.0]),
     early_media=st.booleans(),
     bills=st.sampled_from(["answers", "refuses", "does not answer", "answers and hangs up"]),
@@ -204,6 +259,8 @@ SETTINGS = st.builds(
             "status_after_failed_transfer": st.sampled_from(["answered", None]),
             "status_after_transfer": st.sampled_from(["ended", None]),
             "status_after_switch": st.sampled_from(["answered", None]),
+            "transferred_at": st.sampled_from(["answer", "acceptance"]),
+            "after_acceptance": st.sampled_from(["stays", "leaves", "ends"]),
             "keeps_log": st.booleans(),
             "session_ends_with_transfer": st.booleans(),
             "newest_first": st.booleans(),
@@ -212,6 +269,7 @@ SETTINGS = st.builds(
             "switch_gap": st.sampled_from([0.0, 0.1]),
         },
     ),
+    tells=st.sampled_from(["says so", "says so", *sorted(TELLS)]),
     recorded=st.booleans(),
     wakes_up=st.booleans(),
     keypad=st.booleans(),
@@ -340,6 +398,8 @@ class PhoneCall(RuleBasedStateMachine):
         self._errors: list[str] = []
         self._model: list[Any] = []
         self._consultation_model: list[Any] = []
+        self._tells: list[Any] = []
+        self._web_users: list[WebUser] = []
         self._log = Log()
         self._ending = False
 
@@ -359,6 +419,7 @@ class PhoneCall(RuleBasedStateMachine):
     def begins(self, setting: Setting) -> None:
         """Somebody calls."""
         self.setting = setting
+        self._tells = [*TELLS[setting.tells]]
         logger = logging.getLogger("calltransfer")
         self._level = logger.level
         logger.setLevel(logging.DEBUG)
@@ -380,7 +441,7 @@ class PhoneCall(RuleBasedStateMachine):
                     "answers_after": setting.answers_after + place * 0.4,
                     "early_media": setting.early_media,
                     "name": setting.name,
-                    **TARGETS[setting.others if place else setting.target],
+                    **DIALLED[setting.others if place else setting.target],
                 },
             )
         sandbox.person(MANAGER, answers_after=1.0, says="yes please")
@@ -423,7 +484,7 @@ class PhoneCall(RuleBasedStateMachine):
     def _answers(self, last: str) -> Any:
         """What the agent's model does."""
         if last.startswith("[Call system"):
-            return SORRY
+            return self._tells.pop(0) if self._tells else SORRY
         if self._model:
             return self._model.pop(0)
         if last.startswith("{"):
@@ -481,6 +542,28 @@ class PhoneCall(RuleBasedStateMachine):
         if target is not None:
             self._act(target.hang_up(), then)
 
+    @step(then=PAUSES)
+    def web_user_joins(self, then: float) -> None:
+        """Somebody in the browser comes into the room of caller and agent."""
+
+        async def join() -> None:
+            if not self.caller.over.is_set():
+                self._web_users.append(await self.sandbox.web_user(self.caller))
+
+        self._act(join(), then)
+
+    @step(text=st.sampled_from(["hello from the browser", "no wait I changed my mind"]), then=PAUSES)
+    def web_user_says(self, text: str, then: float) -> None:
+        """Who came last of those in the browser says something."""
+        if self._web_users:
+            self._act(self._web_users[-1].say(text), then)
+
+    @step(then=PAUSES)
+    def web_user_leaves(self, then: float) -> None:
+        """Who came last of those in the browser leaves."""
+        if self._web_users:
+            self._act(self._web_users.pop().hang_up(), then)
+
     def _target(self, which: int) -> Target | None:
         live = [target for target in self.sandbox.targets if target.leg.answered]
         return live[max(which, -len(live))] if live else None
@@ -493,7 +576,7 @@ class PhoneCall(RuleBasedStateMachine):
         if does != Calls("another_agent") or self.setting.kind == "cascade":  # the only one that takes an agent
             self._model.append(does)
 
-    @step(does=st.sampled_from(["", "What is it about?", Calls("decline_call"), Calls("machine_answered")]))
+    @step(does=st.sampled_from(CONSULTATION_STEPS))
     def consultation_model_will(self, does: Any) -> None:
         """The consultation's model does this the next time it is asked."""
         self._consultation_model.append(does)
@@ -662,11 +745,14 @@ class PhoneCall(RuleBasedStateMachine):
         heals(self.sandbox)
         self._ending = True
         self._model.clear()
+        self._tells.clear()
         await witness.settled()
         await witness.talks()
         if self.setting.again:
             await witness.is_transferred_again(ASKS_FOR_MANAGER, MANAGER)
-        self.caller.note(">>> the caller hangs up in the end")
+        self.caller.note(">>> everybody hangs up in the end")
+        for user in self._web_users:
+            await user.hang_up()
         await self.caller.hang_up()
         try:
             async with asyncio.timeout(120.0):
