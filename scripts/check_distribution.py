@@ -5,6 +5,8 @@
 It needs the dependency group `dist`, git, and a package index. In this order, and it stops at the first thing that is wrong:
 
 1. Both are built twice, here and from a copy elsewhere, where the wheel is made from the sdist: the bytes are the same.
+   That is done with the tools of `build-requirements.txt`, each of the version and with the hash that stand there, in an
+   environment that holds nothing else.
 2. The wheel holds the package, its type marker, its music and its licence, and nothing else; the sdist holds what it
    takes to build, to run every test and to build the site, and nothing else. Both hold only what is in git.
 3. The metadata are what `pyproject.toml` means, and the page on PyPI has no link that is dead there.
@@ -12,7 +14,7 @@ It needs the dependency group `dist`, git, and a package index. In this order, a
    it has is changed.
 5. In that project, away from here: everything public can be imported, the music plays, and the command line works with
    its extra and says what to install without. An agent and its tests pass as their author has them (`examples/`), and
-   a type checker sees our types.
+   a type checker sees our types. What has been built is still the same then, whatever was installed to check it.
 """
 
 import email.message
@@ -35,6 +37,7 @@ from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parent.parent
 DIST = ROOT / "dist"
+BUILD_REQUIREMENTS = ROOT / "scripts" / "build-requirements.txt"
 
 NOT_PYTHON = {"calltransfer/py.typed", "calltransfer/assets/hold.wav"}
 """What the wheel has besides modules and what describes it."""
@@ -92,8 +95,11 @@ def main() -> None:
     """Builds, checks, and says what was built."""
     with tempfile.TemporaryDirectory(prefix="calltransfer-") as name:
         elsewhere = Path(name)
+        with step("the tools that build"):
+            builder = build_tools(elsewhere / "tools")
         with step("built twice, and the same"):
-            sdist, wheel = built(elsewhere)
+            sdist, wheel = built(builder, elsewhere)
+        digests = {file: digest(file) for file in (sdist, wheel)}
         with step("contents"):
             check_wheel(wheel)
             check_sdist(sdist)
@@ -101,12 +107,28 @@ def main() -> None:
             check_metadata(wheel)
             run(sys.executable, "-m", "twine", "check", "--strict", sdist, wheel)
         check_in_a_project(wheel, elsewhere)
-    for file in (sdist, wheel):
-        print(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.relative_to(ROOT)}")
+    for file, built_as in digests.items():
+        if digest(file) != built_as:
+            raise Wrong(f"{file.name} was changed while it was checked")
+        print(f"{built_as}  {file.relative_to(ROOT)}")
 
 
-def built(elsewhere: Path) -> tuple[Path, Path]:
-    """Builds both twice, and returns where the first ones are."""
+def build_tools(environment: Path) -> Path:
+    """Makes an environment of what is pinned, and returns its interpreter."""
+    venv.create(environment, with_pip=True)
+    python = programs_of(environment) / "python"
+    pip = (python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
+    run(*pip, "--require-hashes", "--only-binary", ":all:", "--requirement", BUILD_REQUIREMENTS)
+    return python
+
+
+def digest(file: Path) -> str:
+    """Its SHA-256."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def built(builder: Path, elsewhere: Path) -> tuple[Path, Path]:
+    """Builds both twice with the interpreter `builder`, and returns where the first ones are."""
     when = os.environ.get("SOURCE_DATE_EPOCH") or run("git", "log", "-1", "--format=%ct").strip()
     copy = elsewhere / "copy"
     for path in in_git():
@@ -114,8 +136,9 @@ def built(elsewhere: Path) -> tuple[Path, Path]:
         shutil.copy(ROOT / path, copy / path)
     shutil.rmtree(DIST, ignore_errors=True)
     # Without being told which, `build` makes the wheel from the sdist.
-    run(sys.executable, "-m", "build", "--sdist", "--wheel", "--outdir", DIST, ROOT, SOURCE_DATE_EPOCH=when)
-    run(sys.executable, "-m", "build", "--outdir", elsewhere / "again", copy, SOURCE_DATE_EPOCH=when)
+    build = (builder, "-m", "build", "--no-isolation", "--outdir")  # else the newest tools would be downloaded
+    run(*build, DIST, "--sdist", "--wheel", ROOT, SOURCE_DATE_EPOCH=when)
+    run(*build, elsewhere / "again", copy, SOURCE_DATE_EPOCH=when)
     files = sorted(DIST.iterdir())
     for file in files:
         again = elsewhere / "again" / file.name
@@ -230,7 +253,7 @@ class Project:
 
     def __init__(self, folder: Path, environment: Path) -> None:
         self._folder = folder
-        self._programs = environment / ("Scripts" if os.name == "nt" else "bin")
+        self._programs = programs_of(environment)
 
     def install(self, what: str) -> None:
         """Installs it, as its author would."""
@@ -244,6 +267,11 @@ class Project:
     def run(self, program: str, *arguments: str, status: int = 0) -> str:
         """Runs a program of the environment in the folder."""
         return run(self._programs / program, *arguments, folder=self._folder, status=status, both=status != 0)
+
+
+def programs_of(environment: Path) -> Path:
+    """Where an environment has its programs."""
+    return environment / ("Scripts" if os.name == "nt" else "bin")
 
 
 def run(*command: str | Path, folder: Path = ROOT, status: int = 0, both: bool = False, **environment: str) -> str:
