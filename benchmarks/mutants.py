@@ -394,7 +394,7 @@ MUTANTS = (
     Mutant(
         "says nothing to a target whose caller has hung up",
         "videosdk/call.py",
-        "consultation.release(briefing.caller_left if gone else briefing.failed)",
+        "consultation.release(farewell)",
         'consultation.release("")',
     ),
     Mutant(
