@@ -41,6 +41,7 @@ from calltransfer.sandbox import (
     Fails,
     FastForwardLoop,
     Hangs,
+    Presses,
     PutsThrough,
     Sandbox,
     Says,
@@ -283,10 +284,21 @@ def _agrees(setting: Setting, target: Target) -> bool:
     """Whether somebody who was dialled has agreed to be connected."""
     if target.number == BILLING:
         return True  # who is dialled into the call is told, and not asked
+    if _of_a_machine(target):
+        return True
     if target.number in PEOPLE and setting.gate == "keys_only":
         return pressed_yes(target)
     understood = any(did.act == Says(SOUNDS_RIGHT) and ANNOUNCED in did.heard for did in target.did)
     return understood or said_yes(target)
+
+
+def _of_a_machine(target: Target) -> bool:
+    """Whether a human answers for the machine before them: told what it was told, they are not told again as yet.
+
+    Without this, a human who says yes having heard nothing is found to be connected without consent.
+    """
+    told = any(isinstance(did.act, PutsThrough) and ANNOUNCED in did.heard for did in target.did)
+    return told and any(did.act in (*map(Says, AGREES), Says(SOUNDS_RIGHT), Presses("1")) for did in target.did)
 
 
 class AgentUnderFire(TransferMixin, Agent):
