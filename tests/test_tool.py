@@ -500,8 +500,8 @@ async def test_from_code_inside_a_tool_of_the_author_s() -> None:
             return {"outcome": results[-1].outcome}
 
     async with Sandbox() as sandbox:
-        caller = await asking_caller(sandbox, Impatient, model=[Calls("pass_on"), "It did not work, sorry.", SORRY])
-        await caller.hears(SORRY)
+        caller = await asking_caller(sandbox, Impatient, model=[Calls("pass_on"), "It did not work, sorry."])
+        await caller.hears("It did not work, sorry.")
 
         assert [Outcome.FAILED] == [result.outcome for result in results]
 
