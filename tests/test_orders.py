@@ -621,7 +621,7 @@ async def test_a_contradiction_is_told_of_the_transfer_that_it_contradicts() -> 
 
         late = next(event for event in caller.agent.events if event.phase is Phase.CONTRADICTED)
         assert ("billing", 1) == (late.route, late.attempt)
-        assert [Outcome.NO_ANSWER, Outcome.CALLER_LEFT] == caller.agent.outcomes
+        assert [Outcome.NO_ANSWER, Outcome.CANCELLED] == caller.agent.outcomes
 
 
 async def test_a_contradiction_is_told_although_the_session_ends_at_once() -> None:

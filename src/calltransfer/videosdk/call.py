@@ -188,8 +188,9 @@ class VideoSDKCall(PlatformCall):
             ) as self._hold:
                 yield
         finally:
+            if self._hold is not None and self._hold.was_heard:
+                self._company.comes_off_hold()
             self._held, self._hold = False, None
-            self._company.comes_off_hold()
             self._returned.clear()  # or it would end the next transfer
             if self._keeper() is None and self.caller is Presence.HERE:
                 report(Phase.OFF_HOLD, "", None)

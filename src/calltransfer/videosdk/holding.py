@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -235,7 +236,11 @@ async def on_hold(
 
 
 class HoldUnderWay:
-    """A hold, that can be interrupted for a while."""
+    """A hold, that can be interrupted for a while.
+
+    Attributes:
+        was_heard: Whether the caller heard it until it ended: not where it was still interrupted.
+    """
 
     def __init__(self, hold: Hold, line: LineOnHold, room: Any) -> None:
         self.return_key = hold.return_key
@@ -245,6 +250,8 @@ class HoldUnderWay:
         self._hear: Callable[[], None] = lambda: None
         self._run: _Run | None = None
         self._entertaining: asyncio.Task[None] | None = None
+        self._heard_from = math.inf
+        self.was_heard = False
         self._over = False
 
     def deafen(self) -> None:
@@ -257,6 +264,7 @@ class HoldUnderWay:
 
     def entertain(self, *, after: float = 0.0) -> None:
         """Begins what the caller hears, `after` so many seconds."""
+        self._heard_from = asyncio.get_running_loop().time() + after
         self._run = _Run(self._line)
         self._entertaining = asyncio.create_task(
             _entertain(self._hold, self._run, after), name=f"{type(self._hold).__name__}.entertain"
@@ -265,10 +273,12 @@ class HoldUnderWay:
     async def end(self) -> None:
         """Ends it for good: whoever has interrupted it, and is late, does not begin it again."""
         self._over = True
+        self.was_heard = asyncio.get_running_loop().time() > self._heard_from
         await self.fall_silent()
 
     async def fall_silent(self) -> None:
         """Ends what the caller hears."""
+        self._heard_from = math.inf
         if self._run is not None and self._entertaining is not None:
             self._run.over = True
             await give_up(self._entertaining)
