@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from pathlib import Path
 from typing import Any
 
 import phonenumbers
@@ -34,6 +35,8 @@ UP_NORTH = "+14165550123"
 HOME_ONLY = Policy(countries={"US"})
 """It allows what the agents of these tests have fixed."""
 
+SECURITY = Path(__file__).resolve().parent.parent / "docs" / "explanation" / "security.md"
+
 SET_UP = VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_1")
 DIALS = ("/transfer", "/v2/sip/call")
 
@@ -65,6 +68,9 @@ def dialled(sandbox: Sandbox) -> list[Any]:
         ({"countries": {"US"}}, "sip:+442071838750desk@pbx.example.com", None),
         ({"countries": {"US"}}, "sip:2001@pbx.example.com", None),
         ({"countries": {"US"}}, "sip:queue@pbx.example.com", None),
+        ({}, "+5352123456", "a number of CU, which is expensive to call, and the policy's countries do not name it"),
+        ({}, "sip:+5352123456@pbx.example.com", "a number of CU, which is expensive"),
+        ({"countries": {"CU"}}, "+5352123456", None),
         ({"sip_hosts": {"PBX.example.com"}}, "sip:queue@pbx.example.com:5061;transport=tls", None),
         ({"sip_hosts": {"pbx.example.com"}}, "sip:queue@pbx.example.com.evil.org", r"sip_hosts \(pbx.example.com\)"),
         ({"sip_hosts": {"pbx.example.com"}}, "sip:pbx.example.com@evil.org", "its host is none"),
@@ -98,6 +104,22 @@ def test_every_country_is_allowed_by_its_own_name(region: str) -> None:
     written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
     assert Policy(countries={region}).problem(Destination(written, allow_premium=True)) is None
+
+
+@settings(derandomize=True, max_examples=300)
+@given(region=st.sampled_from(sorted(phonenumbers.SUPPORTED_REGIONS)))
+def test_a_country_that_is_expensive_to_call_is_called_by_name_only(region: str) -> None:
+    """Without a word on countries every number is allowed but those of the countries that the documentation lists."""
+    number = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
+    number = number or phonenumbers.example_number(region)
+    assert number is not None
+    written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    where = phonenumbers.region_code_for_number(number)  # several countries share some numbers
+    listed = re.findall(
+        r"\b[A-Z]{2}\b", SECURITY.read_text().partition("### Toll fraud")[2].partition("No such list")[0]
+    )
+
+    assert (Policy().problem(Destination(written, allow_premium=True)) is not None) == (where in listed)
 
 
 @pytest.mark.parametrize(

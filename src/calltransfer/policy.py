@@ -15,6 +15,19 @@ from calltransfer.sip_user import keys_of
 MINUTE = 60.0
 """Seconds that `attempts_per_minute` looks back."""
 
+_ISLANDS = "AC AS CC CK CX FJ FK FM IO KI MH MP NC NF NR NU PF PG PW SB SH TK TL TO TV VU WF WS"
+"""Small islands and territories, where a call costs more than to a premium-rate number at home."""
+
+_BLOCKED_BY_CARRIERS = "AZ CF GM GN MC MV SC SL SO ST"
+"""What one carrier blocked until a customer asked for it, as fraud was most of what it saw there (TransNexus, "Carriers
+Block International Calls to Stop Traffic Pumping Fraud", 2014)."""
+
+_FAR = "CU ER GW KM KP TD"
+"""At the upper end of carriers' tariffs from nearly everywhere."""
+
+EXPENSIVE = frozenset(f"{_ISLANDS} {_BLOCKED_BY_CARRIERS} {_FAR}".split())
+"""Countries that are called only where a policy names them. No such list is complete, nor true of every carrier."""
+
 _HOST = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9\-.]*[a-z0-9])?", re.ASCII)
 _NUMBER_AS_USER = re.compile(r"\+?[\d\-.()]+", re.ASCII)
 _SHORTEST_NUMBER = 7
@@ -73,13 +86,14 @@ class Policy:
     destination is fixed and not allowed is refused when the agent is built.
 
     Premium-rate, satellite and emergency numbers are refused without a policy, by `Destination`, unless its author says
-    otherwise. Countries that are expensive to call are not: name those that you call.
+    otherwise.
 
     Attributes:
-        countries: The regions of ISO 3166 whose numbers may be called, such as `{"US", "DE"}`; None: all. The user of a
-            SIP URI that is a number of seven digits or more is held to it too, and then has to begin with "+" and be
-            nothing else. One that begins with a letter, or has three letters or more behind its digits, is a name, which
-            `sip_hosts` is for.
+        countries: The regions of ISO 3166 whose numbers may be called, such as `{"US", "DE"}`; None: all but those that are
+            expensive to call, such as Cuba and the Maldives.
+            The user of a SIP URI that is a number of seven digits or more is held to it too, and where countries are named
+            has to begin with "+" and be nothing else. One that begins with a letter, or has three letters or more behind
+            its digits, is a name, which `sip_hosts` is for.
             International numbers that belong to no country ("+800 ...") are in none. An emergency number that a
             `Destination` allows is allowed.
         sip_hosts: The hosts that SIP URIs may name; None: all.
@@ -111,8 +125,10 @@ class Policy:
         if destination.is_sip and self.sip_hosts is not None and _host(destination.address) not in self.sip_hosts:
             return f"its host is none of the policy's sip_hosts ({', '.join(sorted(self.sip_hosts))})"
         number = _number(destination)
-        if self.countries is None or number is None:
+        if number is None:
             return None
+        if self.countries is None:
+            return _expensive(number)
         allowed = ", ".join(sorted(self.countries))
         if not number.startswith("+"):
             return f"its user is a number without '+', or has more in it, and the policy allows the countries {allowed} only"
@@ -174,6 +190,15 @@ def _number(destination: Destination) -> str | None:
     if len(digits) < _SHORTEST_NUMBER:
         return None
     return user if _NUMBER_AS_USER.fullmatch(user) else digits  # with keys in it, what is dialled is anybody's guess
+
+
+def _expensive(number: str) -> str | None:
+    """Why a number is not called although no country is named; None: it may be, as far as its country can be told."""
+    parsed = _parsed(number) if number.startswith("+") else None
+    region = phonenumbers.region_code_for_number(parsed) if parsed is not None else None
+    if region not in EXPENSIVE:
+        return None
+    return f"it is a number of {region}, which is expensive to call, and the policy's countries do not name it"
 
 
 def _parsed(number: str) -> phonenumbers.PhoneNumber | None:
