@@ -30,6 +30,9 @@ from calltransfer.videosdk.holding import LineOnHold
 MUSIC_AFTER = 2.5
 """Seconds of silence before there is music, where a caller waits for an answer; none for one who comes off hold."""
 
+TOOLS_TIMEOUT = 20.0
+"""Seconds for the words of a model that calls one tool after another and says nothing."""
+
 BEFORE_TOOL_TIMEOUT = 1.0
 """Seconds for what the agent said before a tool to begin to be heard, where the tool waits for the transfer."""
 
@@ -85,12 +88,17 @@ class Company:
         return self.words.run()
 
     async def words_after_tool(self, *, begin_within: float) -> None:
-        """Waits until the agent says them; the model has `begin_within` seconds from now on."""
+        """Waits until the agent says them; the model has `begin_within` seconds from now on.
+
+        Of a model that calls one tool after another, until it has said something, and at most `TOOLS_TIMEOUT` seconds.
+        """
         last = None
-        while self.words is not None and self.words is not last:
-            last = self.words
-            last.begin_within(begin_within)
-            await last.over.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TOOLS_TIMEOUT):
+                while self.words is not None and self.words is not last and not (last and last.spoken):
+                    last = self.words
+                    last.begin_within(begin_within)
+                    await last.over.wait()
 
     @contextlib.contextmanager
     def looking_after(self) -> Iterator[None]:
@@ -187,7 +195,12 @@ class Company:
 
 
 class WordsAfterTool:
-    """The agent's words after a tool: its model's, or others."""
+    """The agent's words after a tool: its model's, or others.
+
+    Attributes:
+        spoken: Whether there were any before another tool was called.
+        over: Set when there is nothing more to wait for.
+    """
 
     def __init__(self, company: Company, sentence: str) -> None:
         self._company = company
@@ -200,6 +213,7 @@ class WordsAfterTool:
         self._made_at = _now()
         self._by = self._made_at + SENTENCE_TIMEOUT
         self._replaced = False
+        self.spoken = False
         self.over = asyncio.Event()
 
     def replace(self) -> None:
@@ -223,7 +237,10 @@ class WordsAfterTool:
             with self._company.looking_after():
                 if self._speaks and not _sdk.is_cascade(self._conversation.session):
                     await self._spoken_already()
-                elif not await self._begins():
+                elif await self._begins():
+                    self.spoken = not self._replaced
+                else:
+                    self.spoken = True
                     await self._company.say_instead(self._sentence)
         finally:
             self.over.set()
