@@ -12,17 +12,18 @@ endif
 # The site is built with the versions pyproject.toml asks for; what a later one will change is not this build's news.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: demo test lowest lint bench matrix fire rings conformance cancellation mutants soak docs dist clean anew writable
+.PHONY: demo test lowest lint links bench matrix fire rings conformance cancellation mutants soak docs dist clean anew writable
 
 demo: $(INSTALLED)
 	$(RUN) calltransfer.cli demo
 
-test: lint
+# Side by side: either uses one core. The site is built into .venv, for its links.
+test: $(INSTALLED)
+	@$(MAKE) --no-print-directory --jobs 2 lint links
 	$(RUN) coverage erase
 	$(RUN) coverage run -m pytest --numprocesses 2 --dist worksteal
 	$(RUN) coverage combine --quiet
 	$(RUN) coverage report
-	$(RUN) mkdocs build --strict --site-dir .venv/site
 	@echo "All checks passed: formatting, lint, types, imports, tests, coverage, docs."
 
 # The tests with the lowest versions of what we depend on that pyproject.toml allows.
@@ -34,6 +35,9 @@ lint: $(INSTALLED)
 	$(RUN) ruff check .
 	$(RUN) mypy
 	.venv/bin/python -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-cache
+
+links: $(INSTALLED)
+	$(RUN) mkdocs build --strict --site-dir .venv/site
 
 bench: $(INSTALLED)
 	.venv/bin/python benchmarks/direct.py

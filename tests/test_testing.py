@@ -1,6 +1,7 @@
 """The kit: its plugin as users have it, and that the suite does catch what is wrong with a strategy."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,11 +17,13 @@ CONFTEST = """
 from tests.conftest import pytest_configure
 """
 
-SUITE = """
+IMPORTS = """
 from calltransfer.testing import StrategyConformance
 from tests.broken import BROKEN, SUPERVISOR, Queue, consults
+"""
 
-class TestQueue(StrategyConformance):
+SUITE = """
+class TestQueue{number}(StrategyConformance):
     bound = {bound}
 
     def strategy(self):
@@ -44,20 +47,28 @@ def users(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.
     return pytester
 
 
-@pytest.mark.parametrize("name", BROKEN)
-def test_the_suite_catches(users: pytest.Pytester, name: str) -> None:
+def test_the_suite_catches(users: pytest.Pytester) -> None:
     """A strategy with something wrong with it fails, and the line that names the invariant says what it is."""
-    bound = 60.0 if name == "takes its time" else 330.0
-    users.makepyfile(SUITE.format(bound=bound, does=f"BROKEN[{name!r}][0]"))
+    suites = [
+        SUITE.format(number=number, bound=60.0 if name == "takes its time" else 330.0, does=f"BROKEN[{name!r}][0]")
+        for number, name in enumerate(BROKEN)
+    ]
+    users.makepyfile(IMPORTS + "".join(suites))
     result = users.runpytest_subprocess("-k", CASES)
-    assert result.parseoutcomes()["failed"] > 0
-    result.stdout.fnmatch_lines([f"  {BROKEN[name][1].replace('[', '[[]')}"])
-    result.stdout.fnmatch_lines(["Queue, with *, did not hold to:", "*Timeline of call 1*", "*caller: (answered)"])
+    _, *reports = re.split(r"^_+ TestQueue(\d+)\.", str(result.stdout), flags=re.MULTILINE)
+    of_suite: dict[int, list[str]] = {}
+    for number, report in zip(map(int, reports[::2]), reports[1::2], strict=True):
+        of_suite.setdefault(number, []).extend(report.splitlines())
+    for number, (name, (_, line)) in enumerate(BROKEN.items()):
+        assert number in of_suite, name
+        lines = pytest.LineMatcher(of_suite[number])
+        lines.fnmatch_lines([f"  {line.replace('[', '[[]')}"])
+        lines.fnmatch_lines(["Queue, with *, did not hold to:", "*Timeline of call 1*", "*caller: (answered)"])
 
 
 def test_the_suite_passes_the_same_strategy_with_nothing_wrong_with_it(users: pytest.Pytester) -> None:
     """What the broken ones are made from passes: nothing but what is wrong with them is caught."""
-    users.makepyfile(SUITE.format(bound=330.0, does="consults"))
+    users.makepyfile(IMPORTS + SUITE.format(number="", bound=330.0, does="consults"))
     result = users.runpytest_subprocess("-k", CASES)
     result.assert_outcomes(passed=4)
 
