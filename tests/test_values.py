@@ -317,7 +317,7 @@ def test_play_dialtone_is_yes_or_no() -> None:
 
 
 @pytest.mark.parametrize("name", ["timeout", "sentence_timeout"])
-@pytest.mark.parametrize("seconds", [0, -1, 601, float("nan")])
+@pytest.mark.parametrize("seconds", [0, -1, 601, float("nan"), float("inf"), True])
 def test_deadlines_are_checked(name: str, seconds: float) -> None:
     """A deadline that makes no sense is refused, by name."""
     with pytest.raises(ConfigurationError, match=name):

@@ -69,7 +69,9 @@ def test_a_wrong_value_of_a_warm_transfer(values: dict[str, Any], message: str) 
     [
         ({"return_key": "12"}, "return_key= is one key"),
         ({"return_key": "x"}, "return_key= is one key"),
-        ({"every": 0}, "every= is in seconds, above 0"),
+        ({"every": 0}, "every= is in seconds, above 0, not 0"),
+        ({"every": True}, "every= is in seconds, above 0, not True"),
+        ({"every": float("inf")}, "every= is in seconds, above 0, not inf"),
         ({"reassurance": [""]}, "none of them empty"),
         ({"reassurance": 7}, "reassurance= takes sentences"),
         ({"file": "/no/such/file.wav"}, "cannot be played"),

@@ -13,7 +13,8 @@ import attrs
 import phonenumbers
 
 from calltransfer.errors import DestinationError
-from calltransfer.masking import masked_address, masked_keys, masked_number, shown
+from calltransfer.fields import yes_or_no
+from calltransfer.masking import masked_address, masked_keys, masked_number
 from calltransfer.sip_user import behind_a_line, dialled_numbers, in_international_form
 
 _LONGEST_URI = 255
@@ -67,11 +68,6 @@ class _Allowed(NamedTuple):
     satellite: bool
 
 
-def _yes_or_no(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    if not isinstance(value, bool):
-        raise DestinationError(f"{attribute.name}= is True or False, not {shown(value)}")
-
-
 def _as_sent(data: Mapping[str, Any]) -> str:
     """Data as the platform is sent it: compared, and hashed, as that."""
     return json.dumps(data, sort_keys=True)
@@ -115,9 +111,9 @@ class Destination:
     """
 
     address: str
-    allow_premium: bool = attrs.field(default=False, kw_only=True, eq=False, validator=_yes_or_no)
-    allow_emergency: bool = attrs.field(default=False, kw_only=True, eq=False, validator=_yes_or_no)
-    allow_satellite: bool = attrs.field(default=False, kw_only=True, eq=False, validator=_yes_or_no)
+    allow_premium: bool = attrs.field(default=False, kw_only=True, eq=False, validator=yes_or_no(DestinationError))
+    allow_emergency: bool = attrs.field(default=False, kw_only=True, eq=False, validator=yes_or_no(DestinationError))
+    allow_satellite: bool = attrs.field(default=False, kw_only=True, eq=False, validator=yes_or_no(DestinationError))
     caller_id: str | None = attrs.field(default=None, kw_only=True)
     extension: str | None = attrs.field(default=None, kw_only=True)
     headers: Mapping[str, str] = attrs.field(factory=dict, kw_only=True, eq=_as_sent)

@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 import attrs
 
 from calltransfer.errors import ConfigurationError
+from calltransfer.fields import seconds
 from calltransfer.masking import shown
 
 __all__ = ["SAMPLE_RATE", "HeldCaller", "Hold", "HoldMusic", "StayWithCaller", "music"]
@@ -77,11 +78,6 @@ def _checked_key(_: Any, attribute: "attrs.Attribute[Any]", value: str | None) -
         raise ConfigurationError(f"{attribute.name}= is one key, 0 to 9, '*' or '#', or None, not {shown(value)}")
 
 
-def _above_zero(_: Any, attribute: "attrs.Attribute[float]", value: float) -> None:
-    if not isinstance(value, int | float) or not value > 0:
-        raise ConfigurationError(f"{attribute.name}= is in seconds, above 0, not {shown(value)}")
-
-
 _LARGEST_MUSIC = 64 * 2**20
 
 
@@ -122,7 +118,7 @@ class HoldMusic:
     reassurance: tuple[str, ...] = attrs.field(
         default=attrs.Factory(_still_connecting, takes_self=True), converter=_sentences
     )
-    every: float = attrs.field(default=20.0, validator=_above_zero)
+    every: float = attrs.field(default=20.0, validator=seconds())
 
     def __attrs_post_init__(self) -> None:
         if self.file is not None and not isinstance(self.file, str | Path):

@@ -11,6 +11,7 @@ import attrs
 from calltransfer.briefing import DATA_RULE, SPACELESS, Utterance, as_data, normalised
 from calltransfer.call import Call, Summary, TransferRequest
 from calltransfer.errors import ConfigurationError, NoTextModel
+from calltransfer.fields import seconds
 from calltransfer.hook import within
 from calltransfer.masking import shown
 from calltransfer.wording import fields_of
@@ -276,13 +277,6 @@ def _check_prompt(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None
         )
 
 
-def _check_timeout(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= _LONGEST_WAIT:
-        raise ConfigurationError(
-            f"{attribute.name}= is in seconds, above 0 and at most {_LONGEST_WAIT:g}, not {shown(value)}"
-        )
-
-
 def _check_summary(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     if isinstance(value, type) or not callable(getattr(value, "summarise", None)):
         raise ConfigurationError(
@@ -392,7 +386,7 @@ class LLMSummary:
     prompt: str = attrs.field(default=PROMPT, validator=_check_prompt, repr=False)
     llm: Any | None = attrs.field(default=None, kw_only=True, repr=False)
     words: int = attrs.field(default=SUMMARY_WORDS, kw_only=True, validator=_check_words)
-    timeout: float = attrs.field(default=SUMMARY_TIMEOUT, kw_only=True, validator=_check_timeout)
+    timeout: float = attrs.field(default=SUMMARY_TIMEOUT, kw_only=True, validator=seconds(at_most=_LONGEST_WAIT))
     otherwise: Summary = attrs.field(
         default=attrs.Factory(_extractive, takes_self=True), kw_only=True, validator=_check_summary
     )

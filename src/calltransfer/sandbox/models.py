@@ -8,7 +8,6 @@ import contextlib
 import contextvars
 import itertools
 import json
-import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +33,7 @@ from videosdk.agents import (
 from videosdk.agents.vad import VADData
 
 from calltransfer.errors import ConfigurationError
+from calltransfer.fields import is_seconds
 from calltransfer.masking import shown
 from calltransfer.sandbox.speech import SAMPLE_RATE, Word, decoded, encoded, words
 
@@ -66,7 +66,7 @@ class Calls:
 
 
 def _seconds(_: Any, __: "attrs.Attribute[float]", value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+    if not is_seconds(value):
         raise ConfigurationError(
             f"Hangs takes the seconds in which a model gives nothing, such as 30, not {shown(value)}"
         )

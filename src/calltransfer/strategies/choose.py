@@ -14,7 +14,7 @@ from calltransfer.events import TransferResult
 from calltransfer.hook import HookFailed, answer_of
 from calltransfer.outcome import Outcome
 from calltransfer.strategies.combining import checked_strategy
-from calltransfer.strategies.target import seconds
+from calltransfer.strategies.target import wait_seconds
 
 logger = logging.getLogger("calltransfer")
 
@@ -67,7 +67,7 @@ class Choose:
 
     chooser: Chooser = attrs.field(validator=_checked_chooser)
     default: TransferStrategy | None = attrs.field(default=None, kw_only=True, converter=_default)
-    timeout: float = attrs.field(default=CHOOSE_TIMEOUT, kw_only=True, validator=seconds)
+    timeout: float = attrs.field(default=CHOOSE_TIMEOUT, kw_only=True, validator=wait_seconds)
 
     @property
     def parts(self) -> Mapping[str, TransferStrategy]:

@@ -9,8 +9,9 @@ from calltransfer.call import FORWARD_TIMEOUT, SENTENCE_TIMEOUT, Call, TransferR
 from calltransfer.destination import Destination
 from calltransfer.errors import CallOver, ConfigurationError, DestinationError, NoLiveCall, PlatformError
 from calltransfer.events import TransferResult
+from calltransfer.fields import yes_or_no
 from calltransfer.outcome import Outcome
-from calltransfer.strategies.target import Target, checked_target, destination_or_end, seconds, yes_or_no
+from calltransfer.strategies.target import Target, checked_target, destination_or_end, wait_seconds
 
 TRANSFER_TO_VARIABLE = "VIDEOSDK_CALL_TRANSFER_TO"
 
@@ -41,9 +42,9 @@ class DirectTransfer:
     """
 
     to: Target | None = attrs.field(default=None, converter=checked_target)
-    timeout: float = attrs.field(default=FORWARD_TIMEOUT, kw_only=True, validator=seconds)
-    sentence_timeout: float = attrs.field(default=SENTENCE_TIMEOUT, kw_only=True, validator=seconds)
-    play_dialtone: bool = attrs.field(default=False, kw_only=True, validator=yes_or_no)
+    timeout: float = attrs.field(default=FORWARD_TIMEOUT, kw_only=True, validator=wait_seconds)
+    sentence_timeout: float = attrs.field(default=SENTENCE_TIMEOUT, kw_only=True, validator=wait_seconds)
+    play_dialtone: bool = attrs.field(default=False, kw_only=True, validator=yes_or_no())
 
     def __attrs_post_init__(self) -> None:
         if isinstance(self.to, Destination) and self.to.only_dialled:

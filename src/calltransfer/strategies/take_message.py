@@ -18,7 +18,7 @@ from calltransfer.events import TransferResult
 from calltransfer.hook import HookFailed, answer_of, give_up
 from calltransfer.masking import shown
 from calltransfer.outcome import Outcome
-from calltransfer.strategies.target import seconds
+from calltransfer.strategies.target import wait_seconds
 
 logger = logging.getLogger("calltransfer")
 
@@ -199,11 +199,11 @@ class TakeMessage:
         validator=_a_sentence,
     )
     changed_mind: tuple[str, ...] = attrs.field(default=CHANGED_MIND, kw_only=True, converter=_phrases)
-    begin_timeout: float = attrs.field(default=BEGIN_TIMEOUT, kw_only=True, validator=seconds)
-    silence: float = attrs.field(default=SILENCE, kw_only=True, validator=seconds)
-    longest: float = attrs.field(default=LONGEST_MESSAGE, kw_only=True, validator=seconds)
-    deliver_timeout: float = attrs.field(default=DELIVERY_TIMEOUT, kw_only=True, validator=seconds)
-    sentence_timeout: float = attrs.field(default=SENTENCE_TIMEOUT, kw_only=True, validator=seconds)
+    begin_timeout: float = attrs.field(default=BEGIN_TIMEOUT, kw_only=True, validator=wait_seconds)
+    silence: float = attrs.field(default=SILENCE, kw_only=True, validator=wait_seconds)
+    longest: float = attrs.field(default=LONGEST_MESSAGE, kw_only=True, validator=wait_seconds)
+    deliver_timeout: float = attrs.field(default=DELIVERY_TIMEOUT, kw_only=True, validator=wait_seconds)
+    sentence_timeout: float = attrs.field(default=SENTENCE_TIMEOUT, kw_only=True, validator=wait_seconds)
 
     async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
         """Takes the message and delivers it; see the class."""

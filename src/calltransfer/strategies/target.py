@@ -4,14 +4,12 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import attrs
-
 from calltransfer.call import TOTAL_TIMEOUT, Call, TransferRequest
 from calltransfer.destination import Destination
 from calltransfer.errors import ConfigurationError, DestinationError
 from calltransfer.events import TransferResult
+from calltransfer.fields import seconds
 from calltransfer.hook import HookFailed, answer_of
-from calltransfer.masking import shown
 from calltransfer.outcome import Outcome
 
 FIND_TIMEOUT = 5.0
@@ -19,7 +17,11 @@ FIND_TIMEOUT = 5.0
 
 NOWHERE = "there is no destination now"
 
-_LONGEST_WAIT = 240.0
+wait_seconds = seconds(at_most=240.0)
+"""Validates the seconds of one wait."""
+
+seconds_in_all = seconds(at_most=TOTAL_TIMEOUT)
+"""Validates the seconds that a whole transfer may take: less than the runner takes a strategy for hung after."""
 
 Found = Destination | str | None
 Target = Destination | str | Callable[[Call, TransferRequest], Found | Awaitable[Found]]
@@ -83,25 +85,3 @@ async def destination_or_end(to: Target, call: Call, request: TransferRequest) -
     """The destination for this call, or how its transfer ends because there is none."""
     destination = await destination_or_why(to, call, request)
     return destination or TransferResult(outcome=Outcome.REFUSED, detail=NOWHERE)
-
-
-def seconds(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-    """Validates a number of seconds."""
-    if not isinstance(value, int | float) or not 0 < value <= _LONGEST_WAIT:
-        raise ConfigurationError(
-            f"{attribute.name}= is in seconds, above 0 and at most {_LONGEST_WAIT:g}, not {shown(value)}"
-        )
-
-
-def seconds_in_all(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-    """Validates the seconds that a whole transfer may take: less than the runner takes a strategy for hung after."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= TOTAL_TIMEOUT:
-        raise ConfigurationError(
-            f"{attribute.name}= is in seconds, above 0 and at most {TOTAL_TIMEOUT:g}, not {shown(value)}"
-        )
-
-
-def yes_or_no(_: object, attribute: "attrs.Attribute[bool]", value: bool) -> None:
-    """Validates a choice of two."""
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"{attribute.name}= is True or False, not {shown(value)}")

@@ -32,6 +32,7 @@ from calltransfer.errors import (
     PlatformError,
 )
 from calltransfer.events import TransferResult
+from calltransfer.fields import yes_or_no
 from calltransfer.hold import Hold, HoldMusic
 from calltransfer.masking import shown
 from calltransfer.outcome import Outcome
@@ -41,9 +42,8 @@ from calltransfer.strategies.target import (
     Target,
     checked_target,
     destination_or_end,
-    seconds,
     seconds_in_all,
-    yes_or_no,
+    wait_seconds,
 )
 from calltransfer.summary import LLMSummary
 
@@ -123,12 +123,12 @@ class WarmTransfer:
     summary: Summary = attrs.field(factory=LLMSummary, kw_only=True, validator=_has("LLMSummary()", "summarise"))
     briefing: Briefing = attrs.field(factory=Briefing, kw_only=True, validator=_a_briefing)
     move: Move = attrs.field(default="caller", kw_only=True, validator=_one_of_the_two)
-    ring_timeout: float = attrs.field(default=RING_TIMEOUT, kw_only=True, validator=seconds)
-    decision_timeout: float = attrs.field(default=DECISION_TIMEOUT, kw_only=True, validator=seconds)
-    connect_timeout: float = attrs.field(default=CONNECT_TIMEOUT, kw_only=True, validator=seconds)
+    ring_timeout: float = attrs.field(default=RING_TIMEOUT, kw_only=True, validator=wait_seconds)
+    decision_timeout: float = attrs.field(default=DECISION_TIMEOUT, kw_only=True, validator=wait_seconds)
+    connect_timeout: float = attrs.field(default=CONNECT_TIMEOUT, kw_only=True, validator=wait_seconds)
     total_timeout: float = attrs.field(default=TOTAL_TIMEOUT, kw_only=True, validator=seconds_in_all)
-    sentence_timeout: float = attrs.field(default=SENTENCE_TIMEOUT, kw_only=True, validator=seconds)
-    leave_unwatched: bool = attrs.field(default=False, kw_only=True, validator=yes_or_no)
+    sentence_timeout: float = attrs.field(default=SENTENCE_TIMEOUT, kw_only=True, validator=wait_seconds)
+    leave_unwatched: bool = attrs.field(default=False, kw_only=True, validator=yes_or_no())
 
     async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
         """Consults the target and connects the caller; see the class."""

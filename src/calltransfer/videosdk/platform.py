@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from calltransfer.destination import Destination, checked_caller_id
 from calltransfer.errors import ConfigurationError, ConfigurationWarning, NoLiveCall
+from calltransfer.fields import is_seconds
 from calltransfer.platform import Platform, PlatformCall
 from calltransfer.videosdk import _sdk, tokens
 from calltransfer.videosdk.api import BASE_URL, VideoSDKAPI, check_base_url, in_the_clear
@@ -78,11 +79,7 @@ class VideoSDKPlatform(Platform):
                 "pipeline= takes a function that makes a Pipeline, such as pipeline=make_pipeline: each consultation "
                 f"needs one of its own; not {type(pipeline).__name__}"
             )
-        if (
-            isinstance(longest_call, bool)
-            or not isinstance(longest_call, int | float)
-            or not 60 <= longest_call <= _DAY
-        ):
+        if not is_seconds(longest_call, at_most=_DAY) or longest_call < 60:
             raise ConfigurationError(f"longest_call= is in seconds, from 60 to {_DAY}, not {longest_call!r}")
         self._base_url = base_url
         self._token = token
