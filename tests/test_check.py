@@ -874,7 +874,17 @@ class Locked(SupportAgent):
     def __init__(self):
         PLATFORM["token"] = locked
         super().__init__()
+
+async def waits():
+    import asyncio
+    await asyncio.sleep(5.0)
+
+class Waiting(SupportAgent):
+    def __init__(self):
+        PLATFORM["token"] = waits
+        super().__init__()
 """
+    monkeypatch.setattr("calltransfer.videosdk.platform.TOKEN_TIMEOUT", 0.05)
     file.write_text(AGENT + own, encoding="utf-8")
 
     status, output = run(f"{file.name}:on_wires")
@@ -883,6 +893,8 @@ class Locked(SupportAgent):
     assert (1, True) == (status, output.endswith("problem  'supervisor': the wires are cut\n"))
     status, output = run(f"{file.name}:Locked")
     assert (1, "an_agent.py:Locked: token= raised ConnectionError\n") == (status, output)
+    status, output = run(f"{file.name}:Waiting")
+    assert (1, "an_agent.py:Waiting: token= did not return within 0.05 s\n") == (status, output)
 
 
 def test_an_agent_s_file_stands_in_for_no_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

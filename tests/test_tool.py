@@ -21,6 +21,7 @@ from calltransfer import (
     TransferMixin,
     Wording,
 )
+from calltransfer.agent import declared_by
 from calltransfer.sandbox import PIPELINE_KINDS, Calls, Sandbox
 from tests.agents import (
     ASKS,
@@ -692,6 +693,6 @@ async def test_no_live_call_is_an_error_of_ours() -> None:
         room, caller.job.room = caller.job.room, None
         try:
             with pytest.raises(NoLiveCall):
-                SupportAgent()._TransferMixin__platform.call_of(caller.session)
+                declared_by(SupportAgent()).platform.call_of(caller.session)
         finally:
             caller.job.room = room

@@ -323,6 +323,9 @@ class TransferMixin(_Agent):
             except ConfigurationWarning as error:
                 logger.warning("%s", error)  # an error where the agent is built, and here a caller waits for a greeting
 
+    def _declared(self) -> "Declared":
+        return Declared(Routes(tuple(self.__routes.values()), policy=self.__policy), self.__platform)
+
     def _call(self) -> PlatformCall:
         return Transfers.of(self.session).call(self.__platform, self.session)
 
@@ -440,9 +443,7 @@ class Declared:
 
 def declared_by(agent: TransferMixin) -> Declared:
     """What an agent was built with, for `calltransfer check`."""
-    own = vars(agent)  # which has no public name for it: the names of an agent are its author's
-    routes, policy = own["_TransferMixin__routes"], own["_TransferMixin__policy"]
-    return Declared(Routes(tuple(routes.values()), policy=policy), own["_TransferMixin__platform"])
+    return agent._declared()  # noqa: SLF001 - in this file; it has no public name, as an agent's are its author's
 
 
 @attrs.frozen

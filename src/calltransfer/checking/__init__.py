@@ -11,6 +11,7 @@ from calltransfer.checking.needs import Finding, Needs, SetUp, Verdict, problem,
 from calltransfer.checking.preflight import asked
 from calltransfer.checking.tree import tree_of
 from calltransfer.errors import ConfigurationError, RoutesError
+from calltransfer.hook import HookFailed
 from calltransfer.platform import Platform
 from calltransfer.routes import Routes
 from calltransfer.strategies.combining import problems_of
@@ -71,8 +72,8 @@ def _of_agent(agent: NamedAgent, options: _Given) -> tuple[Routes, _Given, Platf
         return routes, options, platform
     try:
         own = asyncio.run(settings_of(platform))
-    except Exception as error:
-        raise ConfigurationError(f"{agent}: token= raised {type(error).__name__}") from None
+    except HookFailed as error:
+        raise ConfigurationError(f"{agent}: token= {error}") from None
     given = attrs.asdict(own) | {name: value for name, value in options.items() if value}
     if options["gateway"]:
         given["routing_rule"] = None

@@ -1,6 +1,5 @@
 """VideoSDK as a platform: account, address, and how to find a session's call."""
 
-import inspect
 import logging
 import math
 import os
@@ -14,9 +13,10 @@ from typing_extensions import override
 from calltransfer.destination import Destination, checked_caller_id
 from calltransfer.errors import ConfigurationError, ConfigurationWarning, NoLiveCall
 from calltransfer.fields import is_seconds
+from calltransfer.hook import answer_of
 from calltransfer.platform import Platform, PlatformCall
 from calltransfer.videosdk import _sdk, tokens
-from calltransfer.videosdk.api import BASE_URL, VideoSDKAPI, check_base_url, in_the_clear
+from calltransfer.videosdk.api import BASE_URL, READ_TIMEOUT, VideoSDKAPI, check_base_url, in_the_clear
 from calltransfer.videosdk.call import VideoSDKCall
 from calltransfer.videosdk.environment import checked_id
 from calltransfer.videosdk.setup import LONGEST_CALL, ConsultationSetup
@@ -25,6 +25,9 @@ logger = logging.getLogger("calltransfer.videosdk")
 
 _SPARE: Final = 60
 _DAY: Final = 24 * 3600
+
+TOKEN_TIMEOUT = READ_TIMEOUT
+"""Seconds for a token that `calltransfer check` asks for: as long as a request may take, which asks for one on a call."""
 
 
 class VideoSDKPlatform(Platform):
@@ -115,6 +118,17 @@ class VideoSDKPlatform(Platform):
     def dialling_problems(self, destination: Destination | None) -> Sequence[str]:
         return self._setup.problems(destination)
 
+    async def _settings(self) -> "Settings":
+        token: str | None
+        token = await answer_of(self._token, timeout=TOKEN_TIMEOUT) if callable(self._token) else self._token
+        return Settings(
+            base_url=self._base_url,
+            token=token,
+            caller_id=self._setup.caller_id,
+            routing_rule=self._setup.routing_rule,
+            gateway=self._setup.gateway,
+        )
+
     def _address(self, session: Any) -> str:
         host = self._base_url or _sdk.host_of(session) or BASE_URL
         return host if host.startswith(("http://", "https://")) else f"https://{host}"
@@ -141,17 +155,12 @@ class Settings:
 
 
 async def settings_of(platform: VideoSDKPlatform) -> Settings:
-    """What it was given, with a token that is good now, for `calltransfer check`."""
-    own = vars(platform)
-    token, setup = own["_token"], own["_setup"]
-    token = token() if callable(token) else token
-    return Settings(
-        base_url=own["_base_url"],
-        token=await token if inspect.isawaitable(token) else token,
-        caller_id=setup.caller_id,
-        routing_rule=setup.routing_rule,
-        gateway=setup.gateway,
-    )
+    """What it was given, with a token that is good now, for `calltransfer check`.
+
+    Raises:
+        HookFailed: `token=` raised, or did not return in time; one that is not async cannot be bounded.
+    """
+    return await platform._settings()  # noqa: SLF001 - in this file
 
 
 class _JoinedWith:
