@@ -10,6 +10,7 @@ import pytest
 
 from calltransfer import (
     Call,
+    CallOver,
     ConfigurationError,
     DirectTransfer,
     Fallback,
@@ -560,3 +561,56 @@ def test_a_wrong_plan_is_found_when_it_is_made(build: Any, message: str) -> None
 def test_outcomes_may_be_given_by_name() -> None:
     """As they are in a file."""
     assert frozenset({Outcome.DECLINED}) == plan(stop_on=["declined"]).stop_on
+
+
+@pytest.mark.parametrize("what", ["key", "withdrawal", "close", "hang-up"])
+async def test_a_forward_that_waits_for_the_phone_can_still_be_given_up(what: str) -> None:
+    """Until the platform is asked the key brings the caller back, and a withdrawal, a close or a hang-up forwards nobody."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="no, not now")
+        sandbox.fault("POST", "/v2/sip/call/end", delay=9.0)
+        caller = await call(sandbox, Fallback(WarmTransfer(SUPERVISOR), DirectTransfer(SUPERVISOR), between=()))
+        await caller.say("I want to talk to a human about my refund")
+        await caller.agent.until(Phase.ATTEMPTED)
+        await asyncio.sleep(1.0)  # nothing is said to the caller; the target is still told, and has our call
+        assert [] == calls_to(sandbox, SUPERVISOR)[1:]
+        if what == "key":
+            await caller.press("*")
+        elif what == "withdrawal":
+            assert "withdrawn" == (await caller.agent.transfer_call("none"))["status"]
+        elif what == "close":
+            await caller.session.close()
+        else:
+            await caller.hang_up()
+        await caller.agent.finished.wait()
+        await asyncio.sleep(15.0)
+        ends = {"close": Outcome.CANCELLED, "hang-up": Outcome.CALLER_LEFT}
+        assert ends.get(what, Outcome.CALLER_RETURNED) is caller.agent.outcomes[-1]
+        assert 1 == len(calls_to(sandbox, SUPERVISOR))
+        assert not {Phase.FORWARDING, Phase.CONTRADICTED} & {*caller.agent.phases}
+
+
+async def test_a_forward_in_a_task_of_its_own_is_not_asked_for_once_its_transfer_has_ended() -> None:
+    """Nobody has cancelled it, and it has waited for the phone; the next transfer is told nothing of it."""
+    left: list[asyncio.Task[TransferResult]] = []
+
+    @attrs.frozen
+    class InATask:
+        async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
+            await WarmTransfer(SUPERVISOR).transfer(call, request)
+            left.append(asyncio.create_task(call.forward(WarmTransfer(SUPERVISOR).to)))  # type: ignore[arg-type]
+            return await asyncio.shield(left[0])
+
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="no, not now")
+        sandbox.fault("POST", "/v2/sip/call/end", delay=9.0)
+        caller = await call(sandbox, InATask())
+        await caller.say("I want to talk to a human about my refund")
+        await caller.agent.until(Phase.OFF_HOLD)
+        await asyncio.sleep(1.0)
+        assert "withdrawn" == (await caller.agent.transfer_call("none"))["status"]
+        await caller.agent.finished.wait()
+        with pytest.raises(CallOver):
+            await left[0]
+        assert 1 == len(calls_to(sandbox, SUPERVISOR))
+        assert Phase.FORWARDING not in caller.agent.phases

@@ -53,7 +53,7 @@ class Phase(StrEnum):
     TALK_ENDED = "talk_ended"
     """One of the two who were connected has left, or their longest call was over; the agent was there and has seen it."""
     FORWARDING = "forwarding"
-    """The platform has been asked to forward the call. It cannot be called back from here on."""
+    """The platform is asked to forward the call, now. It cannot be called back from here on."""
     RINGING = "ringing"
     """The platform reports that the target's phone rings."""
     HELD_BACK = "held_back"

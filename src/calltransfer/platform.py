@@ -64,10 +64,17 @@ class Turn(ABC):
 
 
 class PlatformCall(Call):
-    """A live call as its platform provides it: what the runner of its transfers needs, and no strategy gets to see."""
+    """A live call as its platform provides it: what the runner of its transfers needs, and no strategy gets to see.
+
+    `forward()` reports `FORWARDING`, and `Consultation.connect()` `CONNECTING`, directly before the platform is asked: from
+    then on the transfer is not taken back. What they wait for before that can be cancelled, and is when it is.
+    """
 
     listener: ProgressListener | None = None
-    """Who is told what happens to the call; set by the runner of a transfer."""
+    """Who is told what happens to the call; set by the runner of a transfer.
+
+    It raises `CallOver` at `FORWARDING` where the transfer has ended meanwhile: nothing is asked for then.
+    """
 
     @override
     def report(

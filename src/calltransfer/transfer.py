@@ -101,7 +101,13 @@ class Transfer:
         status: str | None = None,
         **known: Unpack[Known],
     ) -> None:
-        """Something has happened to the call."""
+        """Something has happened to the call, or is about to.
+
+        Raises:
+            CallOver: the call is about to be forwarded, and the transfer has ended, or has been told to.
+        """
+        if phase is Phase.FORWARDING:
+            self._not_ending()  # it has waited, perhaps in a task that nobody has cancelled
         if phase in _NO_WAY_BACK:
             self.can_be_taken_back(not _NO_WAY_BACK[phase])
         self.timeline.record(phase, detail, status, **known)
@@ -140,6 +146,11 @@ class Transfer:
         if self.over:
             raise CallOver("the transfer is over")
 
+    def _not_ending(self) -> None:
+        self.still_runs()
+        if self.ended_from_outside is not None:
+            raise CallOver("the transfer is being ended")
+
     @contextmanager
     def reaching(self, destination: Destination | None) -> Iterator[None]:
         """Somebody is dialled in the block, or the caller forwarded or moved: counts the phone, and once the transfer.
@@ -151,9 +162,7 @@ class Transfer:
             NotAllowed: the policy does not allow it.
             CallOver: the transfer has ended, or has been told to.
         """
-        self.still_runs()
-        if self.ended_from_outside is not None:
-            raise CallOver("the transfer is being ended")
+        self._not_ending()
         problem = self.policy.problem(destination) if destination is not None else None
         if problem is not None:
             raise NotAllowed(f"the destination is not allowed: {problem}")

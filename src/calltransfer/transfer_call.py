@@ -87,7 +87,6 @@ class TransferCall(CallWrapper):
         transfer = self._transfer
         if transfer.being_connected or transfer.proven is not None:
             return TransferResult(outcome=Outcome.FAILED, destination=destination, detail=_ALREADY)
-        self.report(Phase.FORWARDING, destination=destination)
         transfer.being_connected = True
         try:
             result = await super().forward(destination, timeout=timeout, play_dialtone=play_dialtone)

@@ -296,6 +296,8 @@ class VideoSDKCall(PlatformCall):
         timeout: float = FORWARD_TIMEOUT,
         play_dialtone: bool = False,
     ) -> TransferResult:
+        # Its own transfer's: one that is given up while it waits must not be told to the next.
+        report = self.listener or _nobody
         await self._phone_is_free(destination)
         try:
             leg = await self._caller.known_leg()
@@ -305,13 +307,13 @@ class VideoSDKCall(PlatformCall):
             return self._result(Verdict(Outcome.FAILED, None, str(error)), destination)
         if self._forward is not None:
             return self._result(Verdict(Outcome.FAILED, None, "the caller is already being forwarded"), destination)
+        report(Phase.FORWARDING, destination=destination)  # until here it could be given up
         # From here on a leave may be what was asked for.
         fetch_back, self._caller.fetch_back = self._caller.fetch_back, None
         if self._forwards is None or self._forwards.leg_id != leg.id:
             self._forwards = Forwards(self._api, leg.id, self._caller_is_seen)
         # Until it is known how it ended it may come true, also when following it is cut short.
-        forward = self._forward = self._forwards.begin(leg, destination, self.listener or _nobody)
-        report = self.listener or _nobody
+        forward = self._forward = self._forwards.begin(leg, destination, report)
         try:
             with ExitStack() as stack:
                 stack.enter_context(holding_back(self._session, self._room, lambda what: report(Phase.HELD_BACK, what)))
