@@ -145,6 +145,28 @@ def test_masks_are_not_taken_off(number: str, before: str) -> None:
         ('{"api_key": "opaque words", "x": 1}', '{"api_key": ***, "x": 1}'),
         ("Authorization: Bearer abc.def", "Authorization: ***"),
         ("Bearer abc.def.ghi", "Bearer ***"),
+        ("Bearer hunter2", "Bearer ***"),
+        ("Basic dXNlcjpwYXNz", "Basic ***"),
+        ("password: hunter2", "password: ***"),
+        ("token: abc, secret: abc", "token: ***, secret: ***"),
+        ("api_key: abc", "api_key: ***"),
+        ("API key: abc", "API key: ***"),
+        ("access_token:abc", "access_token:***"),
+        ("clientSecret: abc", "clientSecret: ***"),
+        ("VIDEOSDK_SECRET_KEY: abc", "VIDEOSDK_SECRET_KEY: ***"),
+        ("'password': hunter2", "'password': ***"),
+        ("https://anna:token:x@host/a", "https://***@host/a"),
+        ("415.555.0123", "***0123"),
+        ("41.55.55.12", "***5512"),
+        ("01.42.68.53", "***6853"),
+        ("+41.55.5.123", "+***5123"),
+        ("33.1.42.68.53.00", "***5300"),
+        ("127.0.0.1.4155", "***4155"),
+        ("4.1.5.5 5.5.0.1 2.3", "***0123"),
+        ("4, 1, 5, 5, 5, 0, 1, 2, 3", "***0123"),
+        ("2, 3, 4, 5, 6, 7, 8, 9", "***6789"),
+        ("12; 34; 56; 78", "***5678"),
+        ("0; 12; 34; 56", "***456"),
         ("xeyJhbGciOiJIUzI1NiJ9.eyJhcGlrZXkiOiJ4In0.sig", "x***"),
         ("eyJhbGciOiJIUzI1NiJ9%2EeyJhcGlrZXkiOiJ4In0", "***"),
         ("+1 415 555 0123 ext. 1234", "+***0123 x***"),
@@ -172,10 +194,16 @@ def test_what_is_masked(text: str, masked: str) -> None:
         "routes.toml:12:9: a SIP URI (which begins with 'sip:'), in the room of gateway gw_12",
         "one or two of three targets; 1 or 2 within 30 s",
         "$1250.00, 3 x 100 ms, 0x7f4c",
+        "base_url='http://127.0.0.1:50080/', https://10.20.30.40/v2",
+        "203.0.113.7:5060, not 192.168.10.12",
+        "1, 2, 3, 4, 5 targets",
+        "after 40; 20; 10; 5; 3 s",
+        "Basic training. Bearer tokens, basically self-service",
+        "the token: it has expired; token: the token isn't valid; no password: you need one; prompt_tokens: 120",
     ],
 )
 def test_what_stays_readable(text: str) -> None:
-    """Times, dates, ids, prices and durations are no numbers of a phone."""
+    """Times, dates, ids, prices, durations, counts and addresses of machines are no numbers of a phone."""
     assert text == one_line(text)
 
 
@@ -214,11 +242,37 @@ def test_no_part_of_a_name_that_is_known(name: str, written: Callable[[str], str
         "x",
         "\\xa0",
         "a b ",
+        "token: ",
+        "password: it ",
+        "basic ",
+        "bearer a",
+        "1; ",
+        "1.1.",
     ],
 )
 def test_a_text_that_repeats_itself_is_masked_at_once(again: str) -> None:
     """The time that masking takes grows with a text and not with its square, which would take hours here."""
     assert masked_text(again * (200_000 // len(again)))
+
+
+@pytest.mark.parametrize(
+    "private",
+    [
+        "anna.ruiz@example.com",
+        f"{'anna.' * 300}ruiz@example.com",
+        '"Anna Maria Ruiz" <sip:anna@pbx>',
+        "sip:anna maria ruiz:secret@pbx",
+        "https://anna:ruiz@host",
+        "password: 'anna ruiz'",
+    ],
+)
+def test_nothing_private_is_cut_so_that_it_shows(private: str) -> None:
+    """Of a long text a line shows the beginning, and wherever that ends, no part of a name or number in it."""
+    for before in range(1800, 3010, 11):
+        shown = one_line(f"{'so ' * 1000}"[:before] + f" {private}, +1 (415) 555-0123 {'and so on ' * 10_000}")
+
+        assert len(shown) < 3000
+        assert not re.search("anna|ruiz|415", shown, re.IGNORECASE)
 
 
 @profile

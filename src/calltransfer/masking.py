@@ -8,6 +8,9 @@ MASK = "***"
 
 _LONGEST_SHOWN = 80
 _LONGEST_SHAPE = 40
+_LONGEST_LINE = 3000
+_NOT_SHOWN = 1000
+"""Characters at the end of a long line: what they say together may begin some hundred before it is known for private."""
 
 # The digits of every script; those of Chinese, which are letters to Unicode; raised, lowered and encircled ones.
 _DIGIT = r"[\d〇零一二三四五六七八九幺⁰¹²³⁴-⁹₀-₉①-⑨⓪]"
@@ -34,12 +37,30 @@ _OF_THE_CLOCK = (
 )
 _NUMBERS = re.compile(rf"(?P<readable>{_OF_THE_CLOCK}|{_AMOUNT})|(?P<number>{_NUMBER}){_EXTENSION}", re.IGNORECASE)
 
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_QUAD = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}(?::[0-9]{{2,5}})?")
+_PAIRS_LAST = re.compile(r"\.[0-9]{2}\.[0-9]{2}\Z")
+_OF_A_NETWORK = re.compile(r"127\.|10\.[0-9]{1,3}\.[0-9]{1,3}\.|192\.168\.|172\.(?:1[6-9]|2[0-9]|3[01])\.|169\.254\.")
+_COUNT = re.compile(r"[1-9][0-9]{0,2}")
+_FEWEST_OF_A_PHONE = 7
+
 # A JSON Web Token begins with "eyJ", at a word's beginning or not; then it is one if there is a second part.
 _TOKEN = re.compile(r"\beyJ[\w-]+(?:(?:\.|%2E)[\w-]*)*|eyJ[\w-]{3,512}(?:\.|%2E)(?:[\w.-]|%2E)+")
+# No word of prose: a digit or a capital within, or a character that words do not have, be it a full stop behind them.
+_OPAQUE = r"(?=[a-z]*(?:[\d_~+/=%]|[.-]\w|(?-i:(?<=[a-z])[A-Z])))[\w.~+/=%-]{4,}|\w{16,}"
+_OPAQUE_BASIC = r"(?=[a-z]*(?:[\d+/=]|(?-i:(?<=[a-z])[A-Z])))[a-z\d+/=]{4,}|\w{16,}"
+_PROSE = (
+    r"(?:it|its|the|this|that|they|these|those|there|an?|is|are|was|were|has|have|had|no|not|none|we|you|your|please|must|"
+    r"cannot|could|does|did|to|in|at|on|for|from|when|where|if|what|which)(?:['’]\w{1,4})?[ \t]+[a-z]"
+)
 _CREDENTIAL = re.compile(
-    r"\b(?P<scheme>authorization[\"']?[ \t]*[:=]|bearer|basic)[ \t]*(?:(?:bearer|basic)[ \t]+)?[\"']?"
-    r"(?:(?=[a-z]*[\d._~+/=-])[\w.~+/=%-]{4,}|\w{16,})"
-    r"|(?P<name>token|secret|passw(?:or)?d|pwd|api_?key)(?P<is>\w{0,20}(?:=(?!=)|[\"']?[ \t]*[:=][ \t]*(?=[\"'])))"
+    r"\b(?:(?P<header>authorization[\"']?[ \t]*[:=])[ \t]*(?:(?:bearer|basic)(?:[ \t]+|%20))?[\"']?"
+    rf"(?:{_OPAQUE})"
+    rf"|(?P<scheme>(?:bearer(?:[ \t]+|%20)[\"']?(?={_OPAQUE})|basic(?:[ \t]+|%20)[\"']?(?={_OPAQUE_BASIC})))[\w.~+/=%-]+)"
+    r"|(?P<name>token|secret|passw(?:or)?d|pwd|api[_ -]?key)(?:"
+    r"(?P<is>\w{0,20}(?:=(?!=)|[\"']?[ \t]*[:=][ \t]*(?=[\"'])))"
+    # "password: swordfish" too, but not "tokens: 120", and nothing that goes on as a sentence does: "the token: it is old".
+    rf"|(?P<colon>(?:_\w{{0,20}}|(?-i:[A-Z])\w{{0,20}}|[ -]key)?[\"']?[ \t]*:[ \t]*(?!{_PROSE})))"
     r"(?:\"[^\"\n]*\"?|'[^'\n]*'?|[^\s\"',;&]+)",
     re.IGNORECASE,
 )
@@ -57,6 +78,7 @@ _SIP_ALONE = re.compile(r"\b(sips?):(?=[\w+%])[^\s@,;<>\"')\]]{1,255}(?![^\s@]{0
 _MAIL = re.compile(r"(?<![^\s@＠<>()\[\]\"',;:=])[^\s@＠<>()\[\]\"',;:=]++[@＠](?=\w)")
 _HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|[a-z0-9.\-]+)(?::\d{1,5})?(?:;.*)?", re.IGNORECASE | re.ASCII)
 _WORD = re.compile(r"[^\W_]+")
+_LAST_WORD = re.compile(r"(?<!\S)\S*\Z")
 _SHORTEST_PART = 2
 _SHORTEST_WITHIN = 4
 """Letters: a part of a name that is shorter is hidden as a word only, since many other words have it in them."""
@@ -102,29 +124,47 @@ def shown(value: object) -> str:
 
 
 def one_line(text: str) -> str:
-    """Returns `text` masked, and on one line: what it says must not look like another line of a log."""
-    return "".join(character if character.isprintable() else " " for character in masked_text(text))
+    """Returns `text` masked, and on one line: what it says must not look like another line of a log.
+
+    Of a long one the beginning: masking takes time, in which every call of the process waits.
+    """
+    return "".join(character if character.isprintable() else " " for character in _beginning_masked(text))
+
+
+def _beginning_masked(text: str) -> str:
+    """Returns `text` masked, or the beginning of it where it is long, with nothing cut that could then be read in part.
+
+    A word is seen as a whole, and what is near the end is looked at and not shown: it may be a number, or a name, that
+    would have been known for one by what follows.
+    """
+    if len(text) <= _LONGEST_LINE:
+        return masked_text(text)
+    seen = _LAST_WORD.sub("", text[:_LONGEST_LINE])
+    return f"{masked_text(seen)[:-_NOT_SHOWN]}..."
 
 
 def masked_text(text: str) -> str:
     """Returns `text` with what can be recognised as private masked, whoever's it is.
 
-    That is phone numbers, in digits and in English words; tokens and what is called a secret or a password; SIP URIs but
-    for their host, names beside them, e-mail addresses, and the user of a URL. A name that stands for itself is not known
-    for one; see `without`.
+    That is phone numbers, in digits and in English words; tokens, and what is called a token, a secret, a password or an
+    API key ("password: x", "api_key=x"), of which one word where it is not quoted; SIP URIs but for their host, names beside
+    them, e-mail addresses, and the user of a URL. A name that stands for itself is not known for one; see `without`.
     """
     text = _TOKEN.sub(MASK, text)
+    text = _USERINFO.sub(rf"\1{MASK}@", text)
     text = _CREDENTIAL.sub(_masked_credential, text)
     text = _NAMED.sub(rf"{MASK} \1", text)
     text = _SIP.sub(rf"\1:{MASK}@", text)
     text = _SIP_ALONE.sub(rf"\1:{MASK}", text)
-    text = _USERINFO.sub(rf"\1{MASK}@", text)
     text = _MAIL.sub(_masked_mail, text)
     return _NUMBERS.sub(_masked_digits, text)
 
 
 def _masked_credential(found: re.Match[str]) -> str:
-    return f"{found['scheme']} {MASK}" if found["scheme"] else f"{found['name']}{found['is']}{MASK}"
+    if found["name"]:
+        return f"{found['name']}{found['is'] or found['colon']}{MASK}"
+    scheme = found["header"] or found["scheme"].rstrip("\"' \t")
+    return f"{scheme} {MASK}"
 
 
 def _masked_mail(found: re.Match[str]) -> str:
@@ -132,10 +172,36 @@ def _masked_mail(found: re.Match[str]) -> str:
 
 
 def _masked_digits(found: re.Match[str]) -> str:
-    if found["readable"]:
+    if found["readable"] or (not found["extension"] and _is_ours(found)):
         return found.group()
     number = re.sub(_ESCAPE, "", found["number"], flags=re.IGNORECASE)
     return masked_number(number) + (f" x{MASK}" if found["extension"] else "")
+
+
+def _is_ours(found: re.Match[str]) -> bool:
+    """Whether digits are an address of a machine, or a list of counts, and could not be the number of a phone."""
+    before, digits = found.string[max(0, found.start() - 3) : found.start()], found["number"]
+    if before.endswith("+"):
+        return False
+    if _QUAD.fullmatch(digits):
+        # The last two groups of a phone's number have two digits each where it is written in pairs.
+        return before == "://" or not _PAIRS_LAST.search(digits) or _OF_A_NETWORK.match(digits) is not None
+    return _is_list(digits)
+
+
+def _is_list(digits: str) -> bool:
+    """Whether `digits` are counts, as in "1, 2, 3, 4, 5" or "40; 20; 10; 5; 3", and not a number one digit after another.
+
+    They only rise or only fall, and are too few for a phone; or they fall from longer ones to shorter ones, behind ";".
+    """
+    apart = "; " if ";" in digits else ", "
+    counts = digits.split(apart)
+    if not all(_COUNT.fullmatch(count) for count in counts):
+        return False
+    values = [int(count) for count in counts]
+    rises, falls = values == sorted(set(values)), values == sorted(set(values), reverse=True)
+    too_few = sum(map(len, counts)) < _FEWEST_OF_A_PHONE
+    return ((rises or falls) and too_few) or (falls and apart == "; " and len(counts[0]) > len(counts[-1]))
 
 
 def without(text: str, private: Iterable[str]) -> str:
