@@ -15,11 +15,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from calltransfer.testing import plugin
 from calltransfer.testing.left import file_of, is_of_the_sdk
 from calltransfer.testing.plugin import AFTERWARDS, runner
 from tests import A_HANG
+
+# The same examples every time, and however long the machine takes for each.
+settings.register_profile("any machine", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 SOME = 20
 """Of how many cases of the conformance suite one is run, unless all are asked for: `make conformance`."""
