@@ -320,6 +320,40 @@ async def test_the_others_of_a_group_are_called(policy: Policy) -> None:
         assert Outcome.REFUSED in {each.outcome for each in result.attempts}
 
 
+async def test_dials_at_once_are_legs_at_a_time() -> None:
+    """Who is still told a last sentence is on a line: the next is dialled, and not refused, once that call has ended."""
+    plan = Fallback(WarmTransfer(NUMBERS[0]), WarmTransfer(NUMBERS[1]), DirectTransfer(BILLING))
+    async with Sandbox() as sandbox:
+        for number in NUMBERS[:2]:
+            sandbox.person(number, answers_after=1.0, says="no, not now")
+        sandbox.person(BILLING)
+        caller = await sandbox.call(
+            lambda: SupervisedAgent(plan, policy=Policy(dials_at_once=1)), model=script(*["Yes?"] * 9)
+        )
+        result = await caller.agent.transfer("supervisor")
+        assert [Outcome.DECLINED, Outcome.DECLINED, Outcome.CONNECTED] == [each.outcome for each in result.attempts]
+        first, second = sandbox.targets[:2]
+        begun = second.statuses[0][1]
+        assert next(at for status, at in first.statuses if status == "ended") <= begun
+        forwarded = next(request.at for request in sandbox.requests if request.path.endswith("/transfer"))
+        assert next(at for status, at in second.statuses if status == "ended") <= forwarded
+
+
+async def test_a_target_whom_nobody_was_asked_to_dial_is_no_dial() -> None:
+    """A room that cannot be made uses up none of the phones that the policy allows."""
+    async with Sandbox() as sandbox:
+        sandbox.person(NUMBERS[0], refuses_after=0.5)
+        caller = await sandbox.call(
+            lambda: SupervisedAgent(WarmTransfer(NUMBERS[0]), policy=Policy(dials=1)), model=script(*["Yes?"] * 9)
+        )
+        sandbox.fault("POST", "/v2/rooms", status=403, times=1)
+        assert Outcome.FAILED is (await caller.agent.transfer("supervisor")).outcome
+        assert [] == dialled(sandbox)
+        assert Outcome.BUSY is (await caller.agent.transfer("supervisor")).outcome
+        assert Outcome.REFUSED is (await caller.agent.transfer("supervisor")).outcome
+        assert 1 == len(dialled(sandbox))
+
+
 async def test_a_forward_is_a_dial() -> None:
     """A phone that rings because the caller is forwarded to it is counted as one that is dialled."""
     plan = Fallback(DirectTransfer(BILLING), DirectTransfer(SUPERVISOR), WarmTransfer(NUMBERS[0]))

@@ -319,6 +319,16 @@ class Consultation(ABC):
         """Sets `sentence` as the last that a target hears who has neither declined nor been connected."""
         return
 
+    def when_over(self, told: Callable[[bool], None]) -> bool:
+        """Has `told` called once the target's leg is over, or there is none, with whether the platform was asked for one.
+
+        For the runner of transfers, which counts the phones that ring.
+
+        Returns:
+            False: it will not be called, and the leg is over when the consultation's block is left.
+        """
+        return False
+
     @abstractmethod
     def result(self, response: Response) -> TransferResult:
         """How the transfer ended, with everything that is known about it.

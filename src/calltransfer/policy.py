@@ -102,7 +102,10 @@ class Policy:
         dials: How many phones one call may make ring in all, whichever transfers and targets they are for: dialled,
             forwarded to, or called by other means. 40 are two rounds of the largest ring group, or ten attempts of four
             targets.
-        dials_at_once: How many of them at a time; 20 are the largest ring group. Each is a line, a room and an agent.
+            One that ends before the platform is asked for it is none.
+        dials_at_once: How many of them at a time, from the dial to the end of their call, a last sentence included; 20 are
+            the largest ring group. Each is a line, a room and an agent. Who would be one too many waits for those that are
+            being released, up to 30 s, and for no others.
 
     A target who is not rung for one of the last two is `REFUSED`, and the others of its strategy are called.
 
@@ -153,7 +156,7 @@ class Policy:
 
         Args:
             dialled: How many phones the call has made ring.
-            under_way: How many of them ring, or are being told, now.
+            under_way: How many of their calls are not over.
         """
         if dialled >= self.dials:
             return _limit(self.dials, "on one call", "dial")

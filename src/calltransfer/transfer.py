@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 
 import attrs
 from typing_extensions import Unpack
@@ -35,17 +35,56 @@ _NO_WAY_BACK = {
 """Phases from which on a transfer cannot be taken back, and those from which on it can be again."""
 
 
+LINE_TIMEOUT = 30.0
+"""Seconds that a dial waits for one of our last calls to end, where `Policy.dials_at_once` leaves it no other: a message for
+a voicemail takes up to 23 s, a last sentence 8 s. Then it is refused."""
+
+
 @attrs.define(eq=False)
 class Dials:
     """The phones that one call has made ring.
 
     Attributes:
-        made: How many in all.
-        under_way: How many of them ring, or are being told, now.
+        made: How many in all; those that are about to be dialled included.
+        open: How many a strategy has open now.
+        ending: How many are being released: told a last sentence, and ended.
+        change: Set when one of them is over.
     """
 
     made: int = 0
-    under_way: int = 0
+    open: int = 0
+    ending: int = 0
+    change: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+
+@attrs.define(eq=False)
+class Dial:
+    """One of them, counted from before it is dialled until its leg is over."""
+
+    _dials: Dials
+    _ending: bool = False
+    _over: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self._dials.made += 1
+        self._dials.open += 1
+
+    def ends(self) -> None:
+        """Its strategy has let go of it; its leg may not be over yet."""
+        if not (self._ending or self._over):
+            self._ending = True
+            self._dials.open -= 1
+            self._dials.ending += 1
+
+    def is_over(self, dialled: bool) -> None:
+        """Its leg is over, or there has been none: where the platform was not asked, it does not count."""
+        if self._over:
+            return
+        self.ends()
+        self._over = True
+        self._dials.ending -= 1
+        self._dials.made -= not dialled
+        self._dials.change.set()
 
 
 @attrs.define(eq=False)
@@ -151,9 +190,10 @@ class Transfer:
         if self.ended_from_outside is not None:
             raise CallOver("the transfer is being ended")
 
-    @contextmanager
-    def reaching(self, destination: Destination | None) -> Iterator[None]:
-        """Somebody is dialled in the block, or the caller forwarded or moved: counts the phone, and once the transfer.
+    async def reaching(self, destination: Destination | None) -> Dial:
+        """Somebody is about to be dialled, or the caller forwarded or moved: counts the phone, and once the transfer.
+
+        Where as many are called as may be at a time, and one of them is being released, waits for its end.
 
         Args:
             destination: Where to; None: that is not known.
@@ -166,20 +206,22 @@ class Transfer:
         problem = self.policy.problem(destination) if destination is not None else None
         if problem is not None:
             raise NotAllowed(f"the destination is not allowed: {problem}")
+        dials = self.dials
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINE_TIMEOUT):
+                while dials.open < self.policy.dials_at_once <= dials.open + dials.ending:
+                    dials.change.clear()
+                    await dials.change.wait()
+        self._not_ending()
         now = asyncio.get_running_loop().time()
         limit = None if self.tried else self.policy.used_up(self.attempts, now)
-        limit = limit or self.policy.dials_used_up(self.dials.made, self.dials.under_way)
+        limit = limit or self.policy.dials_used_up(dials.made, dials.open + dials.ending)
         if limit is not None:
             raise NotAllowed(f"the policy allows {limit}")
         if not self.tried:
             self.tried = True
             self.attempts.append(now)
-        self.dials.made += 1
-        self.dials.under_way += 1
-        try:
-            yield
-        finally:
-            self.dials.under_way -= 1
+        return Dial(dials)
 
     def proved(self, result: TransferResult) -> None:
         """The platform has shown how connecting them ended: nothing that comes after undoes a connection."""

@@ -7,7 +7,7 @@ it, and after its transfer it can do nothing any more.
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -35,7 +35,7 @@ from calltransfer.hold import Hold
 from calltransfer.hook import give_up
 from calltransfer.outcome import Outcome
 from calltransfer.timeline import described
-from calltransfer.transfer import Transfer
+from calltransfer.transfer import Dial, Transfer
 
 logger = logging.getLogger("calltransfer")
 
@@ -76,20 +76,19 @@ class TransferCall(CallWrapper):
         timeout: float = FORWARD_TIMEOUT,
         play_dialtone: bool = False,
     ) -> TransferResult:
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(self._transfer.reaching(_checked(destination, "forward")))
-            except NotAllowed as error:
-                return TransferResult(outcome=Outcome.REFUSED, destination=destination, detail=str(error))
-            return await self._forwarded(destination, timeout, play_dialtone)
-
-    async def _forwarded(self, destination: Destination, timeout: float, play_dialtone: bool) -> TransferResult:
-        transfer = self._transfer
+        transfer, checked = self._transfer, _checked(destination, "forward")
+        transfer.still_runs()
         if transfer.being_connected or transfer.proven is not None:
             return TransferResult(outcome=Outcome.FAILED, destination=destination, detail=_ALREADY)
         transfer.being_connected = True
         try:
-            result = await super().forward(destination, timeout=timeout, play_dialtone=play_dialtone)
+            dial = await transfer.reaching(checked)
+            try:
+                result = await super().forward(destination, timeout=timeout, play_dialtone=play_dialtone)
+            finally:
+                dial.is_over(dialled=transfer.forwarded)
+        except NotAllowed as error:
+            return TransferResult(outcome=Outcome.REFUSED, destination=destination, detail=str(error))
         except BaseException:
             if transfer.ended_from_outside is None:  # a strategy that follows it no longer, and goes on
                 transfer.can_be_taken_back(True)
@@ -121,7 +120,8 @@ class TransferCall(CallWrapper):
 
     @asynccontextmanager
     async def _moved(self) -> AsyncIterator[None]:
-        with self._transfer.reaching(None):
+        dial = await self._transfer.reaching(None)
+        try:
             self.report(Phase.CONNECTING, "by other means")
             try:
                 async with super().being_moved():
@@ -129,6 +129,8 @@ class TransferCall(CallWrapper):
             finally:
                 if not await self._transfer.call.seen_connected():
                     self.report(Phase.ROLLED_BACK, "they were not connected")
+        finally:
+            dial.is_over(dialled=True)
 
     @override
     def dictation(self, *, done_key: str | None = None) -> AbstractAsyncContextManager[Dictation]:
@@ -238,17 +240,20 @@ class _OpenConsultation(_Open[Consultation]):
     ) -> None:
         super().__init__("a consultation", inner, opened)
         self._destination = destination
-        self._dial = ExitStack()
+        self._dial: Dial | None = None
+        self._tells_its_end = False
 
     @override
     async def __aenter__(self) -> Consultation:
         transfer = self._opened.transfer
-        self._dial.enter_context(transfer.reaching(self._destination))
+        dial = self._dial = await transfer.reaching(self._destination)
         try:
-            return _TransferConsultation(await super().__aenter__(), transfer)
+            consultation = await super().__aenter__()
         except BaseException:
-            self._dial.close()
+            dial.is_over(dialled=False)
             raise
+        self._tells_its_end = consultation.when_over(dial.is_over)
+        return _TransferConsultation(consultation, transfer)
 
     @override
     async def __aexit__(
@@ -257,7 +262,10 @@ class _OpenConsultation(_Open[Consultation]):
         try:
             return await super().__aexit__(kind, error, traceback)
         finally:
-            self._dial.close()
+            if self._dial is not None:
+                self._dial.ends()
+                if not self._tells_its_end:
+                    self._dial.is_over(dialled=True)
 
 
 @attrs.define(eq=False)

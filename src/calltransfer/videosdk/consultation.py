@@ -131,6 +131,7 @@ class VideoSDKConsultation(Consultation):
         self.answered_at: float | None = None
         self.moving = False
         self.leg_is_over = asyncio.Event()
+        self._told_of_end: Callable[[bool], None] | None = None
         self.consultant = Consultant(
             session,
             pipeline=pipeline,
@@ -254,6 +255,11 @@ class VideoSDKConsultation(Consultation):
     def set_goodbye(self, sentence: str) -> None:
         self._farewell = sentence
 
+    @override
+    def when_over(self, told: Callable[[bool], None]) -> bool:
+        self._told_of_end = told
+        return True
+
     async def release(self, farewell: str) -> None:
         """Ends what was begun: a last sentence to a target who is there, their leg, the room."""
         try:
@@ -270,6 +276,8 @@ class VideoSDKConsultation(Consultation):
             ended = self.leg is None or await self.leg.end(**timeouts)
         finally:
             self.leg_is_over.set()
+            if self._told_of_end is not None:
+                self._told_of_end(self.leg is not None)
         self.report(
             Phase.RELEASED if ended else Phase.NOT_RELEASED,
             "" if ended else "the target's call could not be ended; the platform's own limits will",
