@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -35,7 +35,9 @@ from calltransfer import (
     WarmTransfer,
     direct_or_bridge,
 )
-from calltransfer.sandbox import Caller, Sandbox, Script
+from calltransfer.platform import PlatformCall
+from calltransfer.sandbox import Caller, HangsUp, Sandbox, Script
+from calltransfer.videosdk.call import VideoSDKCall
 from tests.warm import CONNECTING, SORRY, SUPERVISOR, TO_SUPERVISOR, SupervisedAgent, call, transferred
 
 MANAGER = "+14155550188"
@@ -533,3 +535,54 @@ async def test_a_connection_that_cannot_be_seen_is_none(how: dict[str, Any]) -> 
         sandbox.fault("GET", "", **how)
         caller = await transferred(sandbox, Misbehaving(lies))
         assert Outcome.FAILED is finished(caller).outcome
+
+
+class BrokenCall(VideoSDKCall):
+    """A call of an author's own platform that cannot tell the model anything; nor, where `mute`, say anything."""
+
+    mute = False
+
+    async def tell_model(self, text: str) -> bool:
+        raise RuntimeError("Anna Ruiz 4155550188")
+
+    async def say(self, text: str) -> bool:
+        if self.mute:
+            raise RuntimeError("Anna Ruiz 4155550188")
+        return await super().say(text)
+
+
+class MuteCall(BrokenCall):
+    """One that cannot say anything, either."""
+
+    mute = True
+
+
+class PlatformOfOurs(VideoSDKPlatform):
+    """A platform of an author's own, with calls of `kind`."""
+
+    kind: type[VideoSDKCall]
+
+    def call_of(self, session: Any) -> PlatformCall:
+        call: Any = super().call_of(session)
+        call.__class__ = self.kind
+        return cast("PlatformCall", call)
+
+
+@pytest.mark.parametrize("kind", [BrokenCall, MuteCall])
+@pytest.mark.parametrize("says", [["yes please", HangsUp(after=3.0)], "no thanks"])
+async def test_an_error_while_a_caller_is_told(
+    says: Any, kind: type[VideoSDKCall], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where telling the caller raises they hear the apology, the log has the place and no words, and the end is known."""
+    platform = PlatformOfOurs(caller_id="+14155550100", routing_rule="rr_1")
+    platform.kind = kind
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says=says)
+        caller = await transferred(sandbox, platform=platform)
+        async with asyncio.timeout(60):
+            await caller.agent.until(Phase.TOLD if kind is BrokenCall else Phase.NOT_TOLD)
+
+        assert (kind is BrokenCall) == any("I could not connect you" in heard.text for heard in caller.heard)
+        assert "telling the caller raised RuntimeError" in caplog.text
+        assert "Anna" not in caplog.text
+        assert "never retrieved" not in caplog.text

@@ -1673,6 +1673,20 @@ async def test_a_caller_is_brought_back_although_it_takes_long() -> None:
         assert Phase.RETURNED in caller.agent.phases
 
 
+async def test_who_is_brought_back_is_told_whatever_the_author_says_themselves() -> None:
+    """`tell_model=False` ends with the outcome: a caller who comes back after `CONNECTED` is told by the agent."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says=["yes please", HangsUp(after=3.0)])
+        caller = await call(sandbox, model=Script(["They are gone."], summary=SUMMARY))
+        result = await caller.agent.transfer("supervisor", tell_model=False)
+        await caller.agent.until(Phase.RETURNED)
+        await caller.hears("They are gone.")
+        async with asyncio.timeout(60):
+            await caller.agent.until(Phase.TOLD)
+
+        assert Outcome.CONNECTED is result.outcome
+
+
 class Impatient:
     """A strategy of an author's with a deadline around a warm transfer, that expires in the middle of the connecting."""
 

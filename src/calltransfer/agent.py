@@ -183,7 +183,8 @@ class TransferMixin(_Agent):
         Args:
             name: The route.
             reason: Why, for the strategy.
-            tell_model: Whether the agent is to say how it ended.
+            tell_model: Whether the agent is to say that it did not connect; False leaves that to you. A caller who comes
+                back after the outcome was `CONNECTED` is told by the agent either way: you have had your answer by then.
 
         Raises:
             ConfigurationError: there is no route `name`.

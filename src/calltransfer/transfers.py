@@ -13,6 +13,7 @@ Up to `forwarding` or `connecting` it can be withdrawn; after that it can only b
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import attrs
@@ -298,46 +299,50 @@ class Transfers:
                 self._current = None
         self._handed_over = self._handed_over or result.connected
         result = attrs.evolve(result, leg_id=result.leg_id or call.leg_id, room_id=result.room_id or call.room_id)
-        if result.connected:
-            transfer.settled = result
-            if self._closing is not None:
-                await self._finish(transfer, call, result)
-                return  # closing the call lets go of them
-            async with asyncio.TaskGroup() as group:
-                # They talk already; who else was called for it is released beside that.
-                group.create_task(self._finish(transfer, call, result))
-                await asyncio.sleep(0)
-                returned = await call.handed_over()
-            if returned is not None:
-                self._handed_over = transfer.forwarded = False
-                if self._closing is not None:
-                    await self._take_leave(transfer)
-                    return
-                # Who was connected for seconds is told so; who never was, that it did not happen.
-                news = transfer.wording.not_lasting.format(route=transfer.route)
-                news = news if returned is Outcome.TARGET_LEFT else ""
-                async with asyncio.TaskGroup() as group:
-                    transfer.telling = group.create_task(self._tell(transfer, call, returned, news))
-            return
         transfer.settled = result
         try:
-            async with asyncio.TaskGroup() as group:
-                # The caller is spoken to at once; what was dialled is ended beside it, and reported ended with the result.
-                if self._closing is not None:
-                    transfer.parting = group.create_task(self._take_leave(transfer))
-                elif result.outcome not in _SAID_NOTHING_FOR and call.caller is Presence.HERE:
-                    transfer.telling = group.create_task(
-                        self._go_on(transfer, call, result.outcome)
-                        if result.told
-                        else self._tell(transfer, call, result.outcome)
-                    )
-                elif result.told:
-                    transfer.timeline.record(Phase.TOLD)
-                await call.released()
-                transfer.finish(result)
-        except* Exception as errors:
+            await (self._stay_connected if result.connected else self._stay_with_agent)(transfer, call, result)
+        except Exception as error:
             # Whatever is wrong with a call of somebody else's: who waits for the result gets it.
-            logger.error("transfer %s: %s", transfer.timeline.transfer_id, described(errors))  # noqa: TRY400
+            logger.error("transfer %s: %s", transfer.timeline.transfer_id, described(error))  # noqa: TRY400
+            transfer.finish(result)
+
+    async def _stay_connected(self, transfer: Transfer, call: PlatformCall, result: TransferResult) -> None:
+        """Sees to a caller who has been connected: also when they come back."""
+        if self._closing is not None:
+            await self._finish(transfer, call, result)
+            return  # closing the call lets go of them
+        async with asyncio.TaskGroup() as group:
+            # They talk already; who else was called for it is released beside that.
+            group.create_task(self._finish(transfer, call, result))
+            await asyncio.sleep(0)
+            returned = await call.handed_over()
+        if returned is None:
+            return
+        self._handed_over = transfer.forwarded = False
+        if self._closing is not None:
+            await self._take_leave(transfer)
+            return
+        # Who was connected for seconds is told so; who never was, that it did not happen. Whoever awaited the transfer was
+        # told "connected", and does not say it: the agent does, whatever `tell_model` is.
+        news = transfer.wording.not_lasting.format(route=transfer.route) if returned is Outcome.TARGET_LEFT else ""
+        async with asyncio.TaskGroup() as group:
+            transfer.telling = group.create_task(self._tell(transfer, call, returned, news))
+
+    async def _stay_with_agent(self, transfer: Transfer, call: PlatformCall, result: TransferResult) -> None:
+        """Sees to a caller who has not been connected."""
+        async with asyncio.TaskGroup() as group:
+            # The caller is spoken to at once; what was dialled is ended beside it, and reported ended with the result.
+            if self._closing is not None:
+                transfer.parting = group.create_task(self._take_leave(transfer))
+            elif result.outcome not in _SAID_NOTHING_FOR and call.caller is Presence.HERE:
+                if result.told:
+                    transfer.telling = group.create_task(self._go_on(transfer, call, result.outcome))
+                elif transfer.tell_model:
+                    transfer.telling = group.create_task(self._tell(transfer, call, result.outcome))
+            elif result.told:
+                transfer.timeline.record(Phase.TOLD)
+            await call.released()
             transfer.finish(result)
 
     async def _finish(self, transfer: Transfer, call: PlatformCall, result: TransferResult) -> None:
@@ -345,33 +350,47 @@ class Transfers:
         transfer.finish(result)
 
     async def _tell(self, transfer: Transfer, call: PlatformCall, outcome: Outcome, news: str = "") -> None:
-        if not transfer.tell_model:
-            return
+        """Tells the caller how it ended: `news`, by default that they were not connected, or the author's own sentence."""
+        told = await self._said(transfer, self._tell_news(transfer, call, outcome, news), transfer.wording.apology)
+        transfer.timeline.record(Phase.TOLD if told else Phase.NOT_TOLD)
+
+    async def _tell_news(self, transfer: Transfer, call: PlatformCall, outcome: Outcome, news: str) -> bool:
         if not transfer.waited_for_sentence:
             # It ended before the agent had said that it was beginning; the bad news comes after that.
             await transfer.turn.sentence_heard(timeout=SENTENCE_TIMEOUT)
         wording = transfer.wording
         sentence = wording.sentences.get(outcome)
         if sentence is not None:
-            told = await call.say(sentence)
-        else:
-            news = news or wording.not_connected.format(route=transfer.route, reason=wording.reason(outcome))
-            told = await call.tell_model(news) or await call.say(wording.apology)
-        transfer.timeline.record(Phase.TOLD if told else Phase.NOT_TOLD)
+            return await call.say(sentence)
+        news = news or wording.not_connected.format(route=transfer.route, reason=wording.reason(outcome))
+        return await call.tell_model(news) or await call.say(wording.apology)
 
     async def _go_on(self, transfer: Transfer, call: PlatformCall, outcome: Outcome) -> None:
         """The caller knows how it ended, and has nothing to answer to: they would wait for the agent, who waits for them."""
         transfer.timeline.record(Phase.TOLD)
-        if not transfer.tell_model:
-            return
+        if transfer.tell_model:
+            await self._said(transfer, self._ask_what_else(transfer, call, outcome), transfer.wording.going_on)
+
+    async def _ask_what_else(self, transfer: Transfer, call: PlatformCall, outcome: Outcome) -> bool:
         wording = transfer.wording
         sentence = wording.sentences.get(outcome)
         if sentence is not None:
-            await call.say(sentence)
-            return
+            return await call.say(sentence)
         news = wording.already_told.format(route=transfer.route, reason=wording.reason(outcome))
-        if not await call.tell_model(news) and call.caller is Presence.HERE:
-            await call.say(wording.going_on)
+        return await call.tell_model(news) or (call.caller is Presence.HERE and await call.say(wording.going_on))
+
+    async def _said(self, transfer: Transfer, words: Awaitable[bool], otherwise: str) -> bool:
+        """Whether the caller has heard `words`, or, where those raise, `otherwise`."""
+        attempts: list[Callable[[], Awaitable[bool]]] = [lambda: words, lambda: transfer.call.say(otherwise)]
+        for attempt in attempts:
+            try:
+                return await attempt()
+            except Exception as error:
+                # Nobody may be left in silence for it, and what it says may be private.
+                logger.error(  # noqa: TRY400
+                    "transfer %s: telling the caller raised %s", transfer.timeline.transfer_id, described(error)
+                )
+        return False
 
     async def _take_leave(self, transfer: Transfer) -> None:
         """Tells a caller who was to be connected that the agent leaves: without a word they would wait on."""
