@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import logging
 import weakref
 from typing import Any, cast
@@ -15,7 +16,9 @@ from calltransfer import (
     Briefing,
     ConfigurationWarning,
     Destination,
+    DirectTransfer,
     ExtractiveSummary,
+    Fallback,
     Gate,
     HeldCaller,
     HoldMusic,
@@ -851,6 +854,57 @@ async def test_a_caller_who_is_moved_much_too_late_is_fetched_back(after: float)
 
         assert [Outcome.FAILED] == caller.agent.outcomes
         assert ("agent", home) == (caller.connected_to, leg_of(caller).room_id)
+
+
+STILL_RINGING = Unknowns(transferred_at="acceptance", after_acceptance="stays", carrier_gives_up_after=60.0)
+"""A carrier that says `transferred` while the target's phone rings, and leaves the caller where they are."""
+
+
+@pytest.mark.parametrize("move", ["caller", "target"])
+async def test_a_caller_whose_leg_says_transferred_meets_the_target_in_the_agents_room(move: Any) -> None:
+    """Whoever is in the room has not gone: where their own leg is moved no more, the target who said yes is."""
+    async with Sandbox(unknowns=STILL_RINGING) as sandbox:
+        sandbox.person(SECOND_SUPERVISOR, answers_after=None)
+        sandbox.person(SUPERVISOR, says="yes please")
+        plan = Fallback(DirectTransfer(SECOND_SUPERVISOR, timeout=8.0), WarmTransfer(SUPERVISOR, move=move))
+        caller = await transferred(sandbox, plan)
+
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
+        assert "transferred" == leg_of(caller).status
+        assert SUPERVISOR == await caller.talking_to()
+
+
+async def test_a_caller_whose_leg_says_transferred_is_forwarded_again() -> None:
+    """A second forward is tried, on the leg that says `transferred` of a caller who is there, and they are told its end."""
+    async with Sandbox(unknowns=STILL_RINGING) as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=None)
+        strategy = DirectTransfer(SUPERVISOR, timeout=8.0)
+        caller = await transferred(sandbox, strategy, model=script(SORRY, TO_SUPERVISOR, "Once more.", "Not again."))
+        await caller.hears(SORRY)
+        caller.agent.finished.clear()
+        await caller.say("try again")
+        await caller.agent.finished.wait()
+        await caller.hears("Not again.")
+
+        assert [Outcome.FAILED, Outcome.FAILED] == caller.agent.outcomes
+        assert 2 == sum(request.path.endswith("/transfer") for request in sandbox.requests)
+
+
+async def test_a_caller_is_told_although_the_platform_says_that_their_leg_has_ended() -> None:
+    """Nobody is taken to have hung up who is seen in the room: they are told how it ended."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await call(sandbox)
+        leg = leg_of(caller)
+        ended = json.dumps({"data": {**leg.document(keeps_log=False), "status": "ended"}})
+        sandbox.fault("POST", "/switch-room", status=400)
+        await caller.say(ASKS)
+        await caller.agent.until(Phase.DECIDED)
+        sandbox.fault("GET", f"/{leg.id}", body=ended)
+        await caller.agent.finished.wait()
+        await caller.hears(SORRY)
+
+        assert [Outcome.FAILED] == caller.agent.outcomes
 
 
 async def test_a_caller_who_cannot_be_brought_back_hears_a_last_word() -> None:

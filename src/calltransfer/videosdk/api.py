@@ -251,7 +251,7 @@ class VideoSDKAPI:
         body = {"callId": leg_id}
         answer = await self._request("POST", "/v2/sip/call/end", body=body, timeout=timeout, repeatable=True)
         leg = self._leg(answer.get("data", answer))
-        return leg is not None and leg.id == leg_id and leg.over
+        return leg is not None and leg.id == leg_id and leg.is_over(here=True)
 
     async def end_session(self, room_id: str) -> None:
         """Ends everything in a room.

@@ -350,7 +350,7 @@ class VideoSDKCall(PlatformCall):
             logger.info("whether a caller who has left was moved could not be read: %s", error)
             return False
         elsewhere = leg.room_id not in {None, self.room_id} or leg.status == "switch-room-initiated"
-        self._moved_away = leg.meaning is Meaning.FORWARDED or (elsewhere and not leg.over)
+        self._moved_away = leg.meaning is Meaning.FORWARDED or (elsewhere and not leg.is_over(here=False))
         return self._moved_away
 
     @override
@@ -456,13 +456,14 @@ class VideoSDKCall(PlatformCall):
             return False
         try:
             leg = await self._api.leg(self.leg_id)
-            if leg.over or leg.room_id is None:
-                return leg.meaning is Meaning.FORWARDED and await self._has_left_room()
+            forwarded = leg.meaning is Meaning.FORWARDED and await self._has_left_room()
+            if forwarded or leg.is_over(here=self._caller_is_seen()) or leg.room_id is None:
+                return forwarded
             legs = [other async for other in self._api.legs(room_id=leg.room_id)]
         except PlatformError as error:
             logger.info("whether the caller is connected could not be read: %s", error)
             return False
-        return any(other.id != leg.id and other.meaning is Meaning.LIVE and not other.over for other in legs)
+        return any(other.id != leg.id and other.meaning is Meaning.LIVE and not other.ended for other in legs)
 
     async def _has_left_room(self) -> bool:
         """Whether the caller is not in the agent's room, or leaves it: a status alone proves nothing."""
@@ -575,6 +576,8 @@ class VideoSDKCall(PlatformCall):
         response = await handover.connect(move, timeout, leave_unwatched)
         if response.outcome is None:
             self._handover = handover
+        elif response.outcome is Outcome.CALLER_LEFT and not await self._caller.leaves_soon():
+            return Response(Outcome.FAILED, f"{response.detail}, but the caller is in the room", response.status)
         return response
 
     async def _phone_is_free(self, destination: Destination) -> None:

@@ -154,7 +154,11 @@ class CallerInRoom:
         if self.leg is not None:
             self._earlier_legs.append(self.leg)
         self.leg = CallerLeg(
-            self._api, room_id=self.room_id, session_id=self._room.meeting.session_id, direction=self.direction
+            self._api,
+            room_id=self.room_id,
+            session_id=self._room.meeting.session_id,
+            direction=self.direction,
+            here=lambda: self.is_here,
         )
 
     def _parted(self, participant: Participant) -> None:

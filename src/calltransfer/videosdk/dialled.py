@@ -132,7 +132,7 @@ class DialledLeg:
         self._none_listed = False
         try:
             async for leg in self._api.legs(room_id=self._room_id):
-                if not leg.over and leg.direction != "inbound":
+                if not leg.is_over(here=False) and leg.direction != "inbound":
                     return leg.id
             self._none_listed = True
         except PlatformError as error:
@@ -146,7 +146,7 @@ class DialledLeg:
         except PlatformError as error:
             logger.info("a leg that was dialled could not be read: %s", error)
             return None
-        if not leg.over and not self._rang and "ringing" in {leg.status, *leg.log}:
+        if not leg.is_over(here=False) and not self._rang and "ringing" in {leg.status, *leg.log}:
             self._rang = True
             self._rings("ringing")
         return leg
@@ -156,7 +156,7 @@ class DialledLeg:
         # A status that is not known may mean anything: it is no answer.
         if STATUSES.get(leg.status) is Meaning.LIVE and not leg.ended:
             return Response(status=leg.status)
-        if not leg.over:
+        if not leg.is_over(here=False):
             return None
         if "answered" in leg.log:
             return Response(Outcome.TARGET_LEFT, "they hung up as soon as they had answered", leg.status)

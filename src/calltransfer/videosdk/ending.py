@@ -63,7 +63,8 @@ class Ending:
             logger.info("a leg was not ended: %s", error)
             says_so = False
         try:
-            return (await self._api.leg(self._leg_id, timeout=REQUEST_TIMEOUT)).over
+            leg = await self._api.leg(self._leg_id, timeout=REQUEST_TIMEOUT)
+            return leg.is_over(here=True)  # of who was seen a moment ago a `transferred` says nothing
         except NotFound:
             return await self._is_listed_no_more()
         except PlatformError:
@@ -75,4 +76,4 @@ class Ending:
             legs = [leg async for leg in self._api.legs(room_id=self._room_id)]
         except PlatformError:
             return False
-        return not any(leg.id == self._leg_id and not leg.over for leg in legs)
+        return not any(leg.id == self._leg_id and not leg.is_over(here=True) for leg in legs)

@@ -142,10 +142,16 @@ class Leg:
         """What its status says."""
         return STATUSES.get(self.status, Meaning.LIVE)
 
-    @property
-    def over(self) -> bool:
-        """Whether nobody is on it any more."""
-        return self.ended or self.meaning in {Meaning.OVER, Meaning.FORWARDED}
+    def is_over(self, *, here: bool) -> bool:
+        """Whether nobody is on it any more.
+
+        A `transferred` says so only of somebody who is in no room of ours: of who is still there it is a promise, or is
+        stale, and they can be talked to, moved and forwarded.
+
+        Args:
+            here: Whether they are seen in a room of ours.
+        """
+        return self.ended or self.meaning is Meaning.OVER or (self.meaning is Meaning.FORWARDED and not here)
 
 
 @attrs.frozen
@@ -251,7 +257,7 @@ class Following:
             self._meaning_since = leg.meaning, now
         if Meaning.FORWARDED in self._seen and self._forwarded_at is None:
             self._forwarded_at = now
-        if leg.over and self._over_at is None:
+        if leg.is_over(here=self._here) and self._over_at is None:
             self._over_at = now
 
     def verdict(self, now: float) -> Verdict | None:

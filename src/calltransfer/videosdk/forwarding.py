@@ -152,7 +152,7 @@ class Forward:
     @property
     def final(self) -> bool:
         """Whether the platform says that the caller's leg is over: then nothing is taken back any more."""
-        return _is_over(self.last_reading) or self._give_up_at <= asyncio.get_running_loop().time()
+        return self.last_reading.is_over(here=True) or self._give_up_at <= asyncio.get_running_loop().time()
 
     async def taken_back(
         self, *, back: Callable[[], bool], change: Callable[[], Coroutine[Any, Any, None]], final: Callable[[], None]
@@ -177,7 +177,7 @@ class Forward:
             if not (reads or back()):
                 continue
             leg = await self._forwards.read() or self.last_reading
-            is_back = back() and not _is_over(leg)
+            is_back = back() and not leg.is_over(here=True)
             if (is_back or self.following.taken_back) and not told:
                 told = True
                 says = (
@@ -218,8 +218,3 @@ class Forward:
         reading = await self._forwards.read()
         if reading is not None and reading.meaning is Meaning.RINGING and not rang:
             self._listener(Phase.RINGING, "", reading.status, destination=self._destination)
-
-
-def _is_over(leg: Leg) -> bool:
-    """Whether the platform says that a leg has ended; `transferred` alone does not say so."""
-    return leg.ended or leg.meaning is Meaning.OVER

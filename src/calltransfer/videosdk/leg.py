@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from calltransfer.errors import AnswerLost, NoLiveCall, NotFound, PlatformError, RequestRefused
 from calltransfer.videosdk.api import VideoSDKAPI
@@ -30,15 +31,25 @@ class CallerLeg:
         room_id: The room the caller is in.
         session_id: The session of the room, as far as it is known.
         direction: Who called whom, as far as it is known.
+        here: Whether they are seen in the room: who is has a leg that is live, whatever its status promises.
     """
 
-    def __init__(self, api: VideoSDKAPI, *, room_id: str, session_id: str | None, direction: str | None) -> None:
+    def __init__(
+        self,
+        api: VideoSDKAPI,
+        *,
+        room_id: str,
+        session_id: str | None,
+        direction: str | None,
+        here: Callable[[], bool],
+    ) -> None:
         self.known: Leg | None = None
         self.seen: Leg | None = None
         self._api = api
         self._room_id = room_id
         self._session_id = session_id
         self._direction = direction
+        self._here = here
         self._read_at = 0.0
         # Owned by this object: prepare() awaits it, close() ends it.
         self._lookup = asyncio.create_task(self._look_up_early(), name="caller's leg")
@@ -100,10 +111,15 @@ class CallerLeg:
         self._keep(max(live, key=lambda leg: leg.started))
 
     def _of_caller(self, legs: list[Leg]) -> list[Leg]:
+        # In the same room somebody may have been before who was forwarded: who certainly is live comes first.
+        return self._live_of(legs, here=False) or self._live_of(legs, here=self._here())
+
+    def _live_of(self, legs: list[Leg], *, here: bool) -> list[Leg]:
         live = [
             leg
             for leg in legs
-            if not leg.over and (leg.direction is None or self._direction is None or leg.direction == self._direction)
+            if not leg.is_over(here=here)
+            and (leg.direction is None or self._direction is None or leg.direction == self._direction)
         ]
         exact = [leg for leg in live if self._session_id and leg.session_id == self._session_id]
         return exact or [leg for leg in live if leg.session_id is None or not self._session_id]
@@ -118,7 +134,7 @@ class CallerLeg:
                 raise
             logger.info("the caller's leg could not be read again: %s", error)
             return  # it is known, and forwarding it will show
-        if leg is None or leg.over:
+        if leg is None or leg.is_over(here=self._here()):
             self.known = None
             await self._find()
         else:

@@ -222,6 +222,7 @@ class Switch:
         if "switch-room-completed" in new and self._completed_at is None:
             self._completed_at = asyncio.get_running_loop().time()
         self._has_failed = "switch-room-failed" in new or (leg.status == "switch-room-failed" != before.status)
-        if leg.over:
+        here = self.participant_id is not None or (self._still_there is not None and self._still_there())
+        if leg.is_over(here=here):
             self._over = leg
         self._room.attendance.wake()
