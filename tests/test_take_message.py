@@ -213,6 +213,41 @@ async def test_the_agent_goes_on(kind: str) -> None:
         assert 1 == caller.agent.phases.count(Phase.TOLD)
 
 
+@pytest.mark.parametrize("kind", HEARING)
+async def test_what_is_added_over_the_thanks(kind: str) -> None:
+    """What a caller adds over the thanks is in the agent's history in full, and the agent goes on after it."""
+    post = Post()
+    added = "and please do call before noon tomorrow"
+    async with called(post, kind=kind, model=[TO_BILLING, CONNECTING, *[goes_on_or(ANSWER)] * 9]) as caller:
+        await dictates(caller, TEXT)
+        await post.begun.wait()
+        while caller.agent.session.agent_state.value != "speaking":
+            await caller.something_happens_within(0.1)
+        await caller.say(added)
+        finished_at = asyncio.get_running_loop().time()
+        goes_on = await caller.hears(GOES_ON)
+        await finished(caller)
+        await asyncio.sleep(5.0)
+
+        assert [TEXT] == post.texts
+        assert added in [text for role, text in history(caller) if role == "user"]
+        assert goes_on.began > finished_at
+
+
+@pytest.mark.parametrize("kind", ["cascade", "realtime_own_ears"])
+async def test_what_is_added_during_the_delivery(kind: str) -> None:
+    """What a caller adds while their message is being delivered is in the agent's history, and no part of the message."""
+    post = Post(is_slow)
+    async with called(post, kind=kind) as caller:
+        await dictates(caller, TEXT)
+        await post.begun.wait()
+        await caller.say(NEXT)
+        await caller.hears(GOES_ON)
+
+        assert [TEXT] == post.texts
+        assert [("user", TEXT), ("user", NEXT)] == [each for each in history(caller) if each[1] in {TEXT, NEXT}]
+
+
 async def test_the_agent_goes_on_without_its_model() -> None:
     """Where the model cannot be reached, or the author has one, the agent goes on with a fixed sentence."""
 

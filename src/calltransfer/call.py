@@ -350,7 +350,8 @@ class Dictation(ABC):
     async def say(self, text: str) -> bool:
         """Says `text` to the caller; returns whether it could be said, once it has been heard.
 
-        What they say over it is taken down too, and breaks it off, as long as they have not been listened to to the end.
+        What they say over it is taken down too, and breaks it off, as long as they have not been listened to to the end;
+        after that it is the agent's to answer.
         """
 
     @abstractmethod

@@ -157,6 +157,8 @@ class TakeMessage:
     that it could not be, and the transfer ends as `FAILED`. Either way the agent then asks what else it can do.
 
     What they said is in the agent's history as theirs, and so is what they were told: the agent knows of it afterwards.
+    What they add while it is being delivered, or over the thanks, is no part of the message: it is in the history as well,
+    and the agent goes on once they have finished.
 
     A caller who hangs up in the middle has left what they said: it is delivered, and the outcome is `MESSAGE_TAKEN`; so it
     is when the agent's session closes meanwhile. A caller who says nothing but `changed_mind`, or presses the key that

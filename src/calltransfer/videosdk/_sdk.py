@@ -1131,7 +1131,7 @@ class Ears(Protocol):
         """Takes what has been recognised so far of what is unfinished; it is passed on to nobody then."""
 
     def give_back(self) -> None:
-        """Has the model hear again. What is still unfinished is not told to it."""
+        """Has the model hear again. What is still unfinished is not told to it: `heard` is told of it."""
 
 
 def listen_alone(session: AgentSession, heard: Callable[[str], None], stirs: Callable[[], None]) -> tuple[Ears, bool]:
@@ -1195,13 +1195,13 @@ class _RecognisersEars:
     def give_back(self) -> None:
         self._given_back = True
         understanding = self._understanding
-        understanding._accumulated_transcript = ""
         if not understanding._is_user_speaking:
             # The SDK takes them for speaking until a turn of theirs has been answered.
             self._session._emit_user_state(UserState.IDLE)
         if not understanding._is_user_speaking and understanding._turn_open_at is None:
+            understanding._accumulated_transcript = ""
             self._restore()
-        # Else the rest of what they are saying belongs to what has been taken down: it is no question to the model.
+        # Else what they are saying goes on from before: it is no question to the model, which goes on by itself.
 
     def _restore(self) -> None:
         understanding = self._understanding
@@ -1212,13 +1212,13 @@ class _RecognisersEars:
         understanding.clear_preemptive_state()
 
     def _final(self, data: Any) -> None:
+        self._heard(str(data.get("text", "")))
         if self._given_back:
             self._restore()
-        else:
-            self._heard(str(data.get("text", "")))
 
     def _began(self, _data: Any = None) -> None:
         if self._given_back:
+            self._heard(self.harvest())
             self._restore()  # this is something new
         else:
             self._stirs()
@@ -1228,6 +1228,7 @@ class _RecognisersEars:
 
     def _unresolved(self, _data: Any = None) -> None:
         if self._given_back:
+            self._heard(self.harvest())
             self._restore()
         else:
             self._stirs()

@@ -1,6 +1,7 @@
 """A caller on VideoSDK who is listened to, and not answered: nobody but who listens hears what they say."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -23,6 +24,9 @@ QUIET_TIMEOUT = 5.0
 
 RECOGNITION_TIMEOUT = 1.0
 """Seconds for the last words to be recognised when there is no time to wait for silence."""
+
+FINISHED_TIMEOUT = 10.0
+"""Seconds for a caller to finish what they add once they have been listened to; the agent goes on after it."""
 
 UNRECOGNISED_TIMEOUT = 3.0
 """Seconds after which what is still not recognised was no words: a cough, or a door."""
@@ -89,13 +93,18 @@ async def taking_down(
 
         stack.callback(await followed_keys(room, pressed))
         yield dictation
+        if not hurried():
+            # What has come of it stands, whatever comes before they have finished.
+            with contextlib.suppress(asyncio.CancelledError):
+                await dictation.caller_has_finished()
 
 
 class VideoSDKDictation(Dictation):
     """One caller who is listened to.
 
     A recogniser's words are kept from the model. A realtime model hears by itself, and answers by itself: what it says is
-    kept from the caller, and it hears nothing while the caller is being spoken to.
+    kept from the caller, and it hears nothing while the caller is being asked. What they add once they have been listened
+    to is no part of what was taken down: it is the agent's to answer, and in its history.
 
     Attributes:
         listening: Whether what is said is still taken down.
@@ -108,6 +117,8 @@ class VideoSDKDictation(Dictation):
         self._conversation = conversation
         self._parts: list[str] = []
         self._added = 0
+        self._afterwards: list[str] = []
+        self._closed = False
         self._done = False
         self._saying = False
         self._echo = Echo()
@@ -174,6 +185,14 @@ class VideoSDKDictation(Dictation):
         self._add_to_history()
         return self.text
 
+    async def caller_has_finished(self) -> None:
+        """Waits for the end of what they add; not in a task that is to end."""
+        task, until = asyncio.current_task(), self._now() + FINISHED_TIMEOUT
+        while (self._ears.speaking or self._recognising) and self._now() < until:
+            if _sdk.closed(self._session) or (task is not None and task.cancelling()):
+                return
+            await self._change_until(until)
+
     async def close(self, hurried: Callable[[], bool]) -> None:
         """The model hears again, and is heard."""
         try:
@@ -181,6 +200,7 @@ class VideoSDKDictation(Dictation):
                 await self._fall_silent()
         finally:
             self.listening = False
+            self._closed = True
             self._ears.give_back()
             self._add_to_history()
             self._be_heard()
@@ -217,8 +237,8 @@ class VideoSDKDictation(Dictation):
             self._stirs()
 
     async def _say_to_be_heard(self, text: str) -> bool:
-        """Says it with the voice of a model that would answer whatever it hears meanwhile."""
-        hear = _sdk.deafen(self._room)
+        """Says it with the voice of a model that would answer whatever it hears meanwhile: as it may, of what they add."""
+        hear = _sdk.deafen(self._room) if self.listening else _nothing
         try:
             await self._fall_silent()
             self._be_heard()
@@ -263,15 +283,18 @@ class VideoSDKDictation(Dictation):
 
     def _add_to_history(self) -> None:
         """What was taken down is the caller's, as whatever else they say; a realtime model's session has it already."""
-        new = " ".join(self._parts[self._added :])
-        self._added = len(self._parts)
-        if new and self._alone:
-            _sdk.add_as_said(self._session, new)
+        taken, self._added = self._parts[self._added :], len(self._parts)
+        added, self._afterwards = self._afterwards, []
+        for words in (" ".join(taken), " ".join(added)):
+            if words and self._alone:
+                _sdk.add_as_said(self._session, words)
 
     def _heard(self, text: str) -> None:
-        if text.strip() and self.listening and not self._echo.of(text, summary=""):
-            self._parts.append(text.strip())
-            if self._saying:
+        if text.strip() and not self._echo.of(text, summary=""):
+            (self._parts if self.listening else self._afterwards).append(text.strip())
+            if self._closed:
+                self._add_to_history()
+            elif self._saying and self.listening:
                 _sdk.break_off(self._session)
         self._change()
 
@@ -289,3 +312,7 @@ class VideoSDKDictation(Dictation):
                 await self._changed.wait()
         except TimeoutError:
             return
+
+
+def _nothing() -> None:
+    return
