@@ -1558,11 +1558,23 @@ class Deaf(Briefing):
         raise RuntimeError(text)
 
 
-class Mute(Briefing):
-    """A briefing of an author's that cannot be opened."""
+class BrokenBriefing(Briefing):
+    """A briefing of an author's of which nothing works."""
+
+    def understood(self, text: str) -> None:
+        raise RuntimeError(text)
+
+    def is_listening(self, text: str) -> bool:
+        raise RuntimeError(text)
 
     def opening(self, summary: str) -> str:
         raise RuntimeError(summary)
+
+    def instructions(self, *known: Any) -> str:
+        raise RuntimeError(str(known))
+
+    def pressed(self, key: str | int) -> None:
+        raise RuntimeError(f"key {key}")
 
 
 async def test_a_briefing_that_does_not_understand_leaves_it_to_the_model() -> None:
@@ -1576,15 +1588,19 @@ async def test_a_briefing_that_does_not_understand_leaves_it_to_the_model() -> N
         assert [Outcome.CONNECTED] == caller.agent.outcomes
 
 
-async def test_a_briefing_that_raises_ends_the_transfer_and_nothing_else() -> None:
-    """A bug in an author's briefing is a transfer that failed: the target is released, and the caller is told."""
+@pytest.mark.parametrize(("key", "outcome"), [("1", Outcome.CONNECTED), ("2", Outcome.DECLINED)])
+async def test_a_briefing_that_raises_is_the_default_one(
+    key: str, outcome: Outcome, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where an author's briefing raises the target is told and asked as by default, and its keys decide; logged once."""
     async with Sandbox() as sandbox:
-        sandbox.person(SUPERVISOR)
-        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, briefing=Mute()))
-        await caller.hears(SORRY)
+        sandbox.person(SUPERVISOR, says=[Presses(key, when="take the call")])
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, briefing=BrokenBriefing()))
 
-        assert [Outcome.FAILED] == caller.agent.outcomes
-        assert ["ended"] == [target.leg.status for target in sandbox.targets]
+        assert [outcome] == caller.agent.outcomes
+    for method in ("opening", "instructions", "pressed"):
+        assert 1 == caplog.text.count(f"Briefing.{method}() raised RuntimeError")
+    assert SUMMARY not in caplog.text
 
 
 async def test_an_agent_that_joins_too_late_to_speak() -> None:

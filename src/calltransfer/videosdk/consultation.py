@@ -9,10 +9,11 @@ Room, agent, dial and summary begin side by side; the ring hides them all:
 
 import asyncio
 import contextvars
+import functools
 import logging
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 from typing_extensions import override
@@ -34,6 +35,8 @@ from calltransfer.videosdk.dialled import DialledLeg
 from calltransfer.videosdk.echo import Echo
 
 logger = logging.getLogger("calltransfer.videosdk")
+
+T = TypeVar("T")
 
 APPEAR_TIMEOUT = 5.0
 """Seconds for a target whose leg is answered to be in the room."""
@@ -131,11 +134,13 @@ class VideoSDKConsultation(Consultation):
         self.answered_at: float | None = None
         self.moving = False
         self.leg_is_over = asyncio.Event()
+        self._broken: set[str] = set()
+        self._summary = ""
         self._told_of_end: Callable[[bool], None] | None = None
         self.consultant = Consultant(
             session,
             pipeline=pipeline,
-            instructions=called(plan.briefing.instructions, plan.transcript(), plan.reason, None),
+            instructions=self._instructions(),
             heard=self._heard,
             pressed=self._pressed,
             answered=self._model_answered,
@@ -148,7 +153,6 @@ class VideoSDKConsultation(Consultation):
         self._context = contextvars.copy_context()
         self._room_id: str | None = None
         self._session_id: str | None = None
-        self._summary = ""
         self._summarised_up_to = 0
         loop = asyncio.get_running_loop()
         self._summarised: asyncio.Future[str] = loop.create_future()
@@ -345,9 +349,13 @@ class VideoSDKConsultation(Consultation):
         self._end(Response(Outcome.FAILED, "the consultation's session ended by itself"))
 
     def _brief_model(self) -> None:
+        self.consultant.instruct(self._instructions())
+
+    def _instructions(self) -> str:
         plan = self.plan
-        written = called(plan.briefing.instructions, plan.transcript(), plan.reason, self._summary or None)
-        self.consultant.instruct(written)
+        known = (plan.transcript(), plan.reason, self._summary or None)
+        by_default = functools.partial(Briefing.instructions, plan.briefing, *known)
+        return self._of_briefing("instructions", *known, otherwise=by_default)
 
     async def _call(self, room_id: str) -> None:
         await self.plan.phone_is_free()
@@ -442,7 +450,9 @@ class VideoSDKConsultation(Consultation):
         before = self.consultant.interruptions
         self._opening = True
         # The SDK lets nobody break into it: what they say is heard all the same, and what matters stops it from here.
-        said = await self._say(called(self.plan.briefing.opening, self._summary), listening=True)
+        by_default = functools.partial(Briefing.opening, self.plan.briefing, self._summary)
+        opening = self._of_briefing("opening", self._summary, otherwise=by_default)
+        said = await self._say(opening, listening=True)
         self._opening = False
         self._opening_heard = said and self._question is None and self.consultant.interruptions == before
         return said
@@ -500,7 +510,7 @@ class VideoSDKConsultation(Consultation):
         if answer is not None:
             self._decide_there(answer)
             return True
-        if self._opening and called(self.plan.briefing.is_listening, text):
+        if self._opening and self._of_briefing("is_listening", text, otherwise=lambda: False):
             return True
         self._brief_model()
         self._asked_again.set()
@@ -510,18 +520,26 @@ class VideoSDKConsultation(Consultation):
             return True
         return False
 
-    def _understood(self, text: str) -> Answer | None:
+    def _of_briefing(self, method: str, *arguments: Any, otherwise: Callable[[], T]) -> T:
+        """What the briefing's `method` returns; what `otherwise` does where an author's own raises."""
         try:
-            return called(self.plan.briefing.understood, text)
+            answer: T = called(getattr(self.plan.briefing, method), *arguments)
         except Exception as error:
-            # An author's own understanding that breaks is none; the model has its turn.
-            logger.error("Briefing.understood() raised %s", described(error))  # noqa: TRY400
-            return None
+            if method not in self._broken:  # they press, and speak, again
+                self._broken.add(method)
+                logger.error("Briefing.%s() raised %s", method, described(error))  # noqa: TRY400
+            return otherwise()
+        return answer
+
+    def _understood(self, text: str) -> Answer | None:
+        # An author's own understanding that breaks is none; the model has its turn.
+        return self._of_briefing("understood", text, otherwise=lambda: None)
 
     def _pressed(self, key: str, sender: str | None) -> None:
         if not self._may_be_target(sender):
             return
-        answer = called(self.plan.briefing.pressed, key)
+        by_default = functools.partial(Briefing.pressed, self.plan.briefing, key)
+        answer = self._of_briefing("pressed", key, otherwise=by_default)
         told = self._greeted or answer is Answer.DECLINED  # nobody agrees to what they know nothing of
         if answer is not None and self._answered.done() and told:
             self._decide_there(answer)
