@@ -134,7 +134,7 @@ MISTAKES = {
     "seconds in quotes": (
         "timeout = 200.0",
         'timeout = "200"',
-        "{line}: routes.supervisor.timeout: is in seconds, above 0 and at most 240, not '200'",
+        "{line}: routes.supervisor.timeout: is in seconds, at least 1 and at most 240, not '200'",
     ),
 }
 """What people get wrong most: how it is right in the example, how they write it, and what they are told."""
@@ -717,6 +717,20 @@ def test_the_variable_that_holds_a_wrong_caller_id(monkeypatch: pytest.MonkeyPat
     _, output = run(str(EXAMPLE), "--offline")
 
     assert "problem  caller ID: VIDEOSDK_CALLER_ID: '***0100' must begin with '+' and the country code" in output
+
+
+@pytest.mark.parametrize(
+    ("variable", "about", "value"),
+    [("VIDEOSDK_ROUTING_RULE", "routing rule", "rr_..."), ("VIDEOSDK_GATEWAY", "gateway", "gw_...")],
+)
+def test_an_id_that_was_copied_from_the_documentation(
+    monkeypatch: pytest.MonkeyPatch, variable: str, about: str, value: str
+) -> None:
+    """What stands for an id in the documentation is a problem that is found without asking the platform."""
+    monkeypatch.setenv(variable, value)
+    _, output = run(str(EXAMPLE), "--offline")
+
+    assert f"problem  {about}: '{value}' only stands for an id; copy the account's own from the dashboard" in output
 
 
 async def test_what_a_strategy_misses_itself() -> None:

@@ -610,14 +610,14 @@ strategy = "tests.plan_parts:NO_STRATEGY"
 19: routes.billing: needs when, such as when = "the caller asks about an invoice"
 21: routes.billing.to: '***0123' must begin with '+' and the country code; or set region, such as region = "US", under \
 [numbers]
-22: routes.billing.timeout: is in seconds, above 0 and at most 240, not 300
+22: routes.billing.timeout: is in seconds, at least 1 and at most 240, not 300
 23: routes.billing.playDialtone: unknown key 'playDialtone'; did you mean 'play_dialtone'?
 25: routes.sales.when: contains what looks like a phone number, '***0123'; the model must not see any. Say what the caller \
 wants in words
 27: routes.sales.to.callerId: unknown key 'callerId'; did you mean 'caller_id'?
 27: routes.sales.to.to: '***5012' is not a valid number of its country; check the digits
 27: routes.sales.to.extension: is 1 to 32 keys: digits, '*', '#', and 'w' or ',' for a pause
-28: routes.sales.ring_timeout: is in seconds, above 0 and at most 240, not -1
+28: routes.sales.ring_timeout: is in seconds, at least 1 and at most 240, not -1
 29: routes.sales.briefing.gate: is one of 'voice_or_key', 'keys_only', 'connect_without_asking', not 'key'
 29: routes.sales.briefing.greating: unknown key 'greating'; did you mean 'greeting'?
 29: routes.sales.briefing.decline_key: accept_key and decline_key are both '1'; give them different keys
@@ -875,6 +875,16 @@ def test_mistakes_around_routes(tmp_path: Path, text: str, message: str) -> None
 def test_what_is_no_toml(tmp_path: Path, text: str, message: str) -> None:
     """A mistake in the language of the file has its line and column, and says what would be right."""
     assert mistakes(tmp_path, text)[0].startswith(message)
+
+
+def test_a_byte_order_mark(tmp_path: Path) -> None:
+    """A plan that a Windows editor has saved with a byte order mark is read as any other, and so is its first line."""
+    (tmp_path / "saved.toml").write_text(f'[routes.a]\nstrategy = "direct"\nto = "{BILLING}"\n', encoding="utf-8-sig")
+    (tmp_path / "wrong.toml").write_text("routes = 1", encoding="utf-8-sig")
+
+    assert ["a"] == [route.name for route in Routes.from_toml(tmp_path / "saved.toml")]
+    with pytest.raises(RoutesError, match=r"wrong\.toml:1: routes"):
+        Routes.from_toml(tmp_path / "wrong.toml")
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

@@ -12,20 +12,21 @@ from calltransfer.masking import shown
 Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 
 
-def is_seconds(value: object, *, at_most: float = math.inf) -> bool:
+def is_seconds(value: object, *, at_least: float = 0, at_most: float = math.inf) -> bool:
     """Whether `value` is a finite number of seconds above 0: `True` is none, though to Python it is a number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return 0 < value < math.inf and value <= at_most
+    return 0 < value < math.inf and at_least <= value <= at_most
 
 
-def seconds(*, at_most: float = math.inf) -> Validator:
+def seconds(*, at_least: float = 0, at_most: float = math.inf) -> Validator:
     """Returns what validates a field that is a number of seconds."""
-    limit = f" and at most {at_most:g}" if at_most < math.inf else ""
+    limit = f"at least {at_least:g}" if at_least else "above 0"
+    limit += f" and at most {at_most:g}" if at_most < math.inf else ""
 
     def check(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-        if not is_seconds(value, at_most=at_most):
-            raise ConfigurationError(f"{attribute.name}= is in seconds, above 0{limit}, not {shown(value)}")
+        if not is_seconds(value, at_least=at_least, at_most=at_most):
+            raise ConfigurationError(f"{attribute.name}= is in seconds, {limit}, not {shown(value)}")
 
     return check
 

@@ -212,6 +212,9 @@ def unasked(needs: Needs, set_up: SetUp) -> Iterator[Finding]:
             f"targets are dialled in {needs.routes_that_dial}, and there is none to dial them by; set VIDEOSDK_ROUTING_RULE "
             "or VIDEOSDK_GATEWAY, or give --routing-rule or --gateway",
         )
+    for about, given in (("routing rule", set_up.routing_rule), ("gateway", set_up.gateway)):
+        if given is not None and given.endswith("..."):
+            yield problem(about, f"'{given}' only stands for an id; copy the account's own from the dashboard")
     for name, destination in needs.dialled:
         if destination is not None and destination.is_sip:
             yield problem(

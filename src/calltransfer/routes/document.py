@@ -101,7 +101,7 @@ def read_toml(path: str | os.PathLike[str]) -> Document:
     if len(data) > _LARGEST:
         raise RoutesError([f"{source}: is larger than {_LARGEST // 1024} kB, and so no plan"])
     try:
-        text = data.decode()
+        text = data.decode("utf-8-sig")  # Windows editors begin a file with a byte order mark
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise RoutesError([f"{source}:{line}: is not written in UTF-8; save it as that"]) from None

@@ -11,7 +11,7 @@ from calltransfer.errors import CallOver, ConfigurationError, DestinationError, 
 from calltransfer.events import TransferResult
 from calltransfer.fields import yes_or_no
 from calltransfer.outcome import Outcome
-from calltransfer.strategies.target import Target, checked_target, destination_or_end, wait_seconds
+from calltransfer.strategies.target import Target, checked_target, destination_or_end, people_seconds, wait_seconds
 
 TRANSFER_TO_VARIABLE = "VIDEOSDK_CALL_TRANSFER_TO"
 
@@ -42,7 +42,7 @@ class DirectTransfer:
     """
 
     to: Target | None = attrs.field(default=None, converter=checked_target)
-    timeout: float = attrs.field(default=FORWARD_TIMEOUT, kw_only=True, validator=wait_seconds)
+    timeout: float = attrs.field(default=FORWARD_TIMEOUT, kw_only=True, validator=people_seconds)
     sentence_timeout: float = attrs.field(default=SENTENCE_TIMEOUT, kw_only=True, validator=wait_seconds)
     play_dialtone: bool = attrs.field(default=False, kw_only=True, validator=yes_or_no())
 

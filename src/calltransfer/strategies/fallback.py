@@ -20,7 +20,7 @@ from calltransfer.masking import shown
 from calltransfer.outcome import Outcome
 from calltransfer.said import Said
 from calltransfer.strategies.combining import checked_strategy, numbered
-from calltransfer.strategies.target import wait_seconds
+from calltransfer.strategies.target import people_seconds
 from calltransfer.timeline import described
 
 logger = logging.getLogger("calltransfer")
@@ -100,7 +100,7 @@ class Fallback:
     strategies: tuple[TransferStrategy, ...]
     stop_on: frozenset[Outcome] = attrs.field(converter=_outcomes)
     between: tuple[str, ...] = attrs.field(converter=_sentences)
-    timeout: float = attrs.field(validator=wait_seconds)
+    timeout: float = attrs.field(validator=people_seconds)
 
     def __init__(
         self,

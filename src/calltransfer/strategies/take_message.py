@@ -18,7 +18,7 @@ from calltransfer.events import TransferResult
 from calltransfer.hook import HookFailed, answer_of, give_up
 from calltransfer.masking import shown
 from calltransfer.outcome import Outcome
-from calltransfer.strategies.target import wait_seconds
+from calltransfer.strategies.target import people_seconds, wait_seconds
 
 logger = logging.getLogger("calltransfer")
 
@@ -201,9 +201,9 @@ class TakeMessage:
         validator=_a_sentence,
     )
     changed_mind: tuple[str, ...] = attrs.field(default=CHANGED_MIND, kw_only=True, converter=_phrases)
-    begin_timeout: float = attrs.field(default=BEGIN_TIMEOUT, kw_only=True, validator=wait_seconds)
+    begin_timeout: float = attrs.field(default=BEGIN_TIMEOUT, kw_only=True, validator=people_seconds)
     silence: float = attrs.field(default=SILENCE, kw_only=True, validator=wait_seconds)
-    longest: float = attrs.field(default=LONGEST_MESSAGE, kw_only=True, validator=wait_seconds)
+    longest: float = attrs.field(default=LONGEST_MESSAGE, kw_only=True, validator=people_seconds)
     deliver_timeout: float = attrs.field(default=DELIVERY_TIMEOUT, kw_only=True, validator=wait_seconds)
     sentence_timeout: float = attrs.field(default=SENTENCE_TIMEOUT, kw_only=True, validator=wait_seconds)
 

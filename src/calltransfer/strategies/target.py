@@ -17,10 +17,13 @@ FIND_TIMEOUT = 5.0
 
 NOWHERE = "there is no destination now"
 
-wait_seconds = seconds(at_most=240.0)
-"""Validates the seconds of one wait."""
+wait_seconds = seconds(at_least=0.1, at_most=240.0)
+"""Validates the seconds of one wait: in less nothing of ours, and nobody, can answer."""
 
-seconds_in_all = seconds(at_most=TOTAL_TIMEOUT)
+people_seconds = seconds(at_least=1.0, at_most=240.0)
+"""Validates the seconds that a person is given, to answer a ring or to speak."""
+
+seconds_in_all = seconds(at_least=1.0, at_most=TOTAL_TIMEOUT)
 """Validates the seconds that a whole transfer may take: less than the runner takes a strategy for hung after."""
 
 Found = Destination | str | None

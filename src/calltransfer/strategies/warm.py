@@ -42,6 +42,7 @@ from calltransfer.strategies.target import (
     Target,
     checked_target,
     destination_or_end,
+    people_seconds,
     seconds_in_all,
     wait_seconds,
 )
@@ -123,8 +124,8 @@ class WarmTransfer:
     summary: Summary = attrs.field(factory=LLMSummary, kw_only=True, validator=_has("LLMSummary()", "summarise"))
     briefing: Briefing = attrs.field(factory=Briefing, kw_only=True, validator=_a_briefing)
     move: Move = attrs.field(default="caller", kw_only=True, validator=_one_of_the_two)
-    ring_timeout: float = attrs.field(default=RING_TIMEOUT, kw_only=True, validator=wait_seconds)
-    decision_timeout: float = attrs.field(default=DECISION_TIMEOUT, kw_only=True, validator=wait_seconds)
+    ring_timeout: float = attrs.field(default=RING_TIMEOUT, kw_only=True, validator=people_seconds)
+    decision_timeout: float = attrs.field(default=DECISION_TIMEOUT, kw_only=True, validator=people_seconds)
     connect_timeout: float = attrs.field(default=CONNECT_TIMEOUT, kw_only=True, validator=wait_seconds)
     total_timeout: float = attrs.field(default=TOTAL_TIMEOUT, kw_only=True, validator=seconds_in_all)
     sentence_timeout: float = attrs.field(default=SENTENCE_TIMEOUT, kw_only=True, validator=wait_seconds)
