@@ -101,8 +101,8 @@ class NoStrategy:
 @pytest.mark.parametrize(
     ("chooser", "why"),
     [
-        (raises, "raised LookupError"),
-        (hangs, "did not return within 3 s"),
+        (raises, "raises raised LookupError"),
+        (hangs, "hangs did not return within 3 s"),
         (holds_on, "did not return within 3 s"),
         (times_out_itself, "raised TimeoutError"),
         (is_cancelled_itself, "raised CancelledError"),

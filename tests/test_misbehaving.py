@@ -586,3 +586,30 @@ async def test_an_error_while_a_caller_is_told(
         assert "telling the caller raised RuntimeError" in caplog.text
         assert "Anna" not in caplog.text
         assert "never retrieved" not in caplog.text
+
+
+class BrokenLine:
+    """A line that no music can be played on."""
+
+    async def go_on(self) -> None:
+        raise RuntimeError("Anna Ruiz 4155550188")
+
+
+async def test_what_nobody_waits_for_is_logged_where_it_fails(caplog: pytest.LogCaptureFixture) -> None:
+    """Music for a caller who waits, and work beside a call: an error of theirs is logged once, with none of its words."""
+
+    async def fails() -> None:
+        await BrokenLine().go_on()
+
+    async with Sandbox() as sandbox:
+        caller = await call(sandbox)
+        live: Any = caller.agent._call()
+        live._own(fails(), "releasing")
+        live._later(fails(), "beside")
+        live._company._line = BrokenLine()
+        async with live._company.music(after=0.1):
+            await asyncio.sleep(1.0)
+
+    for name in ("releasing", "beside", "music for a caller who waits for the agent's words"):
+        assert 1 == caplog.text.count(f"{name} raised RuntimeError")
+    assert "Anna" not in caplog.text

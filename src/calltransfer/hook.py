@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class HookFailed(CallTransferError):
-    """A function of an author's was late, or raised; the message says which, and nothing of what it was about.
+    """A function of an author's was late, or raised; the message names it, and says nothing of what it was about.
 
     What it raised is the cause.
     """
@@ -42,11 +42,11 @@ async def answer_of(function: Callable[..., Any | Awaitable[Any]], *arguments: o
     """
     answering = asyncio.create_task(_answer(function, arguments), name=_name(function))
     if not await ended(answering, timeout=timeout):
-        raise HookFailed(f"did not return within {timeout:g} s")
+        raise HookFailed(f"{_name(function)} did not return within {timeout:g} s")
     error = asyncio.CancelledError() if answering.cancelled() else answering.exception()
     if error is not None:
-        logger.warning("a function of the author's raised %s", described(error))
-        raise HookFailed(f"raised {type(error).__name__}") from error
+        logger.warning("%s, a function of the author's, raised %s", _name(function), described(error))
+        raise HookFailed(f"{_name(function)} raised {type(error).__name__}") from error
     return answering.result()
 
 
@@ -105,6 +105,13 @@ def called(function: Callable[..., T], *arguments: Any) -> T:
 
 def _name(function: Callable[..., Any]) -> str:
     return str(getattr(function, "__qualname__", type(function).__qualname__))
+
+
+def logged(task: "asyncio.Task[Any]") -> None:
+    """Logs an error that `task`, which nobody waits for, has raised; a callback for when it is done."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        logger.error("%s raised %s", task.get_name(), described(error))
 
 
 def _looked_at(task: "asyncio.Task[Any]") -> None:

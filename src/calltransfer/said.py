@@ -25,7 +25,7 @@ class Said:
         self._at: dict[str, float] = {}
 
     def note(self, text: str) -> None:
-        """They are being told `text` now, or have just been."""
+        """Notes that the caller is told `text` now, or has just been told it."""
         self._at[normalised(text)] = asyncio.get_running_loop().time()
 
     def too_soon(self, text: str) -> float:

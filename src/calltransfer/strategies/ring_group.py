@@ -35,7 +35,7 @@ _SAYS_MOST = (
     Outcome.FAILED,
     Outcome.REFUSED,
 )
-"""How a group ends whom nobody has left with the caller: as the one of them who came closest to it."""
+"""The outcomes of targets, closest to a connection first: a group that connects nobody ends with the first of these."""
 
 
 def _pattern(value: WarmTransfer) -> WarmTransfer:

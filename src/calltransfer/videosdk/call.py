@@ -30,7 +30,7 @@ from calltransfer.details import CallDetails
 from calltransfer.errors import CallOver, NoDictation, NoLiveCall, PlatformError
 from calltransfer.events import Phase, TransferResult
 from calltransfer.hold import Hold
-from calltransfer.hook import within
+from calltransfer.hook import logged, within
 from calltransfer.masking import masked_text
 from calltransfer.outcome import Outcome
 from calltransfer.platform import LEAVE_TIMEOUT, PlatformCall, Turn
@@ -489,7 +489,7 @@ class VideoSDKCall(PlatformCall):
         return Outcome.FAILED
 
     async def _until_back(self, forward: Forward) -> None:
-        """Returns when a caller who was forwarded is with the agent again; not at all where they are not."""
+        """Returns when a caller who was forwarded is with the agent again; waits for ever for one who never is."""
         await forward.taken_back(
             back=lambda: self.caller is Presence.HERE and self._caller_is_seen(),
             change=self._caller.attendance.change,
@@ -598,12 +598,14 @@ class VideoSDKCall(PlatformCall):
         """Makes a task of `work`: released() awaits it, close() ends it."""
         task = asyncio.create_task(work, name=name)
         self._releasing.add(task)
+        task.add_done_callback(logged)
         task.add_done_callback(self._releasing.discard)
 
     def _later(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Makes a task of `work`: nobody awaits it, but close() ends it."""
         task = asyncio.create_task(work, name=name)
         self._beside.add(task)
+        task.add_done_callback(logged)
         task.add_done_callback(self._beside.discard)
 
     def _parted(self, is_caller: bool) -> None:
@@ -621,6 +623,7 @@ class VideoSDKCall(PlatformCall):
         _sdk.forget_phones(self._room)
         # Owned by the call: close() ends and awaits it.
         self._late_reading = asyncio.create_task(self._read_late(forwards), name="late end of a forwarded call")
+        self._late_reading.add_done_callback(logged)
         self._late_reading.add_done_callback(self._late_is_read)
 
     def _late_is_read(self, _: "asyncio.Task[None]") -> None:

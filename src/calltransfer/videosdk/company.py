@@ -14,6 +14,7 @@ from typing import Any
 from typing_extensions import override
 
 from calltransfer.call import SENTENCE_TIMEOUT
+from calltransfer.hook import logged
 from calltransfer.platform import Turn
 from calltransfer.said import Said
 from calltransfer.videosdk import _sdk
@@ -81,7 +82,7 @@ class Company:
         self._off_hold_at = _now()
 
     def after_tool(self, sentence: str) -> Coroutine[Any, Any, None]:
-        """What has `sentence` said where the model gives no words after a tool that runs now."""
+        """Returns a coroutine that says `sentence` where the model gives no words after the tool that runs now."""
         if self.words is not None:
             self.words.replace()
         self.words = WordsAfterTool(self, sentence)
@@ -102,7 +103,7 @@ class Company:
 
     @contextlib.contextmanager
     def looking_after(self) -> Iterator[None]:
-        """Somebody waits for the agent's words, and has others said where none come: `keep` does not."""
+        """Keeps `keep` out of the turn while the block lasts: the block itself says other words where none come."""
         self.conversation.looked_after += 1
         try:
             yield
@@ -114,6 +115,7 @@ class Company:
     async def music(self, *, after: float) -> AsyncIterator[None]:
         """Music while the block lasts, from `after` so many seconds on until the agent begins or the caller breaks in."""
         playing = asyncio.create_task(self._play(after), name="music for a caller who waits for the agent's words")
+        playing.add_done_callback(logged)
         try:
             yield
         finally:

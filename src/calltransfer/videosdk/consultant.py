@@ -17,7 +17,7 @@ from videosdk.agents import Agent, AgentSession, Pipeline, function_tool
 from calltransfer.briefing import Answer
 from calltransfer.errors import NoConsultation
 from calltransfer.hold import HoldMusic
-from calltransfer.hook import called, give_up
+from calltransfer.hook import called, give_up, logged
 from calltransfer.said import Said
 from calltransfer.timeline import described
 from calltransfer.videosdk import _sdk
@@ -320,6 +320,7 @@ class Consultant:
             name="music for a caller who is brought back",
             context=self._context.copy(),
         )
+        playing.add_done_callback(logged)
         try:
             yield
         finally:

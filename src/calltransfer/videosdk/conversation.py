@@ -311,9 +311,9 @@ class Conversation:
         return False
 
     async def until_heard(self, speech: Callable[[], Coroutine[Any, Any, bool]], *, insist: bool) -> bool:
-        """As `speak`, and returns whether it has been heard, to its end. The rest is broken off where nobody waits for it.
+        """As `speak`, and returns whether it has been heard, to its end.
 
-        True or not by then, it would be heard to its end otherwise, and keep from the caller what is said next.
+        Where this is cancelled or gives up, what is still being said is broken off: it would delay what is said next.
         """
         asked_after: int | None = None
         asked_at, number = 0.0, self._speeches + 1
