@@ -879,7 +879,9 @@ def test_what_is_no_toml(tmp_path: Path, text: str, message: str) -> None:
 
 def test_a_byte_order_mark(tmp_path: Path) -> None:
     """A plan that a Windows editor has saved with a byte order mark is read as any other, and so is its first line."""
-    (tmp_path / "saved.toml").write_text(f'[routes.a]\nstrategy = "direct"\nto = "{BILLING}"\n', encoding="utf-8-sig")
+    (tmp_path / "saved.toml").write_text(
+        f'[routes.a]\nwhen = "the caller asks"\nstrategy = "direct"\nto = "{BILLING}"\n', encoding="utf-8-sig"
+    )
     (tmp_path / "wrong.toml").write_text("routes = 1", encoding="utf-8-sig")
 
     assert ["a"] == [route.name for route in Routes.from_toml(tmp_path / "saved.toml")]
