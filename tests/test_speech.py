@@ -13,6 +13,7 @@ from calltransfer import (
     Route,
     StayWithCaller,
     TransferMixin,
+    TransferResult,
     VideoSDKPlatform,
     WarmTransfer,
     Wording,
@@ -391,6 +392,28 @@ async def test_a_model_that_is_told_late_but_in_time_tells_it_itself() -> None:
         await asyncio.sleep(20.0)
 
         assert [CONNECTING, SORRY] == sentences(caller)
+
+
+class SpeaksAtTheEnd(Desk):
+    """An agent whose author has it say something of their own as soon as a transfer is over."""
+
+    def on_transfer_finished(self, result: TransferResult) -> None:
+        self.speaking = asyncio.create_task(self.session.say("You can also write to us at any time."))
+
+
+async def test_an_authors_own_words_are_not_taken_for_how_it_ended() -> None:
+    """Where an author's words break off how a transfer ended before it is heard, it is told after them."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=None)
+        quick = lambda: SpeaksAtTheEnd(supervisor=WarmTransfer(SUPERVISOR, ring_timeout=6))  # noqa: E731
+        caller = await asking(sandbox, TO_SUPERVISOR, CONNECTING, SORRY, agent=quick)
+        await caller.until(Phase.TOLD)
+        await asyncio.sleep(20.0)
+
+        told = [heard for heard in caller.heard if heard.text in {SORRY, APOLOGY}]
+        assert 1 == len(told)
+        assert told[0].began <= at(caller, Phase.TOLD)
+        assert "You can also write to us at any time." in sentences(caller)
 
 
 async def test_a_caller_who_asks_while_the_model_hangs_on_the_bad_news_is_told_once() -> None:

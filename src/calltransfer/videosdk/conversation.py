@@ -344,9 +344,13 @@ class Conversation:
         if not _sdk.is_cascade(self.session) or not _sdk.has_voice(self.session):
             return await speech
         before, broken_in = self.expect_words(), self.interruptions
+        broken_in_before, utterance_before = broken_in, self.session.current_utterance
+        displaced = False
         async with asyncio.TaskGroup() as group:
             speaking = group.create_task(speech)
             speaking.add_done_callback(self.wake)
+            await asyncio.sleep(0)  # it has an utterance from its first step on
+            utterance = self.session.current_utterance
             begun = await self.begins(
                 before, FIRST_ANSWER_TIMEOUT, over=lambda: speaking.done() and not self.turn_under_way
             )
@@ -357,6 +361,11 @@ class Conversation:
                 begun = await self.begins(before, FIRST_ANSWER_TIMEOUT)
             if not begun:
                 speaking.cancel()
+            elif utterance is not utterance_before and self.interruptions == broken_in_before:
+                # What begins may be an author's own words, for which the SDK has broken these off, unheard.
+                displaced = self.session.current_utterance is not utterance
+        if displaced:
+            return False
         if begun:
             return True
         return False if not speaking.cancelled() and not speaking.result() else None
