@@ -844,11 +844,12 @@ async def test_a_caller_who_is_moved_much_too_late_is_fetched_back(after: float)
     """A switch that was given up and happens after all: the caller is brought back from a room nobody else is in."""
     async with Sandbox(unknowns=Unknowns(switch_after=after)) as sandbox:
         sandbox.person(SUPERVISOR, says="yes please")
-        caller = await transferred(sandbox, model=script(SORRY, "Yes I am."))
+        caller = await transferred(sandbox, model=script(SORRY, "It did not work.", "Yes I am."))
         sandbox._cloud.network.unknowns.switch_after = 0.1
         home = caller.room_id
         await caller.sees("switch-room-completed")
         await caller.talking_to()
+        await caller.hears("It did not work.")
         await caller.say("are you there")
         await caller.hears("Yes I am.")
 
@@ -905,6 +906,57 @@ async def test_a_caller_is_told_although_the_platform_says_that_their_leg_has_en
         await caller.hears(SORRY)
 
         assert [Outcome.FAILED] == caller.agent.outcomes
+
+
+@pytest.mark.parametrize("after", [12.0, 15.0])
+async def test_a_caller_who_is_fetched_back_slowly_is_not_hung_up_on(after: float) -> None:
+    """While the way back takes long the room does not end, and being refused meanwhile is no try; then they are told."""
+    async with Sandbox(unknowns=Unknowns(switch_after=after)) as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await call(sandbox, model=script(SORRY, "You are back with me."))
+        await caller.say(ASKS)
+        await caller.hears("You are back with me.", timeout=90.0)
+
+        assert "agent" == await caller.talking_to(settled_for=30.0)
+        assert [Outcome.FAILED] == caller.agent.outcomes
+
+
+async def test_a_target_who_is_moved_late_connects_all_the_same() -> None:
+    """A target who arrives while their move is being given up is connected, as a caller is."""
+    async with Sandbox(unknowns=Unknowns(switch_after=11.0)) as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, move="target"))
+
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
+        assert SUPERVISOR == await caller.talking_to()
+
+
+@pytest.mark.parametrize("after", [12.1, 12.5, 13.0, 13.5])
+async def test_a_target_who_is_moved_much_too_late_hears_nothing_of_what_the_caller_is_told(after: float) -> None:
+    """A target whose move was given up, and happens after all, is ended in the caller's room before they hear a word."""
+    async with Sandbox(unknowns=Unknowns(switch_after=after)) as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await transferred(
+            sandbox, WarmTransfer(SUPERVISOR, move="target"), model=script("Nobody can help.", "Nobody can help now.")
+        )
+        await caller.hears("Nobody can help now.")
+
+        assert [Outcome.FAILED] == caller.agent.outcomes
+        assert "agent" == await caller.talking_to(settled_for=5.0)
+        assert not any(said.startswith("Nob") for said in sandbox.targets[0].texts_heard)
+
+
+async def test_a_caller_on_hold_is_in_no_silence_until_the_target_can_be_heard() -> None:
+    """A target who is moved into the caller's room, and cannot be heard yet: the hold goes on until they can."""
+    async with Sandbox(unknowns=Unknowns(audio_after=4.0)) as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, move="target"))
+        asked, met = caller.agent.time_of(Phase.CONNECTING), caller.agent.time_of(Phase.FINISHED)
+
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
+        assert asked is not None
+        assert met is not None
+        assert 1.0 > caller.longest_silence(asked, met)
 
 
 async def test_a_caller_who_cannot_be_brought_back_hears_a_last_word() -> None:
@@ -1725,6 +1777,7 @@ async def test_a_late_switch_is_fetched_back_during_a_second_transfer_too(second
             sandbox.person(SUPERVISOR, says="no thanks")
             await caller.agent.transfer("supervisor", tell_model=False)
         else:
+            caller.agent._call().listener = None  # of a transfer that is over
             await caller.agent._call().forward(Destination(SECOND_SUPERVISOR))
         await caller.sees("switch-room-completed")
 

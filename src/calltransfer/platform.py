@@ -76,6 +76,12 @@ class PlatformCall(Call):
     It raises `CallOver` at `FORWARDING` where the transfer has ended meanwhile: nothing is asked for then.
     """
 
+    hears_again: Callable[[], None] | None = None
+    """Called when the caller hears the agent again, after a move that had been given up took one of them from the other.
+
+    Set by the runner of a transfer that did not connect them: what they were told meanwhile they may not have heard.
+    """
+
     @override
     def report(
         self, phase: Phase, detail: str = "", status: str | None = None, *, destination: Destination | None = None

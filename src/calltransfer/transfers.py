@@ -331,6 +331,7 @@ class Transfers:
 
     async def _stay_with_agent(self, transfer: Transfer, call: PlatformCall, result: TransferResult) -> None:
         """Sees to a caller who has not been connected."""
+        call.hears_again = lambda: self._hears_again(transfer, call, result)
         async with asyncio.TaskGroup() as group:
             # The caller is spoken to at once; what was dialled is ended beside it, and reported ended with the result.
             if self._closing is not None:
@@ -344,6 +345,16 @@ class Transfers:
                 transfer.timeline.record(Phase.TOLD)
             await call.released()
             transfer.finish(result)
+
+    def _hears_again(self, transfer: Transfer, call: PlatformCall, result: TransferResult) -> None:
+        """A move that had been given up came between, perhaps in the middle of a sentence: they are told once more."""
+        if self._current is None and self._closing is None:
+            self._own(self._tell_again(transfer, call, result.outcome), transfer)
+
+    async def _tell_again(self, transfer: Transfer, call: PlatformCall, outcome: Outcome) -> None:
+        if transfer.telling is not None:
+            await asyncio.wait([transfer.telling])
+        await self._said(transfer, self._tell_news(transfer, call, outcome, ""), transfer.wording.apology)
 
     async def _finish(self, transfer: Transfer, call: PlatformCall, result: TransferResult) -> None:
         await call.released()

@@ -523,7 +523,7 @@ def held_back(session: AgentSession, room: VideoSDKHandler, report: Callable[[st
     if keypad is not None:
         keypad.set_callback(key_pressed)
     try:
-        with _auto_end_held_back(room):
+        with auto_end_held_back(room):
             yield
     finally:
         # What somebody has set meanwhile is theirs, and stays.
@@ -540,24 +540,49 @@ def held_back(session: AgentSession, room: VideoSDKHandler, report: Callable[[st
 
 
 @contextmanager
-def _auto_end_held_back(room: VideoSDKHandler) -> Iterator[None]:
-    in_progress, auto_end = room._transfer_in_progress, room.auto_end_session
-    was_ending = room._session_end_task is not None and not room._session_end_task.done()
-    present = set(room.meeting.participants) if room.meeting is not None else set()
-    recorded = room.recorded_participants & present
-    room._transfer_in_progress, room.auto_end_session = True, False
-    room._cancel_session_end_task()
+def auto_end_held_back(room: VideoSDKHandler) -> Iterator[None]:
+    """Holds back that a room ends because nobody is left in it, for as long as anybody does: they may end in any order."""
+    held: _AutoEndHeldBack | None = vars(room).get(_AUTO_END)
+    if held is None:
+        held = vars(room)[_AUTO_END] = _AutoEndHeldBack(room)
+    held.holders += 1
     try:
         yield
     finally:
-        room._transfer_in_progress, room.auto_end_session = in_progress, auto_end
+        held.holders -= 1
+        if not held.holders:
+            del vars(room)[_AUTO_END]
+            held.let_go()
+
+
+_AUTO_END: Final = "_calltransfer_auto_end"
+
+
+class _AutoEndHeldBack:
+    """The room's auto-end, as it was before."""
+
+    def __init__(self, room: VideoSDKHandler) -> None:
+        self.holders = 0
+        self._room = room
+        self._as_it_was = room._transfer_in_progress, room.auto_end_session
+        self._was_ending = room._session_end_task is not None and not room._session_end_task.done()
+        self._present = set(room.meeting.participants) if room.meeting is not None else set()
+        self._recorded = room.recorded_participants & self._present
+        room._transfer_in_progress, room.auto_end_session = True, False
+        room._cancel_session_end_task()
+
+    def let_go(self) -> None:
+        """Nobody holds it back any more."""
+        room = self._room
+        room._transfer_in_progress, auto_end = self._as_it_was
+        room.auto_end_session = auto_end
         # The SDK looks at who is left only in the event of somebody leaving: what it missed is made up for.
         if room.meeting is not None and not room._session_ended:
             room._update_non_agent_participant_count()
             # Whose recording has been closed was moved by us, and comes back under another id.
-            if (recorded & room.recorded_participants) - set(room.meeting.participants):
+            if (self._recorded & room.recorded_participants) - set(room.meeting.participants):
                 room._schedule_session_end(0)
-            elif auto_end and (present or was_ending) and room._non_agent_participant_count == 0:
+            elif auto_end and (self._present or self._was_ending) and room._non_agent_participant_count == 0:
                 room._schedule_session_end(room.session_timeout_seconds or 0)
 
 

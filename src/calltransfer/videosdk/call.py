@@ -571,6 +571,7 @@ class VideoSDKCall(PlatformCall):
             own=self._own,
             later=self._later,
             released=self.released,
+            heard_again=self._hears_again,
         )
         self._connecting = handover
         response = await handover.connect(move, timeout, leave_unwatched)
@@ -579,6 +580,10 @@ class VideoSDKCall(PlatformCall):
         elif response.outcome is Outcome.CALLER_LEFT and not await self._caller.leaves_soon():
             return Response(Outcome.FAILED, f"{response.detail}, but the caller is in the room", response.status)
         return response
+
+    def _hears_again(self) -> None:
+        if self.hears_again is not None and self.caller is Presence.HERE:
+            self.hears_again()
 
     async def _phone_is_free(self, destination: Destination) -> None:
         """Waits until a target who is being released has our call no longer: their phone would be busy for the next."""

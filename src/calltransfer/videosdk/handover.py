@@ -44,6 +44,9 @@ _STOP_RECORDING_TIMEOUT = 3.0
 _UNTIL_NEXT_TRY = (0.5, 1.0, 3.0)
 """Seconds after which a way back that was refused, or did not lead there, is tried again: most faults are short."""
 
+_UNTIL_UNDER_WAY_ENDS = 1.0
+"""Seconds after which a way back that was refused because the caller is being moved is asked for again."""
+
 _SHORTEST_TRY = 2.0
 """Seconds that have to be left of the time for a connection, to move the target after a move that failed."""
 
@@ -80,6 +83,7 @@ class Handover:
         own: Makes a task that the call ends and awaits.
         later: Makes a task that the call ends, and that nobody waits for.
         released: Returns when whoever else was called for it has been released.
+        heard_again: Called when the caller hears the agent again, after a move that had been given up came true.
     """
 
     def __init__(
@@ -96,6 +100,7 @@ class Handover:
         own: Callable[[Coroutine[Any, Any, None], str], None],
         later: Callable[[Coroutine[Any, Any, None], str], None],
         released: Callable[[], Coroutine[Any, Any, None]],
+        heard_again: Callable[[], None],
     ) -> None:
         self.keeper = AsyncExitStack()
         self.done = False
@@ -110,6 +115,7 @@ class Handover:
         self._own = own
         self._later = later
         self._released = released
+        self._heard_again = heard_again
         self._unmute: Callable[[], None] | None = None
         self._remember: Callable[[], None] = lambda: None
         self._leg_id = caller.leg_id or ""
@@ -348,7 +354,7 @@ class Handover:
                 still_there=lambda: self._caller.is_here,
             )
             response = await switch.done(timeout=timeout, over=Outcome.CALLER_LEFT, together=self._target_is_there)
-            if response.outcome is Outcome.FAILED and await self._comes_after_all(switch, there):
+            if response.outcome is Outcome.FAILED and await self._comes_after_all(switch, there, self._target_is_there):
                 response = Response(status="switch-room-completed")
             if response.outcome is None:
                 self._consultation.caller_id_there = switch.participant_id
@@ -371,16 +377,40 @@ class Handover:
         response = await switch.done(
             timeout=timeout,
             over=Outcome.TARGET_LEFT,
-            together=self._caller_is_there,
-            arrived=self._fall_silent,  # the target is to hear no hold audio
+            together=self._caller_is_there,  # until they can be heard the caller hears the hold: it would be silence
         )
+        at_home = self._home.attendance
+        if response.outcome is Outcome.FAILED and await self._comes_after_all(switch, at_home, self._caller_is_there):
+            response = Response(status="switch-room-completed")
         if response.outcome is None:
             self._consultation.target_id = switch.participant_id
             self._attendance = self._caller.attendance
             self._ids = (self._caller.participant_id, switch.participant_id)
-        else:
-            self._speak_again()
+        elif switch.may_come_true or switch.participant_id is not None:
+            self._later(self._end_late(switch), "ending a target who comes into the caller's room late")
         return response
+
+    async def _end_late(self, switch: Switch) -> None:
+        """A target whose move was given up is in the caller's room after all: they hear nothing of what is said there."""
+        attendance, leg = self._caller.attendance, self._consultation.leg
+
+        def there() -> bool:
+            return switch.participant_id is not None
+
+        while not self._consultation.leg_is_over.is_set():
+            if not await attendance.until(there, _LOOK_AGAIN) or leg is None:
+                continue
+            self._fall_silent()
+            try:
+                async with asyncio.timeout(UNDER_WAY_TIMEOUT):
+                    await leg.end()
+                    await attendance.until(lambda: not there(), None)
+            except TimeoutError:
+                logger.warning("a target who has come into the caller's room late is still there")
+            finally:
+                self._speak_again()
+            self._heard_again()
+            return
 
     def _target_is_there(self) -> Response | None:
         there = self._consultation.consultant.attendance
@@ -404,10 +434,12 @@ class Handover:
             return response
         return await self._bring_back(response)
 
-    async def _comes_after_all(self, switch: Switch, there: Attendance) -> bool:
+    async def _comes_after_all(
+        self, switch: Switch, there: Attendance, other_is_there: Callable[[], Response | None]
+    ) -> bool:
         """Whether a switch that has taken too long brings them together while it is being given up."""
         await self._under_way(switch, there)
-        together = self._target_is_there()
+        together = other_is_there()
         return there.can_be_heard(switch.participant_id) and together is not None and together.outcome is None
 
     async def _under_way(self, switch: Switch, there: Attendance) -> None:
@@ -422,19 +454,25 @@ class Handover:
         async with AsyncExitStack() as stack:
             if not consultation.target_is_there:  # who is to hear no hold
                 await stack.enter_async_context(consultant.music())
-            for pause in (*_UNTIL_NEXT_TRY, 0.0):
-                if self._hurried:
-                    break  # there is no agent any more to bring them back to
+            now = asyncio.get_running_loop().time
+            pauses = [*_UNTIL_NEXT_TRY, 0.0]
+            until = now() + len(pauses) * BACK_TIMEOUT + sum(pauses)
+            while (
+                pauses and now() < until and not self._hurried
+            ):  # after that there is no agent any more to bring them back to
                 self._switch = back = Switch(
                     self._api, leg_id=self._leg_id, room=self._home, role="caller", still_there=None
                 )
-                result = await back.done(timeout=BACK_TIMEOUT, over=Outcome.CALLER_LEFT, together=Response)
+                result = await back.done(
+                    timeout=min(BACK_TIMEOUT, until - now()), over=Outcome.CALLER_LEFT, together=Response
+                )
                 if result.outcome is None:
                     self._record_again()
                     return response
                 if result.outcome is Outcome.CALLER_LEFT:
                     return result
-                # It may have been refused because one is under way already.
+                # One that is refused because another is under way is no try: that one ends, or leads there.
+                pause = _UNTIL_UNDER_WAY_ENDS if back.another_is_under_way else pauses.pop(0)
                 if await self._home.attendance.until(lambda: self._caller.is_here, pause):
                     self._record_again()
                     return response
@@ -453,8 +491,10 @@ class Handover:
         self._own(self._fetch(), "bringing back a caller who was moved late")
 
     async def _fetch(self) -> None:
-        with self._caller.being_moved():
-            await self._bring_back(Response())
+        with _sdk.auto_end_held_back(self._room), self._caller.being_moved():
+            back = await self._bring_back(Response())
+        if back.outcome is None:
+            self._heard_again()
 
     # Afterwards
 

@@ -72,6 +72,7 @@ class Switch:
         self._there_before = {participant.id for participant in room.attendance.phones}
         self._before: Leg | None = None
         self._refused: str | None = None
+        self._read_last: Leg | None = None
         self._has_failed = False
         self._completed_at: float | None = None
         self._left_at: float | None = None
@@ -101,6 +102,12 @@ class Switch:
         return self._refused is not None or self._has_failed or self._completed_at is not None
 
     @property
+    def another_is_under_way(self) -> bool:
+        """Whether it was refused because the leg is being moved already: that says nothing of what comes after it."""
+        moved = self._read_last is not None and self._read_last.status == "switch-room-initiated"
+        return self._refused is not None and moved
+
+    @property
     def under_way(self) -> bool:
         """Whether they have left, as far as can be told, and are not there yet, nor lost."""
         lost = self._over is not None or self._completed_at is not None
@@ -113,7 +120,6 @@ class Switch:
         timeout: float,
         over: Outcome,
         together: Callable[[], Response | None],
-        arrived: Callable[[], None] = lambda: None,
     ) -> Response:
         """Asks for it, and waits until they are in the room, with audio.
 
@@ -121,7 +127,6 @@ class Switch:
             timeout: Seconds for all of it.
             over: How it ends when the leg that is moved is over.
             together: Whether whom they are to meet is there too: how it ends if not, None while they cannot be heard.
-            arrived: Called as soon as they are in the room.
         """
         self._when_over = over
         try:
@@ -130,7 +135,7 @@ class Switch:
                     asking = group.create_task(self._ask())
                     reading = group.create_task(self._read_on())
                     try:
-                        return await self._seen(together, arrived)
+                        return await self._seen(together)
                     finally:
                         asking.cancel()
                         reading.cancel()
@@ -146,18 +151,9 @@ class Switch:
         if deadline is not None and not deadline.expired() and until < (deadline.when() or until):
             deadline.reschedule(until)
 
-    async def _seen(
-        self,
-        together: Callable[[], Response | None],
-        arrived: Callable[[], None],
-    ) -> Response:
-        attendance = self._room.attendance
-        was_there = False
+    async def _seen(self, together: Callable[[], Response | None]) -> Response:
         while (end := self._end(together)) is None:
-            await attendance.change()
-            if self.participant_id is not None and not was_there:
-                was_there = True
-                arrived()
+            await self._room.attendance.change()
         return end
 
     def _end(self, together: Callable[[], Response | None]) -> Response | None:
@@ -210,6 +206,7 @@ class Switch:
         except PlatformError as error:
             logger.info("a leg that is being moved could not be read: %s", error)
             return
+        self._read_last = leg
         before = self._before = self._before or leg
         # A leg that was moved in vain before still says so: only what is new counts.
         new = Counter(leg.log) - Counter(before.log)
