@@ -20,6 +20,7 @@ from calltransfer import (
     NotAllowed,
     Outcome,
     Phase,
+    Policy,
     RingGroup,
     StayWithCaller,
     TakeMessage,
@@ -29,7 +30,17 @@ from calltransfer import (
 )
 from calltransfer.sandbox import Caller, HangsUp, Sandbox, Says, Script
 from calltransfer.videosdk.call import PHONE_TIMEOUT
-from tests.warm import CONNECTING, SORRY, SUMMARY, SUPERVISOR, TO_SUPERVISOR, call, transferred
+from tests.warm import (
+    ASKS,
+    CONNECTING,
+    SORRY,
+    SUMMARY,
+    SUPERVISOR,
+    TO_SUPERVISOR,
+    SupervisedAgent,
+    call,
+    transferred,
+)
 
 MANAGER, QUEUE = "+14155550188", "+14155550123"
 TRYING = "I have not reached anybody yet."
@@ -614,3 +625,21 @@ async def test_a_forward_in_a_task_of_its_own_is_not_asked_for_once_its_transfer
             await left[0]
         assert 1 == len(calls_to(sandbox, SUPERVISOR))
         assert Phase.FORWARDING not in caller.agent.phases
+
+
+async def test_nothing_is_said_of_an_attempt_that_the_policy_refuses() -> None:
+    """A forward that is not allowed is announced to nobody: the caller hears how the plan ended."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=None)
+        sandbox.person(QUEUE)
+        strategy = Fallback(WarmTransfer(SUPERVISOR, ring_timeout=5.0), DirectTransfer(QUEUE))
+        caller = await sandbox.call(
+            lambda: SupervisedAgent(strategy, policy=Policy(dials=1)),
+            model=Script([TO_SUPERVISOR, CONNECTING, SORRY], summary=SUMMARY),
+        )
+        await caller.say(ASKS)
+        await caller.hears(SORRY)
+        await caller.agent.finished.wait()
+
+        assert [Outcome.REFUSED] == caller.agent.outcomes
+        assert not any(TRYING in said for said in caller.texts_heard)

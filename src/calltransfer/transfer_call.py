@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 from typing_extensions import override
 
+from calltransfer.allowed import Allowed
 from calltransfer.call import (
     CONNECT_TIMEOUT,
     FORWARD_TIMEOUT,
@@ -84,6 +85,7 @@ class TransferCall(CallWrapper):
         try:
             dial = await transfer.reaching(checked)
             try:
+                await Allowed.on(self).now()
                 result = await super().forward(destination, timeout=timeout, play_dialtone=play_dialtone)
             finally:
                 dial.is_over(dialled=transfer.forwarded)
@@ -122,6 +124,7 @@ class TransferCall(CallWrapper):
     async def _moved(self) -> AsyncIterator[None]:
         dial = await self._transfer.reaching(None)
         try:
+            await Allowed.on(self).now()
             self.report(Phase.CONNECTING, "by other means")
             try:
                 async with super().being_moved():

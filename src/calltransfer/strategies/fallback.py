@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import attrs
 from typing_extensions import override
 
+from calltransfer.allowed import Allowed
 from calltransfer.attempt import attempt
 from calltransfer.call import FORWARD_TIMEOUT, Call, Consultation, Dictation, TransferRequest, TransferStrategy
 from calltransfer.call_wrapper import CallWrapper
@@ -215,9 +216,14 @@ class _CallOfPlan(CallWrapper):
     async def forward(
         self, destination: Destination, *, timeout: float = FORWARD_TIMEOUT, play_dialtone: bool = False
     ) -> TransferResult:
-        self._say_that_another_is_tried()
-        await self.sentence_is_over()
-        with self._not_ended_by_the_deadline():
+        with ExitStack() as stack:
+
+            async def allowed() -> None:
+                self._say_that_another_is_tried()
+                await self.sentence_is_over()
+                stack.enter_context(self._not_ended_by_the_deadline())
+
+            stack.enter_context(Allowed.on(self).after(allowed))
             return await super().forward(destination, timeout=timeout, play_dialtone=play_dialtone)
 
     @override
@@ -237,9 +243,15 @@ class _CallOfPlan(CallWrapper):
                 yield dictation
 
     @override
-    def being_moved(self) -> AbstractAsyncContextManager[None]:
-        self._say_that_another_is_tried()
-        return super().being_moved()
+    @asynccontextmanager
+    async def being_moved(self) -> AsyncIterator[None]:
+        async def allowed() -> None:
+            self._say_that_another_is_tried()
+
+        async with AsyncExitStack() as stack:
+            with Allowed.on(self).after(allowed):
+                await stack.enter_async_context(super().being_moved())
+            yield
 
     @property
     def time_is_over(self) -> bool:
