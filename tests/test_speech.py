@@ -304,7 +304,7 @@ async def test_a_caller_who_hangs_up_before_the_fixed_sentence() -> None:
 # An agent that stays with its caller
 
 
-@pytest.mark.parametrize("kind", ["cascade", "realtime"])
+@pytest.mark.parametrize("kind", ["cascade", "realtime", "realtime_own_ears"])
 @pytest.mark.parametrize(
     "gives",
     [(Hangs(115.0),), ("",), (Fails(500),), ([Hangs(9.0), "Which invoice is it?"],)],
@@ -330,12 +330,15 @@ async def test_a_model_that_leaves_the_caller_it_stays_with_without_an_answer(
         assert caller.longest_silence(held, at(caller, Phase.CONNECTING)) < LONGEST_ON_HOLD
 
 
-async def test_a_caller_who_speaks_in_the_music_is_heard_and_answered() -> None:
+@pytest.mark.parametrize("kind", ["cascade", "realtime_own_ears"])
+async def test_a_caller_who_speaks_in_the_music_is_heard_and_answered(kind: str) -> None:
     """Music in the place of an answer does not make the agent deaf, and stops when the caller speaks."""
     async with Sandbox() as sandbox:
         sandbox.person(SUPERVISOR, answers_after=None)
         stays = lambda: Desk(supervisor=WarmTransfer(SUPERVISOR, hold=StayWithCaller(), ring_timeout=60))  # noqa: E731
-        caller = await asking(sandbox, TO_SUPERVISOR, CONNECTING, Hangs(115.0), "It is still ringing.", agent=stays)
+        caller = await asking(
+            sandbox, TO_SUPERVISOR, CONNECTING, Hangs(115.0), "It is still ringing.", agent=stays, kind=kind
+        )
         await caller.hears(CONNECTING)
         await asyncio.sleep(2.0)
         await caller.say("it is about the invoice for may")
@@ -350,6 +353,27 @@ async def test_a_caller_who_speaks_in_the_music_is_heard_and_answered() -> None:
         assert playing > 2.0
         assert answer.began - said < 3.0
         assert 0.0 == caller.music_heard(answer.ended, now())
+
+
+@pytest.mark.parametrize("kind", ["cascade", "realtime_own_ears"])
+async def test_a_caller_who_asks_again_before_there_is_an_answer(kind: str) -> None:
+    """A second question breaks into the wait for the first one's answer, and is waited for in its turn."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=None)
+        stays = lambda: Desk(supervisor=WarmTransfer(SUPERVISOR, hold=StayWithCaller(), ring_timeout=40))  # noqa: E731
+        caller = await asking(
+            sandbox, TO_SUPERVISOR, CONNECTING, Hangs(115.0), Hangs(115.0), SORRY, agent=stays, kind=kind
+        )
+        await caller.hears(CONNECTING)
+        await asyncio.sleep(2.0)
+        await caller.say("it is about the invoice for may")
+        asked = now()
+        await asyncio.sleep(3.0)
+        await caller.say("are you still there")
+        still = await caller.hears(STILL)
+
+        assert caller.longest_silence(asked, still.began) < LONGEST_SILENCE
+        assert 1 == sentences(caller).count(STILL)
 
 
 # How it ended

@@ -19,6 +19,7 @@ from calltransfer import (
     NoDictation,
     Outcome,
     Phase,
+    StayWithCaller,
     TakeMessage,
     TransferRequest,
     TransferResult,
@@ -26,7 +27,7 @@ from calltransfer import (
     WarmTransfer,
     Wording,
 )
-from calltransfer.sandbox import Caller, Ears, Sandbox
+from calltransfer.sandbox import Caller, Ears, Hangs, Sandbox
 from tests.agents import CONNECTING, REASON, SORRY, TO_BILLING, SupportAgent, asking_caller
 from tests.warm import SUPERVISOR
 
@@ -192,6 +193,53 @@ async def test_nobody_answers_the_dictation(kind: str) -> None:
 
         assert [THANKS, GOES_ON] == caller.texts_heard[heard:]
         assert ["this is Anna please call me back about my invoice"] == post.texts
+
+
+@pytest.mark.parametrize("kind", HEARING)
+@pytest.mark.parametrize("late", [Hangs(115.0), [Hangs(4.0), ANSWER]], ids=["hangs", "late"])
+async def test_a_question_that_is_not_answered_before_a_message_is_taken(late: Any, kind: str) -> None:
+    """A turn whose model gives no words is over when a message is asked for, and nothing is said into the message."""
+    post = Post()
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=None)
+        caller = await asking_caller(
+            sandbox,
+            lambda: SupportAgent(
+                Fallback(WarmTransfer(SUPERVISOR, hold=StayWithCaller(), ring_timeout=8), TakeMessage(post.deliver)),
+                platform=VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_1"),
+            ),
+            kind=kind,
+            model=[TO_BILLING, CONNECTING, late, *[goes_on_or(ANSWER)] * 4],
+        )
+        await caller.hears(CONNECTING)
+        await asyncio.sleep(3.0)
+        await caller.say("how long will it take")
+        asked = asyncio.get_running_loop().time()
+        prompt = await caller.hears(ASKED, timeout=30.0)
+        assert caller.longest_silence(asked, prompt.began) < 4.0
+        heard = len(caller.heard)
+        await dictates(caller, TEXT)
+        thanks = await caller.hears(THANKS)
+
+        assert Outcome.MESSAGE_TAKEN is await finished(caller)
+        assert [TEXT] == post.texts
+        assert [thanks] == caller.heard[heard : heard + 1]
+
+
+@pytest.mark.parametrize("kind", ["realtime", "realtime_gemini", "realtime_own_voice"])
+@pytest.mark.parametrize("gives", [Hangs(115.0), ""], ids=["hangs", "silent"])
+async def test_thanks_do_not_wait_for_a_model_that_nobody_hears(gives: Any, kind: str) -> None:
+    """What a realtime model would answer to the message is given up where it does not come, and they are thanked."""
+    post = Post()
+    model = [TO_BILLING, CONNECTING, gives, *[goes_on_or(ANSWER)] * 4]
+    async with called(post, kind=kind, model=model, take={"silence": 2.0}) as caller:
+        await dictates(caller, TEXT)
+        said = asyncio.get_running_loop().time()
+        thanks = await caller.hears(THANKS)
+        await finished(caller)
+
+        assert [TEXT] == post.texts
+        assert thanks.began - said < 2.0 + 3.0
 
 
 @pytest.mark.parametrize("kind", HEARING)
@@ -432,6 +480,8 @@ async def test_a_cough() -> None:
 
         assert Outcome.FAILED is await finished(caller)
         assert [] == post.messages
+        (told,) = [event for event in caller.agent.events if event.phase is Phase.FINISHED]
+        assert "could not be asked for a message" in told.detail
 
 
 async def test_over_the_prompt() -> None:

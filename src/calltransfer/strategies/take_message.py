@@ -42,6 +42,7 @@ ENDED_TIMEOUT_ALONE = 11.0
 """Seconds to deliver it once the caller has gone as well: a little less than the runner waits then."""
 
 _KEYS = frozenset("0123456789*#")
+_NO_MESSAGE = "the caller has left no message"
 _SPOKEN_KEYS: Final = {"*": "star", "#": "pound"}
 
 CHANGED_MIND: Final = (
@@ -218,8 +219,9 @@ class TakeMessage:
 
     async def _take(self, call: Call, request: TransferRequest, dictation: Dictation) -> TransferResult:
         try:
-            if not await self._dictated(dictation):
-                return TransferResult(outcome=Outcome.FAILED, detail="the caller has left no message")
+            why_not = await self._dictated(dictation)
+            if why_not:
+                return TransferResult(outcome=Outcome.FAILED, detail=why_not)
             cut_short = None
         except asyncio.CancelledError:
             if call.ending is Outcome.CALLER_RETURNED:
@@ -235,15 +237,19 @@ class TakeMessage:
         message = Message(text=dictation.text, route=request.route, reason=request.reason, details=call.details)
         return await self._delivered(call, dictation, message, cut_short)
 
-    async def _dictated(self, dictation: Dictation) -> bool:
-        for sentence in (self.prompt, self.again):
-            if not await dictation.say(sentence):
-                return False
+    async def _dictated(self, dictation: Dictation) -> str:
+        """Asks for the message and listens; returns why there is none, or nothing."""
+        for sentence, why_not in (
+            (self.prompt, "the caller could not be asked for a message"),
+            (self.again, _NO_MESSAGE),
+        ):
+            if not await dictation.say(sentence) and not dictation.text:
+                return why_not
             if await dictation.listen(
                 begin_timeout=self.begin_timeout, silence=self.silence, longest=self.longest, enough=self._wants_agent
             ):
-                return True
-        return False
+                return ""
+        return _NO_MESSAGE
 
     def _wants_agent(self, text: str) -> bool:
         return normalised(text) in {normalised(phrase) for phrase in self.changed_mind}

@@ -249,7 +249,13 @@ def unconfirmed_generation(session: AgentSession) -> UnconfirmedGeneration | Non
 
 
 class ModelFollower(Protocol):
-    """Is told of what a model gives for a turn. Only a cascade's model is known to be asked, and to have answered."""
+    """Is told of what a model gives for a turn. Only a cascade's model is known to have answered."""
+
+    def caller_began(self) -> None:
+        """The caller begins to speak to a recogniser that stands before a realtime model."""
+
+    def passed_on(self) -> None:
+        """What they have said is passed on to that model."""
 
     def asked(self) -> int:
         """A model is asked for the words of a turn; returns the number by which the rest is told."""
@@ -290,12 +296,27 @@ def follow_model(session: AgentSession, follower: ModelFollower) -> Callable[[],
     def on_error(_data: Any) -> None:
         follower.failed(None)
 
-    source.on("realtime_model_transcription", transcription)
-    source.on("error", on_error)
+    def caller_began(_data: Any = None) -> None:
+        follower.caller_began()
+
+    def passed_on(_data: Any = None) -> None:
+        follower.passed_on()
+
+    # A recogniser before a realtime model: the SDK tells by no state when the model is asked, or the caller begins again.
+    orchestrator = session.pipeline.orchestrator
+    understanding = orchestrator.speech_understanding if orchestrator is not None else None
+    followed: list[tuple[Any, str, Callable[..., None]]] = [
+        (source, "realtime_model_transcription", transcription),
+        (source, "error", on_error),
+    ]
+    if orchestrator is not None and understanding is not None:
+        followed += [(orchestrator, "transcript_ready", passed_on), (understanding, "speech_started", caller_began)]
+    for emitter, event, handler in followed:
+        emitter.on(event, handler)
 
     def undo() -> None:
-        source.off("realtime_model_transcription", transcription)
-        source.off("error", on_error)
+        for emitter, event, handler in followed:
+            emitter.off(event, handler)
 
     return undo
 

@@ -139,9 +139,23 @@ class Company:
         if not sentence:
             if not self._sentence or self._said.too_soon(self._sentence):
                 return
-            sentence = self._sentence
+            await self._say_unless_elsewhere(self._sentence)
+            return
         async with self.music(after=_LATER):  # a realtime model may not say that, either
             await self._say(sentence)
+
+    async def _say_unless_elsewhere(self, sentence: str) -> None:
+        """Says it, unless something else begins to see to what the caller hears before it can be said."""
+        conversation = self.conversation
+        if self._elsewhere():
+            return
+        async with self.music(after=_LATER), asyncio.TaskGroup() as group:
+            saying = group.create_task(self._say(sentence))
+            saying.add_done_callback(conversation.wake)
+            await conversation.until(
+                lambda: saying.done() or (self._elsewhere() and conversation.agent != "speaking"), None
+            )
+            saying.cancel()
 
     async def keep(self, sentence: str) -> None:
         """Keeps the caller company until it is cancelled, in every turn that nobody else looks after.

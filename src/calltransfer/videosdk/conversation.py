@@ -258,6 +258,12 @@ class Conversation:
                 return
             await self.until(said, min(left, _LOOK_AGAIN_SOON if room is not None else _LOOK_AGAIN))
 
+    async def take_the_floor(self, timeout: float) -> bool:
+        """As `quiet`, and gives up an answer that has not begun: nobody is to hear it any more."""
+        if self._about_to_speak() and not _sdk.executing_tool(self.session):
+            await self.give_up()
+        return await self.quiet(timeout)
+
     async def _has_the_floor(self, timeout: float) -> bool:
         """As `quiet`, and does not wait for a turn whose model gives no words: it is given up."""
         if self._about_to_speak():
@@ -369,6 +375,21 @@ class Conversation:
         if begun:
             return True
         return False if not speaking.cancelled() and not speaking.result() else None
+
+    def caller_began(self) -> None:
+        """The caller begins to speak: the SDK may have taken them for speaking ever since their last question."""
+        if not self.caller_speaks:
+            self._caller_changed({"state": "speaking"})
+
+    def passed_on(self) -> None:
+        """A realtime model with a recogniser is asked: it is thinking, as one that hears by itself is said to be."""
+        if self.caller_speaks:
+            self._caller_changed({"state": "idle"})
+        if self.agent == "speaking":
+            return
+        if self.agent == "thinking":
+            self._agent_changed({"state": "listening"})  # broken into: this is another question
+        self._agent_changed({"state": "thinking"})
 
     def asked(self) -> int:
         """A model is asked for the words of a turn."""

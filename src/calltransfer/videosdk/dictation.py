@@ -77,7 +77,7 @@ async def taking_down(
             held_back = stack.enter_context(told_of_each_kind(held_back))
         else:
             held_back = stack.enter_context(holding_back(session, room, held_back))
-        await conversation.quiet(QUIET_TIMEOUT)
+        await conversation.take_the_floor(QUIET_TIMEOUT)
         if _sdk.closed(session):
             raise NoDictation("the session is over")
         dictation = VideoSDKDictation(session, room, conversation)
@@ -277,6 +277,8 @@ class VideoSDKDictation(Dictation):
             if conversation.agent == "speaking":
                 _sdk.break_off(self._session)
             await self._until_other_than(conversation.agent, until - self._now())
+        if conversation.agent == "thinking":
+            await conversation.give_up()  # it hangs, or says nothing: whoever speaks next does not wait for it
 
     async def _until_other_than(self, state: str, timeout: float) -> None:
         await self._conversation.until(lambda: self._conversation.agent != state, timeout)
