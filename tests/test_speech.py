@@ -8,6 +8,7 @@ from videosdk.agents import Agent, function_tool
 
 from calltransfer import (
     DirectTransfer,
+    HeldCaller,
     Outcome,
     Phase,
     Route,
@@ -18,6 +19,7 @@ from calltransfer import (
     WarmTransfer,
     Wording,
 )
+from calltransfer.hold import music
 from calltransfer.sandbox import Caller, Calls, Ears, Fails, Hangs, Sandbox, Says, Script
 from calltransfer.videosdk.conversation import seconds_to_say
 
@@ -374,6 +376,44 @@ async def test_a_caller_who_asks_again_before_there_is_an_answer(kind: str) -> N
 
         assert caller.longest_silence(asked, still.began) < LONGEST_SILENCE
         assert 1 == sentences(caller).count(STILL)
+
+
+# A hold of the author's
+
+
+class Queue:
+    """Says a caller's place in a queue, whenever it is known."""
+
+    return_key = None
+    at_once = True
+
+    def __init__(self, plays: bool) -> None:
+        self.plays = plays
+
+    async def entertain(self, caller: HeldCaller) -> None:
+        for place in ("three", "two", "one"):
+            if self.plays:
+                await caller.play(music(), seconds=1.0)
+            await asyncio.sleep(8.0)
+            await caller.say(f"You are number {place}.")
+
+
+@pytest.mark.parametrize("plays", [False, True])
+async def test_a_hold_that_waits_between_two_things_leaves_nobody_in_silence(plays: bool) -> None:
+    """Wherever a hold plays and says nothing there is music, none of it over its words, and none once it has ended."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=None)
+        queue = lambda: Desk(supervisor=WarmTransfer(SUPERVISOR, hold=Queue(plays), ring_timeout=25))  # noqa: E731
+        caller = await asking(sandbox, TO_SUPERVISOR, CONNECTING, SORRY, agent=queue)
+        await caller.hears(SORRY, timeout=80.0)
+        held, over = at(caller, Phase.ON_HOLD), at(caller, Phase.OFF_HOLD)
+        await asyncio.sleep(5.0)
+        told = [heard for heard in caller.heard if heard.text.startswith("You are number")]
+
+        assert len(told) >= 2
+        assert caller.longest_silence(held, over) < LONGEST_ON_HOLD
+        assert all(caller.music_heard(heard.began, heard.ended) < 0.2 for heard in told)
+        assert 0.0 == caller.music_heard(now() - 3.0, now())
 
 
 # How it ended

@@ -66,7 +66,7 @@ class Hold(Protocol):
     async def entertain(self, caller: HeldCaller) -> None:
         """Plays and speaks until it is cancelled.
 
-        Where it ends or raises, music goes on: a caller on hold is never left in silence.
+        Where it ends or raises, and while it plays and says nothing, music goes on: nobody on hold is left in silence.
 
         Args:
             caller: To whom.

@@ -5,7 +5,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from typing_extensions import override
@@ -33,6 +33,10 @@ _RESUMED_AFTER = 0.2
 
 _UNHEARD = 0.5
 """Seconds without sound after which somebody who is said to speak is taken to be silent."""
+
+
+_SILENCE = 0.5
+"""Seconds for which a hold may play and say nothing before there is music."""
 
 
 _PACE = 1.0
@@ -134,26 +138,81 @@ class LineOnHold(HeldCaller):
 
 
 class _Run(HeldCaller):
-    """The caller as one run of a hold sees them: once it is over it does nothing to them, whether it ends or not."""
+    """The caller as one run of a hold sees them: once it is over it does nothing to them, whether it ends or not.
+
+    Attributes:
+        over: Whether it is.
+    """
 
     def __init__(self, line: LineOnHold) -> None:
         self.over = False
         self._line = line
+        self._under_way = 0
+        self._changed = asyncio.Event()
+        self._filling: asyncio.Task[None] | None = None
+
+    def end(self) -> None:
+        """Ends it, and the music between what the hold plays."""
+        self.over = True
+        if self._filling is not None:
+            self._filling.cancel()
+
+    @asynccontextmanager
+    async def never_silent(self) -> AsyncIterator[None]:
+        """Music while the block lasts, wherever the hold plays and says nothing for a moment."""
+        self._filling = asyncio.create_task(self._fill(), name="music where a hold plays nothing")
+        try:
+            yield
+        finally:
+            self._filling.cancel()
+            await asyncio.gather(self._filling, return_exceptions=True)
 
     @override
     async def play(self, audio: bytes, *, seconds: float) -> None:
         await self._goes_on()
-        await self._line.play(audio, seconds=seconds)
+        with self._heard():
+            await self._line.play(audio, seconds=seconds)
 
     @override
     async def say(self, text: str) -> None:
         await self._goes_on()
-        await self._line.say(text)
+        with self._heard():
+            await self._line.say(text)
 
     async def _goes_on(self) -> None:
         if self.over:
             await asyncio.sleep(_PACE)  # one that catches what comes next must not keep the loop busy
             raise asyncio.CancelledError
+
+    @contextmanager
+    def _heard(self) -> Iterator[None]:
+        self._count(1)
+        try:
+            yield
+        finally:
+            self._count(-1)
+
+    def _count(self, more: int) -> None:
+        self._under_way += more
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    async def _fill(self) -> None:
+        while True:
+            changed = self._changed
+            if not self._under_way:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_SILENCE):
+                        await changed.wait()
+                if not changed.is_set():
+                    await self._music_until(changed)
+            await changed.wait()
+
+    async def _music_until(self, changed: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as group:
+            playing = group.create_task(self._line.go_on())
+            await changed.wait()
+            playing.cancel()
 
 
 @contextmanager
@@ -280,7 +339,7 @@ class HoldUnderWay:
         """Ends what the caller hears."""
         self._heard_from = math.inf
         if self._run is not None and self._entertaining is not None:
-            self._run.over = True
+            self._run.end()
             await give_up(self._entertaining)
 
     @asynccontextmanager
@@ -296,10 +355,11 @@ class HoldUnderWay:
                 self.entertain(after=_RESUMED_AFTER)
 
 
-async def _entertain(hold: Hold, line: HeldCaller, after: float) -> None:
+async def _entertain(hold: Hold, line: _Run, after: float) -> None:
     await asyncio.sleep(after)
     try:
-        await hold.entertain(line)
+        async with line.never_silent():
+            await hold.entertain(line)
     except Exception as error:
         # A hold of an author's that breaks must not end the transfer it only accompanies, nor leave silence.
         logger.error("%s raised %s", type(hold).__name__, described(error))  # noqa: TRY400
