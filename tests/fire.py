@@ -51,6 +51,7 @@ from calltransfer.sandbox import (
     WebUser,
 )
 from calltransfer.sandbox._patches import TOKEN
+from calltransfer.sandbox.models import ProviderError
 from calltransfer.testing.consent import AGREES, ANNOUNCED, pressed_yes, said_yes
 from calltransfer.testing.left import is_of_the_library
 from calltransfer.testing.scenes import TARGETS, heals
@@ -718,10 +719,15 @@ class PhoneCall(RuleBasedStateMachine):
         self._beside.append(asyncio.get_running_loop().create_task(work, context=context))
 
     def _raised(self, error: BaseException | None) -> None:
-        """An error that nobody has taken; one that the SDK has raised by itself is not ours."""
+        """An error that nobody has taken; one that the SDK has raised by itself is not ours.
+
+        Nor is that of a model which fails in a turn of the SDK's: it passes through what follows the model's words, and the
+        SDK leaves it in its own task, as it does without us.
+        """
         frames = traceback.extract_tb(error.__traceback__) if error is not None else []
         ours = [frame for frame in frames if is_of_the_library(frame.filename)]
-        if ours:
+        of_the_sdk = isinstance(error, ProviderError) and frames[0].name == "_generate_and_synthesize"
+        if ours and not of_the_sdk:
             self._errors.append(f"{type(error).__name__} in {ours[-1].name}: {error}")
 
     def teardown(self) -> None:
