@@ -240,6 +240,7 @@ _TESTS = ("test_", "Test")
 _SUBPROCESS = {
     "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
     "PYTHONPATH": os.pathsep.join(filter(None, [str(OFFLINE), os.environ.get("PYTHONPATH")])),
+    "PYTHONDONTWRITEBYTECODE": "1",
     "COLUMNS": "80",
     "NO_COLOR": "1",
 }
@@ -289,6 +290,8 @@ def _surroundings(folder: Path) -> Iterator[None]:
         for name in [name for name in os.environ if name.startswith("VIDEOSDK_")]:
             del os.environ[name]
         stack.enter_context(patch.object(sys, "path", [str(folder), *sys.path]))
+        # Where a page writes a file twice within a second, the first one's bytecode passes for the second's of its length.
+        stack.enter_context(patch.object(sys, "dont_write_bytecode", new=True))
         stack.enter_context(contextlib.chdir(folder))
         stack.enter_context(patch.object(socket.socket, "connect", only_here(socket.socket.connect)))
         stack.enter_context(patch.object(socket, "getaddrinfo", looked_up_here(socket.getaddrinfo)))

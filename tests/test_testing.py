@@ -122,7 +122,7 @@ async def test_an_angry_caller_reaches_a_human(sandbox, caller):
     assert "a caller for you" in target.heard
     assert "a caller for you" not in caller.heard
     assert caller.heard[0] in caller.heard
-    assert any(entry.what == "connecting (caller)" for entry in caller.timeline)
+    assert any(entry.what == "connecting destination=***0199 (caller)" for entry in caller.timeline)
     assert [0.0] == [entry.at for entry in caller.timeline[:1]]
     assert 10.0 < caller.timeline[-1].at < 20.0
 
