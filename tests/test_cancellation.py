@@ -156,7 +156,7 @@ def test_a_hold_whose_end_is_cut_short_leaves_nobody_unwatched() -> None:
     falling_silent = next(
         point
         for point in run(scenario).points[0]
-        if point.where[-1].startswith("HoldUnderWay.fall_silent") and point.phase == "attempted"
+        if any(place.startswith("HoldUnderWay.fall_silent") for place in point.where) and point.phase == "attempted"
     )
     ended = Blow(Way.ENDED, falling_silent)
     afterwards = run(scenario, [ended]).points[1]

@@ -294,7 +294,7 @@ COURSES: Final[Mapping[str, Course]] = {
         caller_with=Party.TARGET,
     ),
     "warm, declined": Course(
-        phases=(*_CONSULTED, Phase.OFF_HOLD, Phase.TOLD, Phase.RELEASED, Phase.FINISHED),
+        phases=(*_CONSULTED, Phase.OFF_HOLD, Phase.RELEASED, Phase.FINISHED, Phase.TOLD),
         outcome=Outcome.DECLINED,
         caller_with=Party.AGENT,
     ),
