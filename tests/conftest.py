@@ -108,7 +108,9 @@ _OPENED: "weakref.WeakSet[socket.socket]" = weakref.WeakSet()
 
 def _note_sockets(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "socket.__new__":
-        _OPENED.add(arguments[0])
+        opened_by = sys._getframe(2).f_globals["__name__"]  # beyond the socket's own `__init__`
+        if not opened_by.startswith("urllib3."):  # which closes its own with the last answer that anybody keeps
+            _OPENED.add(arguments[0])
 
 
 sys.addaudithook(_note_sockets)
