@@ -76,8 +76,8 @@ MUTANTS = (
     Mutant(
         "reports the end before what was dialled has ended",
         "transfers.py",
-        "                await call.released()\n                transfer.finish(result)",
-        "                transfer.finish(result)\n                await call.released()",
+        "            await call.released()\n            transfer.finish(result)",
+        "            transfer.finish(result)\n            await call.released()",
     ),
     Mutant(
         "tells nobody that the target has declined",
@@ -445,7 +445,7 @@ def fails_anyway(test: str) -> bool:
 def failing(copy: Path, tests: Sequence[str]) -> str | None:
     """The first of `tests` that fails there."""
     environment = {**os.environ, "PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", *tests]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=no", *tests]
     try:
         result = subprocess.run(  # noqa: S603
             command, cwd=copy, env=environment, capture_output=True, text=True, timeout=LONGEST, check=False
