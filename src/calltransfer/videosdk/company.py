@@ -168,15 +168,27 @@ class Company:
         while True:
             await conversation.until(lambda: conversation.agent == "thinking" and self._is_needed, None)
             with self.looking_after():
-                broken_in = conversation.interruptions
+                broken_in, asked = conversation.interruptions, conversation.turns
                 async with self.music(after=MUSIC_AFTER):
                     begun = await conversation.begins(
                         conversation.beginnings, FIRST_ANSWER_TIMEOUT, over=self._elsewhere
                     )
+                if begun:
+                    await self._until_turn_is_over(asked, broken_in)
                 if begun or self._elsewhere() or conversation.interruptions > broken_in:
                     continue
                 await self.say_instead()
                 await self._until_something_happens()
+
+    async def _until_turn_is_over(self, asked: int, broken_in: int) -> None:
+        """Waits for the end of a turn that has begun: an agent without a voice goes on thinking for all of it."""
+        conversation = self.conversation
+
+        def over() -> bool:
+            another = conversation.turns != asked or conversation.interruptions > broken_in
+            return another or conversation.agent != "thinking"
+
+        await conversation.until(over, None)
 
     async def _until_something_happens(self) -> None:
         """Plays music until one of the two speaks, or the model is asked for something else."""
