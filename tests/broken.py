@@ -136,10 +136,10 @@ async def tells_the_caller_what_the_target_is_told(call: Call, request: Transfer
 
 
 class Silence(HoldMusic):
-    """A hold without a sound."""
+    """A hold that plays what nobody can hear."""
 
     async def entertain(self, caller: HeldCaller) -> None:
-        await asyncio.Event().wait()
+        await caller.play(bytes(48_000), seconds=10.0)
 
 
 async def holds_in_silence(call: Call, request: TransferRequest) -> Any:

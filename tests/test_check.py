@@ -906,9 +906,9 @@ class Waiting(SupportAgent):
     status, output = run(f"{file.name}:on_cut_wires")
     assert (1, True) == (status, output.endswith("problem  'supervisor': the wires are cut\n"))
     status, output = run(f"{file.name}:Locked")
-    assert (1, "an_agent.py:Locked: token= raised ConnectionError\n") == (status, output)
+    assert (1, "an_agent.py:Locked: token= locked raised ConnectionError\n") == (status, output)
     status, output = run(f"{file.name}:Waiting")
-    assert (1, "an_agent.py:Waiting: token= did not return within 0.05 s\n") == (status, output)
+    assert (1, "an_agent.py:Waiting: token= waits did not return within 0.05 s\n") == (status, output)
 
 
 def test_an_agent_s_file_stands_in_for_no_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -481,7 +481,7 @@ async def test_a_cough() -> None:
         assert Outcome.FAILED is await finished(caller)
         assert [] == post.messages
         (told,) = [event for event in caller.agent.events if event.phase is Phase.FINISHED]
-        assert "could not be asked for a message" in told.detail
+        assert "the caller has left no message" in told.detail
 
 
 async def test_over_the_prompt() -> None:

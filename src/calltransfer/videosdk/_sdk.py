@@ -303,13 +303,14 @@ def follow_model(session: AgentSession, follower: ModelFollower) -> Callable[[],
         follower.passed_on()
 
     # A recogniser before a realtime model: the SDK tells by no state when the model is asked, or the caller begins again.
+    # Where that model only writes, it tells by none when it has answered, either: it would be thinking for ever.
     orchestrator = session.pipeline.orchestrator
     understanding = orchestrator.speech_understanding if orchestrator is not None else None
     followed: list[tuple[Any, str, Callable[..., None]]] = [
         (source, "realtime_model_transcription", transcription),
         (source, "error", on_error),
     ]
-    if orchestrator is not None and understanding is not None:
+    if orchestrator is not None and understanding is not None and has_voice_of_its_own(session):
         followed += [(orchestrator, "transcript_ready", passed_on), (understanding, "speech_started", caller_began)]
     for emitter, event, handler in followed:
         emitter.on(event, handler)
