@@ -48,7 +48,7 @@ async def test_a_job_that_is_run_directly_gets_a_sigterm(hook: bool) -> None:
 
 async def test_a_worker_is_killed() -> None:
     """Nothing of it runs, and nobody asks for an end: the phone stops ringing with the deadline that it was dialled with."""
-    async with working(hook=True, registered=False, ring_timeout=0.5) as world:
+    async with working(hook=True, registered=False, ring_timeout=1.0) as world:
         leg = await world.rings
         world.worker.kill()
         await world.job_gone.wait()

@@ -64,6 +64,7 @@ class World:
         job: The process id of the job.
         worker: The worker's process.
         heard: The words that were said in the caller's room.
+        served: Whether a job has connected.
         job_gone: Set when the job's process has ended.
         over: Set when the target's leg has.
     """
@@ -77,6 +78,7 @@ class World:
         self.network.people[SUPERVISOR] = Person(number=SUPERVISOR, answers_after=None)
         self.network.dialled = self._dialled
         self.heard: list[str] = []
+        self.served = False
         self.job_gone = asyncio.Event()
         self.over = asyncio.Event()
         self.rings: asyncio.Future[Leg] = asyncio.get_running_loop().create_future()
@@ -97,6 +99,7 @@ class World:
 
     async def media(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serves the job's connections to rooms."""
+        self.served = True
         inside: dict[str, Connection] = {}
         with suppress(ConnectionError):
             while line := await reader.readline():
@@ -183,15 +186,19 @@ async def working(*, hook: bool, registered: bool = True, ring_timeout: float = 
         start_new_session=True,
     )
     try:
+        ended = asyncio.create_task(world.worker.wait())
+        either: list[asyncio.Future[Any]] = [world.rings, ended]
         async with asyncio.timeout(A_HANG):
-            await world.rings
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        assert world.rings.done(), f"the worker has ended with {ended.result()}: with WORKER_LOG=1 it says why"
         yield world
     finally:
         with suppress(ProcessLookupError):
             os.killpg(world.worker.pid, signal.SIGKILL)  # with the processes of its jobs, whatever became of it
-        await world.worker.wait()
+        await ended
         media.close()
-        await asyncio.wait_for(world.job_gone.wait(), A_HANG)
+        if world.served:
+            await asyncio.wait_for(world.job_gone.wait(), A_HANG)
         await runner.cleanup()
         await world.server.stop()
         await world.network.close()
