@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import videosdk.agents
 
+import calltransfer
 import calltransfer.call
 import calltransfer.sandbox
 from calltransfer.testing.left import is_of_the_library, is_of_the_sdk
@@ -69,6 +71,15 @@ def test_what_tools_keep_is_kept_in_the_environment() -> None:
 def test_make_calls_tools_by_the_environments_python() -> None:
     """A program in `.venv/bin` begins with the path at which it was installed; `python -m` does not."""
     assert {"python"} == set(re.findall(r"\bbin/(\w+)", (ROOT / "Makefile").read_text("utf-8")))
+
+
+def test_the_command_is_run_by_the_environments_python() -> None:
+    """What `make demo` runs is the command, wherever it was installed, and not a module that does nothing."""
+    (module,) = re.findall(r"\$\(RUN\) (calltransfer\S*) demo", (ROOT / "Makefile").read_text("utf-8"))
+
+    run = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, check=True)
+
+    assert f"calltransfer, version {calltransfer.__version__}\n" == run.stdout
 
 
 @pytest.fixture

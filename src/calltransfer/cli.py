@@ -104,3 +104,7 @@ def _console() -> "Console":
             "(in a checkout: pip install '.[cli]')"
         ) from missing
     return Console(highlight=False)
+
+
+if __name__ == "__main__":
+    main(prog_name="calltransfer")
