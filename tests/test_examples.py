@@ -56,7 +56,9 @@ def test_the_rehearsal_of_a_warm_transfer_shows_who_heard_what() -> None:
 
 def test_the_tests_of_an_agent_as_its_author_writes_them() -> None:
     """They pass on their own, with nothing but what installing the package brings."""
-    assert "7 passed" in run("-m", "pytest", "-q", "-c", "/dev/null", "--rootdir", str(EXAMPLES), str(EXAMPLES))
+    quiet = ("-q", "-p", "no:cacheprovider", "-c", "/dev/null")
+
+    assert "7 passed" in run("-m", "pytest", *quiet, "--rootdir", str(EXAMPLES), str(EXAMPLES))
 
 
 def test_a_plan_from_a_file_by_day_and_by_night() -> None:
