@@ -721,12 +721,16 @@ class PhoneCall(RuleBasedStateMachine):
     def _raised(self, error: BaseException | None) -> None:
         """An error that nobody has taken; one that the SDK has raised by itself is not ours.
 
-        Nor is that of a model which fails in a turn of the SDK's: it passes through what follows the model's words, and the
-        SDK leaves it in its own task, as it does without us.
+        Nor is that of a model which fails in a turn of the SDK's, one begun before the caller had ended among them: it
+        passes through what follows the model's words, and the SDK leaves it in its own task, as it does without us.
         """
         frames = traceback.extract_tb(error.__traceback__) if error is not None else []
         ours = [frame for frame in frames if is_of_the_library(frame.filename)]
-        of_the_sdk = isinstance(error, ProviderError) and frames[0].name == "_generate_and_synthesize"
+        of_the_sdk = (
+            isinstance(error, ProviderError)
+            and frames[0] not in ours
+            and any(frame.name == "_generate_and_synthesize" for frame in frames)
+        )
         if ours and not of_the_sdk:
             self._errors.append(f"{type(error).__name__} in {ours[-1].name}: {error}")
 
