@@ -42,6 +42,7 @@ SILENCE = ("", "")
 """A cascade's model that says nothing after a tool is asked once more; a realtime one is not."""
 
 SPEAKING_KINDS = ("cascade", "realtime", "realtime_own_ears", "realtime_own_voice")
+QUICK = WarmTransfer(SUPERVISOR, ring_timeout=6)
 LONGEST_SILENCE = 4.0
 LONGEST_ON_HOLD = 1.0
 
@@ -458,26 +459,75 @@ async def test_a_model_that_is_told_late_but_in_time_tells_it_itself() -> None:
         assert [CONNECTING, SORRY] == sentences(caller)
 
 
+OWN = "You can also write to us at any time."
+
+
 class SpeaksAtTheEnd(Desk):
-    """An agent whose author has it say something of their own as soon as a transfer is over."""
+    """An agent whose author has it say something of their own once a transfer is over, and their database has answered."""
+
+    def __init__(self, supervisor: Any, *, replies: bool = False, database: float = 0.0) -> None:
+        super().__init__(supervisor)
+        self.replies, self.database = replies, database
 
     def on_transfer_finished(self, result: TransferResult) -> None:
-        self.speaking = asyncio.create_task(self.session.say("You can also write to us at any time."))
+        self.speaking = asyncio.create_task(self.speak())
+
+    async def speak(self) -> None:
+        await asyncio.sleep(self.database)
+        if self.replies:
+            await self.session.reply(instructions=OWN, wait_for_playback=False)
+        else:
+            await self.session.say(OWN)
 
 
 async def test_an_authors_own_words_are_not_taken_for_how_it_ended() -> None:
     """Where an author's words break off how a transfer ended before it is heard, it is told after them."""
     async with Sandbox() as sandbox:
         sandbox.person(SUPERVISOR, answers_after=None)
-        quick = lambda: SpeaksAtTheEnd(supervisor=WarmTransfer(SUPERVISOR, ring_timeout=6))  # noqa: E731
-        caller = await asking(sandbox, TO_SUPERVISOR, CONNECTING, SORRY, agent=quick)
+        caller = await asking(sandbox, TO_SUPERVISOR, CONNECTING, SORRY, agent=lambda: SpeaksAtTheEnd(QUICK))
         await caller.until(Phase.TOLD)
         await asyncio.sleep(20.0)
 
         told = [heard for heard in caller.heard if heard.text in {SORRY, APOLOGY}]
         assert 1 == len(told)
         assert told[0].began <= at(caller, Phase.TOLD)
-        assert "You can also write to us at any time." in sentences(caller)
+        assert OWN in sentences(caller)
+
+
+@pytest.mark.parametrize("kind", ["realtime", "realtime_own_ears", "realtime_own_voice"])
+@pytest.mark.parametrize("replies", [False, True], ids=["says", "replies"])
+@pytest.mark.parametrize("database", [0.0, 0.3])
+async def test_a_refusal_of_an_authors_words_is_not_taken_for_one_of_how_it_ended(
+    kind: str, replies: bool, database: float
+) -> None:
+    """A realtime model that is asked for an author's words while it tells how a transfer ended has told it, once."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=None)
+        speaks = lambda: SpeaksAtTheEnd(QUICK, replies=replies, database=database)  # noqa: E731
+        caller = await asking(sandbox, TO_SUPERVISOR, CONNECTING, SORRY, agent=speaks, kind=kind)
+        sorry = await caller.hears(SORRY)
+        await caller.until(Phase.TOLD)
+        await asyncio.sleep(20.0)
+
+        assert [CONNECTING, SORRY] == sentences(caller)
+        assert sorry.began <= at(caller, Phase.TOLD)
+
+
+@pytest.mark.parametrize("replies", [False, True], ids=["says", "replies"])
+async def test_how_it_ended_is_told_after_an_authors_words_that_broke_it_off(replies: bool) -> None:
+    """A realtime model that takes an author's words in the place of how a transfer ended is asked for that once more."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=None)
+        speaks = lambda: SpeaksAtTheEnd(QUICK, replies=replies, database=0.3)  # noqa: E731
+        own = [OWN] if replies else []
+        caller = await asking(
+            sandbox, TO_SUPERVISOR, CONNECTING, "Unheard.", *own, SORRY, agent=speaks, kind="realtime_gemini"
+        )
+        sorry = await caller.hears(SORRY)
+        await caller.until(Phase.TOLD)
+
+        assert [CONNECTING, OWN, SORRY] == sentences(caller)
+        assert sorry.began <= at(caller, Phase.TOLD)
 
 
 async def test_a_caller_who_asks_while_the_model_hangs_on_the_bad_news_is_told_once() -> None:

@@ -293,8 +293,9 @@ class TransferMixin(_Agent):
         none. Must return at once; what it raises is logged.
 
         The caller is only then told how it ended, by the agent. Do not have it speak here, nor in a task that you start
-        here: of two that speak at once a realtime model may be heard once, twice, or not at all. Give the words as
-        `Wording(sentences=)`, or speak once `on_transfer_event` has told you of `Phase.TOLD` or `Phase.NOT_TOLD`.
+        here: of two that ask it to speak at once a realtime model may lose your words, and tell the caller twice how it
+        ended where what it is sent breaks off its answer. Give the words as `Wording(sentences=)`, or speak once
+        `on_transfer_event` has told you of `Phase.TOLD` or `Phase.NOT_TOLD`.
 
         Args:
             result: How it ended, with its `route`, `transfer_id`, `attempts` and `timeline`.

@@ -27,6 +27,7 @@ from videosdk.agents.llm.chat_context import AgentConfigUpdate, ChatContext, Cha
 from videosdk.agents.metrics import get_metrics_agent_id, set_metrics_agent_id
 from videosdk.agents.pipeline import Pipeline
 from videosdk.agents.pipeline_orchestrator import PipelineOrchestrator
+from videosdk.agents.realtime_llm_adapter import RealtimeLLMAdapter
 from videosdk.agents.room._input_stream import InputStreamManager
 from videosdk.agents.room.output_stream import AUDIO_PTIME, CustomAudioStreamTrack
 from videosdk.agents.room.room import VideoSDKHandler
@@ -100,6 +101,7 @@ CONTRACT: Final[tuple[tuple[type, str, str], ...]] = (
     (ContentGeneration, "generate", "a model that raises is reported nowhere, and its turn never ends"),
     (Pipeline, "orchestrator", "the cascade's turns"),
     (Pipeline, "_realtime_model", "rebuilt for the consultation; what it has understood"),
+    (RealtimeLLMAdapter, "current_utterance", "who has asked a realtime model last: calltransfer, or an author"),
     (Pipeline, "_on_agent_speech_ended_realtime", "a realtime agent that is broken off is taken for speaking for ever"),
     (Pipeline, "eou_config", "how long to wait after a target's last word: not at all"),
     (Pipeline, "interrupt_config", "a target's one word is an answer"),
@@ -445,20 +447,30 @@ async def reply(session: AgentSession, text: str) -> bool:
     return await _not_refused(pipeline, session.reply(instructions=text, wait_for_playback=False))
 
 
-async def _not_refused(pipeline: Pipeline, sending: Awaitable[object]) -> bool:
-    """Whether a realtime provider takes it: it refuses while it is giving an answer, and the SDK only reports that."""
+async def _not_refused(pipeline: Pipeline, sending: Awaitable[UtteranceHandle | None]) -> bool:
+    """Whether a realtime provider takes it: it refuses while it is giving an answer, and the SDK only reports that.
+
+    Where an author has the agent speak after it, the one refusal that is reported is that of the author's words. If none
+    is, the provider has broken this off for them, unheard.
+    """
+    llm = pipeline.llm
+    ours = {None, llm.current_utterance}
+    asked_last: list[UtteranceHandle | None] = []
     refused = asyncio.Event()
 
     def on_error(_data: Any) -> None:
+        asked_last.append(llm.current_utterance)
         refused.set()
 
     pipeline.on("error", on_error)
     try:
-        await sending
+        ours.add(await sending)
         async with asyncio.timeout(REFUSAL_TIMEOUT):
-            await refused.wait()
+            while len(asked_last) < 2 and ours.isdisjoint(asked_last):
+                refused.clear()
+                await refused.wait()
     except TimeoutError:
-        return True
+        return bool(asked_last) or llm.current_utterance in ours
     finally:
         pipeline.off("error", on_error)
     return False
@@ -468,7 +480,7 @@ async def say_unless_refused(session: AgentSession, text: str) -> bool:
     """As `say`, of a realtime model that may be giving an answer just now; False when it was not taken."""
     items = session.agent.chat_context.items
     before = len(items)
-    taken = await _not_refused(session.pipeline, say(session, text))
+    taken = await _not_refused(session.pipeline, session.say(text))
     if not taken:
         items[before:] = [item for item in items[before:] if not isinstance(item, ChatMessage) or _text(item) != text]
     return taken
