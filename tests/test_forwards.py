@@ -11,13 +11,14 @@ from calltransfer.testing.witness import Witness
 from tests.agents import ASKS, BILLING, CONNECTING, SORRY, SUPPORT, TO_BILLING, TO_SUPPORT, SupportAgent
 
 AGAIN = "please try once more"
+BACK = "You are with me again."
 GIVES_UP = DirectTransfer(BILLING, timeout=10.0)
 
 
-async def asking(sandbox: Sandbox, billing: TransferStrategy = GIVES_UP, *turns: Any) -> Caller:
+async def asking(sandbox: Sandbox, billing: TransferStrategy = GIVES_UP, *turns: Any, kind: str = "cascade") -> Caller:
     """A caller who asks for billing."""
     model = [TO_BILLING, CONNECTING, SORRY, *turns]
-    caller = await sandbox.call(lambda: SupportAgent(billing), model=model)
+    caller = await sandbox.call(lambda: SupportAgent(billing), model=model, kind=kind)
     await caller.say(ASKS)
     await caller.until(Phase.FINISHED, timeout=90)
     return caller
@@ -179,6 +180,77 @@ async def test_a_caller_who_was_connected_and_comes_back_has_the_agent_again(
         assert SORRY in caller.texts_heard
         assert "did not happen" in caller.script.asked[-1]
         await is_transferred_again(caller, witness)
+
+
+def slow(**others: Any) -> Unknowns:
+    """A carrier that takes the request after it was given up, and then says `transferred`, and takes the caller away."""
+    return early(after_acceptance="leaves", step=11.0, **others)
+
+
+@LOGS
+@pytest.mark.parametrize("kind", ["cascade", "realtime"])
+@pytest.mark.parametrize("person", [{"answers_after": None}, {"refuses_after": 8.0}])
+async def test_a_caller_who_was_connected_late_and_comes_back_has_the_agent_again(
+    keeps_log: bool, kind: str, person: dict[str, Any]
+) -> None:
+    """The agent has waited for them, is told once that they are there, tells them, and the tool works again."""
+    async with Sandbox(unknowns=slow(keeps_log=keeps_log, carrier_gives_up_after=12.0)) as sandbox:
+        sandbox.person(BILLING, **person)
+        sandbox.person(SUPPORT, answers_after=1.0)
+        caller = await asking(sandbox, GIVES_UP, BACK, TO_SUPPORT, CONNECTING, kind=kind)
+        await caller.hears(BACK, timeout=60)
+        await asyncio.sleep(5.0)
+
+        assert [
+            ("billing", 1, Outcome.CONNECTED, Destination(BILLING)),
+            ("billing", 1, Outcome.FAILED, Destination(BILLING)),
+        ] == contradictions(caller)
+        assert 2 == sum("did not happen" in asked for asked in caller.script.asked)
+        assert 1 == caller.texts_heard.count(BACK)
+        phases = [event.phase for event in caller.agent.events]
+        assert [Phase.CONTRADICTED, Phase.TOLD] == phases[-2:]
+        assert 2 == phases.count(Phase.TOLD)
+
+        await caller.say(AGAIN)
+        assert SUPPORT == await caller.talking_to()
+        assert [Outcome.FAILED, Outcome.CONNECTED] == caller.agent.outcomes
+
+
+async def test_who_was_connected_late_and_comes_back_is_told_of_the_transfer_that_came_true() -> None:
+    """However many were asked for after it, what is told is told of the one that was taken back."""
+    async with Sandbox(unknowns=slow()) as sandbox:
+        sandbox.person(BILLING, refuses_after=8.0)
+        caller = await asking(sandbox, DirectTransfer(BILLING, timeout=5.0), BACK)
+        second = await caller.agent.transfer("support", tell_model=False)
+        await caller.hears(BACK, timeout=60)
+        told = [asked for asked in caller.script.asked if "did not happen" in asked]
+
+        assert Outcome.FAILED is second.outcome
+        assert 2 == len(told)
+        assert all("billing" in asked for asked in told)
+
+
+async def test_a_caller_who_was_connected_late_and_stays_away_is_let_go_of() -> None:
+    """The agent's session ends once a forward is taken back no more, and nothing is contradicted twice."""
+    async with Sandbox(unknowns=slow()) as sandbox:
+        sandbox.person(BILLING, answers_after=3.0)
+        caller = await asking(sandbox)
+        async with asyncio.timeout(90):
+            await caller.over.wait()
+
+        assert BILLING == caller.connected_to
+        assert [("billing", 1, Outcome.CONNECTED, Destination(BILLING))] == contradictions(caller)
+
+
+async def test_closing_while_a_caller_who_was_connected_late_may_come_back() -> None:
+    """Nothing is left behind by an author who closes the session meanwhile."""
+    async with Sandbox(unknowns=slow()) as sandbox:
+        sandbox.person(BILLING, answers_after=3.0)
+        caller = await asking(sandbox)
+        await caller.until(Phase.CONTRADICTED, timeout=60)
+        await caller.session.close()
+
+        assert [("billing", 1, Outcome.CONNECTED, Destination(BILLING))] == contradictions(caller)
 
 
 async def test_a_caller_who_was_connected_early_and_stays_away_is_let_go_of() -> None:

@@ -77,9 +77,10 @@ class PlatformCall(Call):
     """
 
     hears_again: Callable[[], None] | None = None
-    """Called when the caller hears the agent again, after a move that had been given up took one of them from the other.
+    """Called when the caller hears the agent again, after what had been given up took one of them from the other.
 
-    Set by the runner of a transfer that did not connect them: what they were told meanwhile they may not have heard.
+    Set by the runner of a transfer when it starts; that of a transfer that connected them does nothing. What the caller
+    was told meanwhile they may not have heard, and where a forward came true late, it is true again.
     """
 
     @override

@@ -163,6 +163,7 @@ class Transfers:
         )
         self._current = transfer
         call.listener = transfer.progress
+        call.hears_again = lambda: self._hears_again(transfer, call)
         self._own(self._run(transfer, call), transfer)
         return transfer
 
@@ -331,7 +332,6 @@ class Transfers:
 
     async def _stay_with_agent(self, transfer: Transfer, call: PlatformCall, result: TransferResult) -> None:
         """Sees to a caller who has not been connected."""
-        call.hears_again = lambda: self._hears_again(transfer, call, result)
         async with asyncio.TaskGroup() as group:
             # The caller is spoken to at once; what was dialled is ended beside it, and reported ended with the result.
             if self._closing is not None:
@@ -346,14 +346,20 @@ class Transfers:
             await call.released()
             transfer.finish(result)
 
-    def _hears_again(self, transfer: Transfer, call: PlatformCall, result: TransferResult) -> None:
-        """A move that had been given up came between, perhaps in the middle of a sentence: they are told once more."""
-        if self._current is None and self._closing is None:
-            self._own(self._tell_again(transfer, call, result.outcome), transfer)
+    def _hears_again(self, transfer: Transfer, call: PlatformCall) -> None:
+        """What had been given up came between, perhaps in the middle of a sentence: they are told once more."""
+        result = transfer.settled
+        if result is None or result.connected or self._current is not None or self._closing is not None:
+            return
+        outcome = Outcome.FAILED if result.outcome in _SAID_NOTHING_FOR else result.outcome
+        self._own(self._tell_again(transfer, call, outcome), transfer)
 
     async def _tell_again(self, transfer: Transfer, call: PlatformCall, outcome: Outcome) -> None:
         if transfer.telling is not None:
             await asyncio.wait([transfer.telling])
+        if any(event.phase is Phase.CONTRADICTED for event in transfer.timeline.events):
+            await self._tell(transfer, call, outcome)  # that they are with the agent is news again
+            return
         await self._said(transfer, self._tell_news(transfer, call, outcome, ""), transfer.wording.apology)
 
     async def _finish(self, transfer: Transfer, call: PlatformCall, result: TransferResult) -> None:

@@ -297,7 +297,7 @@ class VideoSDKCall(PlatformCall):
         play_dialtone: bool = False,
     ) -> TransferResult:
         # Its own transfer's: one that is given up while it waits must not be told to the next.
-        report = self.listener or _nobody
+        report, hears_again = self.listener or _nobody, self.hears_again
         await self._phone_is_free(destination)
         try:
             leg = await self._caller.known_leg()
@@ -313,7 +313,7 @@ class VideoSDKCall(PlatformCall):
         if self._forwards is None or self._forwards.leg_id != leg.id:
             self._forwards = Forwards(self._api, leg.id, self._caller_is_seen)
         # Until it is known how it ended it may come true, also when following it is cut short.
-        forward = self._forward = self._forwards.begin(leg, destination, report)
+        forward = self._forward = self._forwards.begin(leg, destination, report, hears_again)
         try:
             with ExitStack() as stack:
                 stack.enter_context(holding_back(self._session, self._room, lambda what: report(Phase.HELD_BACK, what)))
@@ -476,25 +476,34 @@ class VideoSDKCall(PlatformCall):
             if returned:
                 self._handover = None
             return Outcome.TARGET_LEFT if returned else None
-        caller = {self._caller.participant_id}
-        alone = self._room.meeting is None or set(self._room.meeting.participants) <= caller
-        speak_again = _sdk.silence(self._session) if alone and not _sdk.closed(self._session) else None
         if self._forwarded is None:
+            self._fall_silent()
             return None
-        with self._staying:
-            await self._until_back(self._forwarded)
+        await self._until_back(self._forwarded, self._staying)
         self._forwarded = None
-        if speak_again is not None:
-            speak_again()
         return Outcome.FAILED
 
-    async def _until_back(self, forward: Forward) -> None:
-        """Returns when a caller who was forwarded is with the agent again; waits for ever for one who never is."""
-        await forward.taken_back(
-            back=lambda: self.caller is Presence.HERE and self._caller_is_seen(),
-            change=self._caller.attendance.change,
-            final=self._staying.close,
-        )
+    async def _until_back(self, forward: Forward, staying: ExitStack) -> None:
+        """Returns when a caller who was forwarded is with the agent again; waits for ever for one who never is.
+
+        Args:
+            forward: What may be taken back.
+            staying: What keeps the agent in the room for them, until nothing is taken back any more.
+        """
+        speak_again = self._fall_silent()
+        with staying:
+            await forward.taken_back(
+                back=lambda: self.caller is Presence.HERE and self._caller_is_seen(),
+                change=self._caller.attendance.change,
+                final=staying.close,
+            )
+        speak_again()
+
+    def _fall_silent(self) -> Callable[[], None]:
+        """Has an agent say nothing to an empty room; returns what undoes it."""
+        caller = {self._caller.participant_id}
+        alone = self._room.meeting is None or set(self._room.meeting.participants) <= caller
+        return _sdk.silence(self._session) if alone and not _sdk.closed(self._session) else lambda: None
 
     @override
     def before_close(self, closing: Callable[[], Awaitable[None]]) -> None:
@@ -639,8 +648,17 @@ class VideoSDKCall(PlatformCall):
         if forward is not None:
             if self._forwards is forwards:
                 self._forwards = None  # there is one connection
-            forward.contradict(Outcome.CONNECTED, "the target got the caller after all", forward.last_reading.status)
-            self._later(self._until_back(forward), "whether a forwarded caller comes back")
+            forward.comes_true_late()
+            self._later(self._hear_again(forward), "whether a forwarded caller comes back")
+
+    async def _hear_again(self, forward: Forward) -> None:
+        """Waits for a caller who was connected late, and has them told that they are with the agent all the same."""
+        with ExitStack() as staying:
+            if not forward.final:
+                staying.enter_context(_sdk.auto_end_held_back(self._room))
+            await self._until_back(forward, staying)
+        if forward.hears_again is not None:
+            forward.hears_again()
 
     async def _keep_warm(self) -> None:
         if self._caller.leg is not None:

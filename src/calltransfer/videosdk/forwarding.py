@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
+from calltransfer.call import FORWARD_TIMEOUT
 from calltransfer.destination import Destination
 from calltransfer.errors import PlatformError
 from calltransfer.events import Phase
@@ -55,15 +56,22 @@ class Forwards:
         """Whether one that was given up may still be connected."""
         return self._requests.may_come_true
 
-    def begin(self, leg: Leg, destination: Destination, listener: ProgressListener) -> "Forward":
+    def begin(
+        self,
+        leg: Leg,
+        destination: Destination,
+        listener: ProgressListener,
+        hears_again: Callable[[], None] | None = None,
+    ) -> "Forward":
         """Another one, that is about to be asked for.
 
         Args:
             leg: The leg, as it was read last.
             destination: Where to.
             listener: Told what becomes of it, by now or later.
+            hears_again: Called when it has come true late, and the caller is with the agent again all the same.
         """
-        forward = Forward(self, self._requests.ask(leg), destination, listener)
+        forward = Forward(self, self._requests.ask(leg), destination, listener, hears_again)
         self._asked = [other for other in self._asked if other.following.may_come_true] + [forward]
         return forward
 
@@ -113,9 +121,15 @@ class Forward:
     """One forward, followed to its end; see `Forwards.begin`."""
 
     def __init__(
-        self, forwards: Forwards, following: Following, destination: Destination, listener: ProgressListener
+        self,
+        forwards: Forwards,
+        following: Following,
+        destination: Destination,
+        listener: ProgressListener,
+        hears_again: Callable[[], None] | None,
     ) -> None:
         self.following = following
+        self.hears_again = hears_again
         self._forwards = forwards
         self._destination = destination
         self._listener = listener
@@ -154,6 +168,11 @@ class Forward:
         """Whether the platform says that the caller's leg is over: then nothing is taken back any more."""
         return self.last_reading.is_over(here=True) or self._give_up_at <= asyncio.get_running_loop().time()
 
+    def comes_true_late(self) -> None:
+        """It has connected a caller although it was given up. It may be taken back for as long as any forward may take."""
+        self._give_up_at = asyncio.get_running_loop().time() + FORWARD_TIMEOUT
+        self.contradict(Outcome.CONNECTED, "the target got the caller after all", self.last_reading.status)
+
     async def taken_back(
         self, *, back: Callable[[], bool], change: Callable[[], Coroutine[Any, Any, None]], final: Callable[[], None]
     ) -> None:
@@ -167,6 +186,7 @@ class Forward:
             final: Called once there is nothing more to be read.
         """
         told = False
+        failed_before = self.following.taken_back  # of two under way another may have
         while True:
             reads = not self.final
             if not reads:
@@ -178,7 +198,8 @@ class Forward:
                 continue
             leg = await self._forwards.read() or self.last_reading
             is_back = back() and not leg.is_over(here=True)
-            if (is_back or self.following.taken_back) and not told:
+            fails = self.following.taken_back and not failed_before
+            if (is_back or fails) and not told:
                 told = True
                 says = (
                     "the caller is with the agent again" if is_back else "the platform reports that it failed after all"
