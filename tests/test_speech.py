@@ -21,7 +21,8 @@ from calltransfer import (
 )
 from calltransfer.hold import music
 from calltransfer.sandbox import Caller, Calls, Ears, Fails, Hangs, Sandbox, Says, Script
-from calltransfer.videosdk.conversation import seconds_to_say
+from calltransfer.sandbox.realtime import ScriptedRealtimeModel
+from calltransfer.videosdk.conversation import SAY_TIMEOUT, seconds_to_say
 
 SUPERVISOR = "+14155550199"
 BILLING = "+14155550123"
@@ -115,6 +116,25 @@ async def test_an_announcement_is_heard_to_its_end(words: int, kind: str) -> Non
         (heard,) = [heard for heard in caller.heard if heard.text == sentence]
         assert heard.ended <= forwarded_at < heard.ended + 0.5
         assert [sentence] == sentences(caller)
+
+
+@pytest.mark.parametrize("kind", ["realtime", "realtime_gemini", "realtime_own_ears"])
+@pytest.mark.parametrize("before", [["yes"], ["naturally"] * 50], ids=["short", "long"])
+async def test_a_sentence_is_waited_for_as_long_as_itself(before: list[str], kind: str) -> None:
+    """Of one that hangs, and of whose words nothing is known, the words before it tell nothing: neither less nor more."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        said = " ".join(before)
+        caller = await asking(sandbox, said, TO_BILLING, "One moment please.", kind=kind)
+        await caller.hears(said, timeout=60.0)
+        await asyncio.sleep(5.0)
+        assert isinstance(caller.script.realtime, ScriptedRealtimeModel)
+        caller.script.realtime.seconds_per_word = 100.0
+        await caller.say(ASKS)
+        asked = now()
+        forwarded_at = await caller.sees("transfer-initiated", timeout=90.0)
+
+        assert SAY_TIMEOUT <= forwarded_at - asked < SAY_TIMEOUT + 3.0
 
 
 def test_the_time_that_words_take() -> None:

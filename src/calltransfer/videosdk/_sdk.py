@@ -378,9 +378,14 @@ def waits_for_tool(session: AgentSession) -> bool:
     return bool(items) and isinstance(items[-1], FunctionCall)
 
 
-def last_said(session: AgentSession) -> str:
-    """What the agent has said last, or is saying: what an author has it say is there as soon as it begins."""
-    return next((text for role, text in reversed(history(session)) if role == "assistant"), "")
+def last_said(session: AgentSession) -> tuple[str, str]:
+    """What the agent has said last, or is saying, with its id: what an author has it say is there as soon as it begins."""
+    if closed(session) or session.agent.chat_context is None:
+        return "", ""
+    for item in reversed(session.agent.chat_context.items):
+        if isinstance(item, ChatMessage) and item.role is ChatRole.ASSISTANT:
+            return item.id, _text(item)
+    return "", ""
 
 
 def is_cascade(session: AgentSession) -> bool:

@@ -110,6 +110,7 @@ class Conversation:
         self.words = ""
         self.looked_after = 0
         self._turns = 0
+        self._said_before = ""
         self._speeches = 0
         self._silent_from = math.inf
         self._broken_off = False
@@ -251,12 +252,18 @@ class Conversation:
             if now() - heard_at >= patience and not _sdk.waits_for_tool(self.session):
                 await self.give_up()
                 return
-            text = max(self.words, _sdk.last_said(self.session), key=len)
+            text = max(self.words, self._said_by_now, key=len)
             left = began + (seconds_to_say(text) if text else SAY_TIMEOUT) - now()
             if left <= 0:
                 logger.warning("what the agent says is not waited for any longer")
                 return
             await self.until(said, min(left, _LOOK_AGAIN_SOON if room is not None else _LOOK_AGAIN))
+
+    @property
+    def _said_by_now(self) -> str:
+        """What the history has of what the agent is saying; what it said before is not how long this takes."""
+        message, text = _sdk.last_said(self.session)
+        return text if message != self._said_before else ""
 
     async def take_the_floor(self, timeout: float) -> bool:
         """As `quiet`, and gives up an answer that has not begun: nobody is to hear it any more."""
@@ -440,6 +447,12 @@ class Conversation:
             self.interruptions += 1
             self._silent_from = math.inf  # they are answered by another turn
         self._broken_off = False
+        if self.agent != before and (
+            before == "speaking" or self.agent == "thinking"
+        ):  # what comes is another sentence
+            self._said_before, _ = _sdk.last_said(self.session)
+            if not _sdk.is_cascade(self.session):
+                self.words = ""  # of a cascade they are the turn's, which may go on
         if self.agent == "speaking":
             self.beginnings += 1
         elif self.agent == "thinking":
