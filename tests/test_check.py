@@ -768,6 +768,10 @@ class Broken(SupportAgent):
     def __init__(self):
         raise KeyError("TENANT")
 
+class Ends(SupportAgent):
+    def __init__(self):
+        raise SystemExit
+
 class Wrong(TransferMixin, Agent):
     def __init__(self) -> None:
         super().__init__("You help.", transfers=Routes.from_toml("wrong.toml"))
@@ -847,12 +851,15 @@ def test_numbers_for_one_s_own_terminal(tmp_path: Path, monkeypatch: pytest.Monk
             "broken.py:SupportAgent",
             "broken.py: cannot be imported: ModuleNotFoundError: No module named 'nothing_of_that'",
         ),
+        ("ends.py:SupportAgent", "ends.py: cannot be imported: it ends the program (SystemExit: 0)"),
+        ("an_agent.py:Ends", "an_agent.py:Ends: cannot be made: it ends the program (SystemExit)"),
     ],
 )
 def test_agents_that_cannot_be_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, said: str) -> None:
     """One line says why, and what would be right."""
     agent_file(tmp_path, monkeypatch)
     (tmp_path / "broken.py").write_text("import nothing_of_that", encoding="utf-8")
+    (tmp_path / "ends.py").write_text("import sys; sys.exit(0)", encoding="utf-8")
     status, output = run(named, "--offline")
 
     assert 1 == status

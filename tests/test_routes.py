@@ -918,14 +918,16 @@ def test_modules_that_cannot_be_imported(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "plan_that_raises.py").write_text('raise RuntimeError("call +1 415 555 0123")', encoding="utf-8")
     (tmp_path / "plan_that_needs.py").write_text("import no_such_package", encoding="utf-8")
+    (tmp_path / "plan_that_ends.py").write_text("import sys; sys.exit()", encoding="utf-8")
     routes = "\n".join(
         f'[routes.{name}]\nwhen = "x"\nstrategy = "plan_that_{does}:X"'
-        for name, does in (("a", "raises"), ("b", "needs"))
+        for name, does in (("a", "raises"), ("b", "needs"), ("c", "ends"))
     )
 
     assert [
         "3: routes.a.strategy: 'plan_that_raises' cannot be imported: RuntimeError: call +***0123",
         "6: routes.b.strategy: 'plan_that_needs' cannot be imported: it needs 'no_such_package', which is not installed",
+        "9: routes.c.strategy: 'plan_that_ends' cannot be imported: it ends the program (SystemExit)",
     ] == mistakes(tmp_path, routes)
 
 

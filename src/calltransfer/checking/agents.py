@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from calltransfer.errors import ConfigurationError, ConfigurationWarning, RoutesError
-from calltransfer.masking import masked_text
 from calltransfer.platform import Platform
 from calltransfer.routes import Routes
-from calltransfer.routes.importing import look_also_in
+from calltransfer.routes.importing import look_also_in, raised
 from calltransfer.routes.mistakes import right
 
 if TYPE_CHECKING:
@@ -85,8 +84,8 @@ class NamedAgent:
                     raise  # which names the lines of the plan
                 except ConfigurationError as error:
                     raise ConfigurationError(f"{self}: {error}") from None
-                except Exception as error:
-                    raise ConfigurationError(f"{self}: cannot be made: {_said(error)}") from None
+                except (Exception, SystemExit) as error:
+                    raise ConfigurationError(f"{self}: cannot be made: {raised(error)}") from None
         if not isinstance(found, TransferMixin):
             raise ConfigurationError(
                 f"{self}: is no agent with TransferMixin, nor a function that makes one, but {type(found).__name__}"
@@ -113,8 +112,8 @@ class NamedAgent:
             raise
         except ConfigurationError as error:
             raise ConfigurationError(f"{self.file}: {error}") from None
-        except Exception as error:
-            raise ConfigurationError(f"{self.file}: cannot be imported: {_said(error)}") from None
+        except (Exception, SystemExit) as error:  # an exit would be this command's, and its 0 says that all is well
+            raise ConfigurationError(f"{self.file}: cannot be imported: {raised(error)}") from None
         return module
 
 
@@ -131,7 +130,3 @@ def _is_elsewhere(file: pathlib.Path) -> bool:
     except (ImportError, ValueError):
         return False
     return spec is not None and spec.origin is not None and pathlib.Path(spec.origin).resolve() != file
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {masked_text(str(error))}"

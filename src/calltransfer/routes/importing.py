@@ -58,8 +58,8 @@ def imported(reference: str, note: Callable[[str], Any]) -> Any | None:
         else:
             note(f"{module_name!r} cannot be imported: it needs {missing.name!r}, which is not installed")
         return None
-    except Exception as error:
-        note(f"{module_name!r} cannot be imported: {type(error).__name__}: {masked_text(str(error))}")
+    except (Exception, SystemExit) as error:
+        note(f"{module_name!r} cannot be imported: {raised(error)}")
         return None
     module = found
     for name in names.split("."):
@@ -70,6 +70,13 @@ def imported(reference: str, note: Callable[[str], Any]) -> Any | None:
             return None
         found = getattr(found, name)
     return found
+
+
+def raised(error: Exception | SystemExit) -> str:
+    """What code of an author's has raised, in words; `sys.exit()` raises, too."""
+    text = masked_text(str(error))
+    said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"it ends the program ({said})" if isinstance(error, SystemExit) else said
 
 
 def _hidden_by(module: ModuleType) -> str:
