@@ -11,6 +11,7 @@ from calltransfer import (
     Call,
     ConfigurationError,
     DirectTransfer,
+    Fallback,
     Limit,
     Outcome,
     Policy,
@@ -20,10 +21,12 @@ from calltransfer import (
     WarmTransfer,
 )
 from calltransfer.policy import used_up
-from calltransfer.sandbox import Sandbox
+from calltransfer.sandbox import Sandbox, Script
 from calltransfer.strategies.combining import destinations_of, leaves
 from tests.agents import BILLING, CONNECTING, SUPPORT, TRANSFERS, WITHDRAWS, SupportAgent, asking_caller
+from tests.warm import ASKS, SUMMARY, SUPERVISOR, TO_SUPERVISOR, call
 
+NEXT = "They cannot talk just now, so I am trying somebody else for you. Please bear with me."
 DIRECT = DirectTransfer(BILLING)
 WARM = WarmTransfer(BILLING, ring_timeout=1.0)
 PLATFORM = VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_1")
@@ -98,14 +101,16 @@ async def test_several_targets_in_one_use(inside: Any) -> None:
     assert [False, False, True] == [result.outcome is Outcome.REFUSED for result in found]
 
 
+class Moves:
+    """Moves the caller by other means than ours, in vain."""
+
+    async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
+        async with call.being_moved():
+            return TransferResult(outcome=Outcome.BUSY)
+
+
 async def test_moved_by_other_means() -> None:
     """A strategy that moves the caller by other means than ours is counted, too."""
-
-    class Moves:
-        async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
-            async with call.being_moved():
-                return TransferResult(outcome=Outcome.BUSY)
-
     found = await results(Limit(Moves(), attempts=2))
 
     assert [Outcome.BUSY, Outcome.BUSY, Outcome.REFUSED] == [result.outcome for result in found]
@@ -154,6 +159,47 @@ async def test_what_the_policy_does_not_allow(strategy: Any) -> None:
 
     assert [True, False, True] == [result.outcome is Outcome.REFUSED for result in found]
     assert ["policy", "", "limit"] == [next((w for w in ("policy", "limit") if w in r.detail), "") for r in found]
+
+
+async def test_a_forward_withdrawn_while_it_waits() -> None:
+    """While a plan says that it tries somebody else the platform has been asked for nothing: it does not count."""
+    plan = Fallback(WarmTransfer(SUPERVISOR), Limit(DIRECT, attempts=1), between=NEXT)
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING, refuses_after=0.2)
+        sandbox.person(SUPERVISOR)
+        model = [TO_SUPERVISOR, CONNECTING, "Yes?", TO_SUPERVISOR, CONNECTING, "I am sorry."]
+        caller = await call(sandbox, plan, model=Script(model, summary=SUMMARY))
+        for presses in (True, False):
+            caller.agent.finished.clear()
+            await caller.say(ASKS)
+            target = await sandbox.target(SUPERVISOR)
+            await target.hears("Would you")
+            await target.say("No.")
+            await caller.hears(NEXT[:20])
+            if presses:
+                await caller.press("*")
+            await caller.agent.finished.wait()
+        asked = [request for request in sandbox.requests if request.path.endswith("/transfer")]
+
+    assert [Outcome.CALLER_RETURNED, Outcome.FAILED] == caller.agent.outcomes
+    assert 1 == len(asked)
+
+
+async def test_a_move_that_the_policy_does_not_allow() -> None:
+    """A use that was refused before the caller could be moved by other means is none."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPPORT, refuses_after=0.2)
+        caller = await sandbox.call(
+            lambda: SupportAgent(Limit(Moves(), attempts=1), platform=PLATFORM, policy=Policy(attempts_per_minute=1))
+        )
+        await caller.agent.transfer("support")
+        refused = await caller.agent.transfer("billing")
+        await asyncio.sleep(60.0)
+        moved = await caller.agent.transfer("billing")
+
+    assert refused.outcome is Outcome.REFUSED
+    assert "policy" in refused.detail
+    assert moved.outcome is Outcome.BUSY
 
 
 async def test_nobody_there_to_consult_with() -> None:

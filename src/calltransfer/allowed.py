@@ -7,7 +7,11 @@ from calltransfer.call import Call
 
 
 class Allowed:
-    """What plans, and plans inside plans, do before the caller of one call is forwarded or moved."""
+    """What plans, and plans inside plans, do before the caller of one call is forwarded or moved.
+
+    Attributes:
+        asked: How often the platform has been asked to forward them: not where that was withdrawn while it waited.
+    """
 
     @classmethod
     def on(cls, call: Call) -> "Allowed":
@@ -16,6 +20,7 @@ class Allowed:
         return allowed
 
     def __init__(self) -> None:
+        self.asked = 0
         self._first: list[Callable[[], Awaitable[None]]] = []
 
     @contextmanager

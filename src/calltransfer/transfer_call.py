@@ -88,6 +88,7 @@ class TransferCall(CallWrapper):
                 await Allowed.on(self).now()
                 result = await super().forward(destination, timeout=timeout, play_dialtone=play_dialtone)
             finally:
+                Allowed.on(self).asked += transfer.forwarded
                 dial.is_over(dialled=transfer.forwarded)
         except NotAllowed as error:
             return TransferResult(outcome=Outcome.REFUSED, destination=destination, detail=str(error))

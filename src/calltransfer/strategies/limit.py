@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 from typing_extensions import override
 
+from calltransfer.allowed import Allowed
 from calltransfer.attempt import attempt
 from calltransfer.call import FORWARD_TIMEOUT, Call, Consultation, TransferRequest, TransferStrategy
 from calltransfer.call_wrapper import CallWrapper
@@ -18,6 +19,8 @@ from calltransfer.masking import shown
 from calltransfer.outcome import Outcome
 from calltransfer.policy import used_up
 from calltransfer.strategies.combining import checked_strategy
+
+T = TypeVar("T")
 
 
 def _inside(strategy: Any) -> TransferStrategy:
@@ -80,7 +83,8 @@ class _Use(CallWrapper):
         super().__init__(call)
         self._limit = limit
         self._attempts: list[float] = call.memory.setdefault(limit, [])
-        self._counted = False
+        self._begun = 0
+        self._since = 0.0
 
     def check(self) -> None:
         """Whether it may be used.
@@ -97,20 +101,19 @@ class _Use(CallWrapper):
         if limit is not None:
             raise NotAllowed(f"the limit allows {limit}")
 
-    def _begin(self) -> float | None:
-        """Counts this use, once; returns when it began if that was now. Raises as `check` does: two may run at once."""
-        if self._counted:
-            return None
-        self.check()
-        self._counted = True
-        began = asyncio.get_running_loop().time()
-        self._attempts.append(began)
-        return began
+    def _begin(self) -> None:
+        """Counts this use, once, however much it begins. Raises as `check` does: two may run at once."""
+        if not self._begun:
+            self.check()
+            self._since = asyncio.get_running_loop().time()
+            self._attempts.append(self._since)
+        self._begun += 1
 
-    def _not_begun(self, began: float | None) -> None:
-        if began is not None:
-            self._counted = False
-            self._attempts.remove(began)
+    def _not_begun(self) -> None:
+        """Nothing was asked for of what was begun; where that was all of it, it does not count."""
+        self._begun -= 1
+        if not self._begun:
+            self._attempts.remove(self._since)
 
     @override
     async def forward(
@@ -121,29 +124,41 @@ class _Use(CallWrapper):
         play_dialtone: bool = False,
     ) -> TransferResult:
         try:
-            began = self._begin()
+            self._begin()
         except NotAllowed as error:
             return TransferResult(outcome=Outcome.REFUSED, destination=destination, detail=str(error))
-        result = await super().forward(destination, timeout=timeout, play_dialtone=play_dialtone)
-        if result.outcome is Outcome.REFUSED:  # by the policy: nothing was asked for
-            self._not_begun(began)
-        return result
+        allowed = Allowed.on(self)
+        asked = allowed.asked
+        try:
+            return await super().forward(destination, timeout=timeout, play_dialtone=play_dialtone)
+        finally:
+            if (
+                allowed.asked == asked
+            ):  # by the policy, or withdrawn while it waited: the platform has heard nothing of it
+                self._not_begun()
 
     @override
-    def being_moved(self) -> AbstractAsyncContextManager[None]:
-        self._begin()
-        return super().being_moved()
+    @asynccontextmanager
+    async def being_moved(self) -> AsyncIterator[None]:
+        async with self._begins(super().being_moved()):
+            yield
 
     @override
     @asynccontextmanager
     async def consult(
         self, destination: Destination, request: TransferRequest, **how: Any
     ) -> AsyncIterator[Consultation]:
-        began, entered = self._begin(), False
+        async with self._begins(super().consult(destination, request, **how)) as consultation:
+            yield consultation
+
+    @asynccontextmanager
+    async def _begins(self, block: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
+        self._begin()
+        entered = False
         try:
-            async with super().consult(destination, request, **how) as consultation:
+            async with block as inside:
                 entered = True
-                yield consultation
+                yield inside
         finally:
-            if not entered:  # not allowed, or nothing there to consult with: nobody was dialled
-                self._not_begun(began)
+            if not entered:  # not allowed, or nothing there to consult with: nobody was dialled, or moved
+                self._not_begun()
