@@ -63,6 +63,23 @@ async def test_the_sentence_is_heard_before_the_call_is_forwarded(kind: str) -> 
         await caller.talking_to()
 
 
+@pytest.mark.parametrize("kind", ["realtime", "realtime_gemini", "realtime_own_ears"])
+async def test_a_sentence_that_comes_in_one_piece_is_heard_too(kind: str) -> None:
+    """A realtime model's answer that is said to be over before it has been heard is heard before the call is forwarded."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING)
+        caller = await sandbox.call(SupportAgent, model=TRANSFERS, kind=kind)
+        assert caller.script.realtime is not None
+        caller.script.realtime.in_one_piece = True
+        await caller.hears("Hello")
+        await caller.say("I have a question about my invoice please")
+        forwarded_at = await caller.sees("transfer-initiated")
+
+        sentence = await caller.hears(CONNECTING)
+        assert sentence.ended <= forwarded_at <= sentence.ended + 1.0
+        await caller.talking_to()
+
+
 async def test_a_voice_that_reads_to_the_end_is_heard_too() -> None:
     """With a TTS that wants the whole text before it speaks, the sentence is heard before the call is forwarded."""
     async with Sandbox() as sandbox:

@@ -36,6 +36,8 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
         sent: What the provider was sent as text, in order, whether or not it took it.
         first_token_seconds: Seconds until the provider begins an answer.
         seconds_per_word: Seconds that it takes to make a word of it.
+        in_one_piece: Whether an answer comes all at once, as after a gap in the network. The SDK's plugins for OpenAI and
+            Gemini then say that it is over before any of it has been played.
     """
 
     def __init__(self, script: Script | None = None, *, voice: bool = True) -> None:
@@ -46,6 +48,7 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
         self.errors: list[str] = []
         self.sent: list[str] = []
         self.seconds_per_word = 0.0
+        self.in_one_piece = False
         self.first_token_seconds = FIRST_TOKEN_SECONDS
         self._agent: Any = None
         self._hears: list[str] = []
@@ -198,7 +201,9 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
             for word in words(text, next(utterances)):
                 if self.seconds_per_word:
                     await asyncio.sleep(self.seconds_per_word)
-                await self.audio_track.add_new_bytes(encoded(word))
+                playing = asyncio.create_task(self.audio_track.add_new_bytes(encoded(word)))
+                if not self.in_one_piece:
+                    await playing
         self.emit("llm_text_output", {"text": text})
         self.emit("realtime_model_transcription", {"role": "agent", "text": text, "is_final": True})
         if self.audio_track is not None:

@@ -871,8 +871,13 @@ def is_playing(room: VideoSDKHandler) -> bool:
 
 def unheard_seconds(room: VideoSDKHandler) -> float:
     """Seconds of the agent's audio that have not been heard yet, where music would come after them."""
+    return 0.0 if mixes(room) else queued_seconds(room)
+
+
+def queued_seconds(room: VideoSDKHandler) -> float:
+    """Seconds of the agent's audio that have not been heard yet: of its voice, and of music that is not mixed into it."""
     track = room.audio_track
-    if track is None or mixes(room):
+    if track is None:
         return 0.0
     bytes_a_second = track.sample_rate * track.sample_width
     return float(len(track.frame_buffer) * AUDIO_PTIME + len(track.audio_data_buffer) / bytes_a_second)

@@ -6,6 +6,7 @@ agent going from speaking or thinking to listening is the caller breaking in.
 """
 
 import asyncio
+import functools
 import logging
 import math
 import unicodedata
@@ -118,12 +119,14 @@ class Conversation:
         self._changed = asyncio.Event()
         self._model: Any = None
         self._follow_no_longer: Callable[[], None] = lambda: None
+        self._rest: asyncio.Handle = asyncio.get_running_loop().call_soon(lambda: None)
         session.on("agent_state_changed", self._agent_changed)
         session.on("user_state_changed", self._caller_changed)
         self._follow_model()
 
     def close(self) -> None:
         """Follows no longer."""
+        self._rest.cancel()
         self._follow_no_longer()
         self.session.off("agent_state_changed", self._agent_changed)
         self.session.off("user_state_changed", self._caller_changed)
@@ -439,7 +442,30 @@ class Conversation:
         return _sdk.turn_handle(self.session, self.wake)
 
     def _agent_changed(self, data: dict[str, Any]) -> None:
-        before, self.agent = self.agent, data["state"]
+        self._rest.cancel()
+        over = data["state"] == "idle" and self.agent == "speaking" and not self._broken_off
+        left = self._unheard if over else 0.0
+        if left > 0:
+            # Of an answer that a realtime provider gives in one piece the SDK says that it is over before it is heard.
+            self._hear_the_rest(by=asyncio.get_running_loop().time() + left)
+        else:
+            self._agent_is(data["state"])
+
+    @property
+    def _unheard(self) -> float:
+        """Seconds of a realtime agent's voice that have not been heard yet."""
+        room = None if _sdk.is_cascade(self.session) else _sdk.room_of(self.session)
+        return _sdk.queued_seconds(room) if room is not None else 0.0
+
+    def _hear_the_rest(self, *, by: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._unheard > 0 and loop.time() < by:
+            self._rest = loop.call_later(_LOOK_AGAIN_SOON, functools.partial(self._hear_the_rest, by=by))
+        else:
+            self._agent_is("idle")
+
+    def _agent_is(self, state: str) -> None:
+        before, self.agent = self.agent, state
         self._given_up = False
         # The second is a caller who began before the sentence was over: the SDK forgets them at its end.
         broken_in = self.agent == "listening" or (self.agent == "idle" and self.caller_speaks)
