@@ -37,8 +37,9 @@ from calltransfer import (
 )
 from calltransfer.platform import PlatformCall
 from calltransfer.sandbox import Caller, HangsUp, Sandbox, Script
+from calltransfer.sandbox.realtime import ScriptedRealtimeModel
 from calltransfer.videosdk.call import VideoSDKCall
-from tests.warm import CONNECTING, SORRY, SUPERVISOR, TO_SUPERVISOR, SupervisedAgent, call, transferred
+from tests.warm import CONNECTING, OPENED, SORRY, SUPERVISOR, TO_SUPERVISOR, SupervisedAgent, call, transferred
 
 MANAGER = "+14155550188"
 CONNECTED = TransferResult(outcome=Outcome.CONNECTED)
@@ -68,6 +69,11 @@ async def raises(call: Call, request: TransferRequest) -> Any:
 
 async def cancels_itself(call: Call, request: TransferRequest) -> Any:
     raise asyncio.CancelledError
+
+
+async def declines(call: Call, request: TransferRequest) -> Any:
+    await call.sentence_heard()
+    return DECLINED
 
 
 async def returns_nonsense(call: Call, request: TransferRequest) -> Any:
@@ -586,6 +592,161 @@ async def test_an_error_while_a_caller_is_told(
         assert "telling the caller raised RuntimeError" in caplog.text
         assert "Anna" not in caplog.text
         assert "never retrieved" not in caplog.text
+
+
+def realtime_model(script: Script) -> ScriptedRealtimeModel:
+    """The model that follows `script`."""
+    assert script.realtime is not None
+    return script.realtime
+
+
+async def test_a_provider_that_cancels_itself_while_a_caller_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """A realtime model's plugin raises `CancelledError` by itself: the caller hears the apology, and the log says where."""
+    async with Sandbox() as sandbox:
+        caller = await call(sandbox, Misbehaving(declines), kind="realtime")
+        realtime_model(caller.script).loses = ("did not happen",)
+        await caller.say("I want to talk to a human about my refund")
+        async with asyncio.timeout(20):
+            await caller.agent.until(Phase.TOLD)
+
+        assert any("I could not connect you" in heard for heard in caller.texts_heard)
+        assert "CancelledByItself" in caplog.text
+        assert "realtime.py" in caplog.text
+
+
+class SelfCancellingCall(VideoSDKCall):
+    """A call of an author's own platform that cannot tell the model anything: its code is cancelled by itself."""
+
+    async def tell_model(self, text: str) -> bool:
+        raise asyncio.CancelledError
+
+    async def keep_company(self, sentence: str) -> None:
+        raise asyncio.CancelledError
+
+
+async def test_a_platform_that_cancels_itself_while_a_caller_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Where telling the caller ends as if it were cancelled they hear the apology, and the log has the place."""
+    platform = PlatformOfOurs(caller_id="+14155550100", routing_rule="rr_1")
+    platform.kind = SelfCancellingCall
+    async with Sandbox() as sandbox:
+        caller = await call(sandbox, Misbehaving(declines), platform=platform)
+        await caller.say("I want to talk to a human about my refund")
+        async with asyncio.timeout(20):
+            await caller.agent.until(Phase.TOLD)
+
+        assert any("I could not connect you" in heard for heard in caller.texts_heard)
+        assert "telling the caller raised CancelledByItself" in caplog.text
+        assert "the caller was not kept company: CancelledByItself" in caplog.text
+
+
+async def test_a_target_is_released_where_a_provider_cancels_itself(caplog: pytest.LogCaptureFixture) -> None:
+    """The consultation's model cannot be made to say what it is about: the target is released, and the caller told."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=6.0)
+        caller = await call(sandbox, kind="realtime")
+        await caller.say("I want to talk to a human about my refund")
+        await caller.agent.until(Phase.ON_HOLD)
+        realtime_model(caller.consultation_script).loses = (OPENED, "Would you")
+        async with asyncio.timeout(40):
+            await caller.agent.until(Phase.TOLD)
+            await caller.agent.finished.wait()
+
+        (target,) = sandbox.targets
+        assert "I am sorry, the call could not be connected. Goodbye." in target.texts_heard
+        assert [Outcome.FAILED] == caller.agent.outcomes
+        assert "could not be spoken to" in finished(caller).detail
+        assert "CancelledByItself" in caplog.text
+
+
+class ForgetfulCall(VideoSDKCall):
+    """A call whose transcript is read by code that is cancelled by itself once somebody has answered."""
+
+    def transcript(self) -> Any:
+        if Phase.ANSWERED in self._session.agent.phases:
+            raise asyncio.CancelledError
+        return super().transcript()
+
+
+async def test_nobody_waits_for_a_step_of_a_consultation_that_cancels_itself(caplog: pytest.LogCaptureFixture) -> None:
+    """The caller is told, and the target released, as soon as nothing can come of the consultation any more."""
+    platform = PlatformOfOurs(caller_id="+14155550100", routing_rule="rr_1")
+    platform.kind = ForgetfulCall
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await transferred(sandbox, platform=platform)
+
+        assert [Outcome.FAILED] == caller.agent.outcomes
+        assert "the target's call ended as if it had been cancelled" in finished(caller).detail
+        assert finished(caller).at < 10.0
+        assert sandbox.targets[-1].leg.over
+        assert "a consultation: CancelledByItself" in caplog.text
+        await caller.hears(SORRY)
+
+
+def makes_no_pipeline() -> Any:
+    """As reading the result of a future that was cancelled."""
+    raise asyncio.CancelledError
+
+
+async def test_an_authors_function_that_cancels_itself_is_named_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A `pipeline=` that raises `CancelledError` ends the transfer while it rings, with what was wrong as its detail."""
+    platform = VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_1", pipeline=makes_no_pipeline)
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=10.0)
+        caller = await transferred(sandbox, platform=platform, consultation_model=None)
+
+        assert [Outcome.FAILED] == caller.agent.outcomes
+        assert "the consultation could not be opened: CancelledByItself" == finished(caller).detail
+        assert Phase.ANSWERED not in caller.agent.phases
+        assert "test_misbehaving.py" in caplog.text
+        await caller.hears(SORRY)
+
+
+class CancelsItself:
+    """A summary and a hold of an author's that are cancelled by themselves."""
+
+    return_key = None
+    at_once = True
+
+    async def summarise(self, call: Call, request: TransferRequest) -> str:
+        raise asyncio.CancelledError
+
+    async def entertain(self, caller: HeldCaller) -> None:
+        raise asyncio.CancelledError
+
+
+async def test_a_hold_that_cancels_itself_leaves_no_silence(caplog: pytest.LogCaptureFixture) -> None:
+    """The caller hears music in its place."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=None)
+        broken: Any = CancelsItself()
+        caller = await call(sandbox, WarmTransfer(SUPERVISOR, hold=broken, summary=broken))
+        await caller.say("I want to talk to a human about my refund")
+        await caller.agent.until(Phase.SENTENCE_HEARD)
+        now = asyncio.get_running_loop().time
+        began = now()
+        await asyncio.sleep(15.0)
+        assert caller.longest_silence(began, now()) < 2.0
+        assert "CancelsItself raised CancelledByItself" in caplog.text
+
+
+class CancelledBriefing(Briefing):
+    """A briefing of an author's that is cancelled by itself as it makes what is said."""
+
+    def opening(self, summary: str) -> str:
+        raise asyncio.CancelledError
+
+    def instructions(self, transcript: Any, reason: str, summary: str | None) -> str:
+        raise asyncio.CancelledError
+
+
+async def test_a_briefing_that_cancels_itself_is_replaced(caplog: pytest.LogCaptureFixture) -> None:
+    """The target hears the opening that there is by default, and is connected when they agree."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, briefing=CancelledBriefing()))
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
+        assert "Briefing.opening() raised CancelledByItself" in caplog.text
 
 
 class BrokenLine:

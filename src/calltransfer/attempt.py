@@ -6,6 +6,7 @@ import logging
 from calltransfer.call import Call, TransferRequest, TransferStrategy
 from calltransfer.errors import CallTransferError, NotAllowed
 from calltransfer.events import TransferResult
+from calltransfer.hook import is_cancelled
 from calltransfer.masking import one_line
 from calltransfer.outcome import Outcome
 from calltransfer.timeline import described, first
@@ -22,8 +23,7 @@ async def attempt(strategy: TransferStrategy, call: Call, request: TransferReque
     try:
         result = await strategy.transfer(call, request)
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
+        if is_cancelled():
             raise
         return _failed(f"{name} ended by cancelling itself")
     except Exception as error:

@@ -13,6 +13,7 @@ import attrs
 from calltransfer.attempt import attempt
 from calltransfer.call import Presence
 from calltransfer.events import Phase, TransferResult
+from calltransfer.hook import uncancelled
 from calltransfer.outcome import Outcome
 from calltransfer.platform import PlatformCall
 from calltransfer.timeline import described
@@ -167,7 +168,7 @@ class StrategyRun:
 
     async def _keep_company(self) -> None:
         try:
-            await self._call.keep_company(self._transfer.wording.in_progress.spoken)
+            await uncancelled(self._call.keep_company(self._transfer.wording.in_progress.spoken))
         except Exception as error:
             # It only accompanies the transfer, which goes on.
             logger.error("the caller was not kept company: %s", described(error))  # noqa: TRY400

@@ -33,7 +33,7 @@ from calltransfer.destination import Destination
 from calltransfer.errors import ConfigurationError, NotAllowed
 from calltransfer.events import ConsultationIds, Phase, TransferResult
 from calltransfer.hold import Hold
-from calltransfer.hook import give_up
+from calltransfer.hook import give_up, uncancelled
 from calltransfer.outcome import Outcome
 from calltransfer.timeline import described
 from calltransfer.transfer import Dial, Transfer
@@ -233,7 +233,7 @@ class _Open(AbstractAsyncContextManager[T], Generic[T]):
         """Closes it in the place of the strategy, within `CLOSE_TIMEOUT` seconds."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
-                await self.__aexit__(None, None, None)
+                await uncancelled(self.__aexit__(None, None, None))
         except Exception as error:
             logger.error("%s, left open by a strategy, did not close: %s", self.what, described(error))  # noqa: TRY400
 

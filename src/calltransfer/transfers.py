@@ -21,6 +21,7 @@ import attrs
 from calltransfer.call import SENTENCE_TIMEOUT, Presence, TransferRequest, TransferStrategy
 from calltransfer.errors import CallOver, NoLiveCall
 from calltransfer.events import Phase, TransferEvent, TransferResult
+from calltransfer.hook import uncancelled
 from calltransfer.masking import one_line
 from calltransfer.outcome import Outcome
 from calltransfer.platform import Platform, PlatformCall, Turn
@@ -287,7 +288,7 @@ class Transfers:
     async def _run(self, transfer: Transfer, call: PlatformCall) -> None:
         transfer.timeline.record(Phase.STARTED)
         try:
-            result = await StrategyRun(transfer, call).result()
+            result = await uncancelled(StrategyRun(transfer, call).result())
         except asyncio.CancelledError:
             transfer.finish(TransferResult(outcome=Outcome.CANCELLED, detail=_CLOSED))
             raise
@@ -302,7 +303,9 @@ class Transfers:
         result = attrs.evolve(result, leg_id=result.leg_id or call.leg_id, room_id=result.room_id or call.room_id)
         transfer.settled = result
         try:
-            await (self._stay_connected if result.connected else self._stay_with_agent)(transfer, call, result)
+            await uncancelled(
+                (self._stay_connected if result.connected else self._stay_with_agent)(transfer, call, result)
+            )
         except Exception as error:
             # Whatever is wrong with a call of somebody else's: who waits for the result gets it.
             logger.error("transfer %s: %s", transfer.timeline.transfer_id, described(error))  # noqa: TRY400
@@ -401,7 +404,7 @@ class Transfers:
         attempts: list[Callable[[], Awaitable[bool]]] = [lambda: words, lambda: transfer.call.say(otherwise)]
         for attempt in attempts:
             try:
-                return await attempt()
+                return await uncancelled(attempt())
             except Exception as error:
                 # Nobody may be left in silence for it, and what it says may be private.
                 logger.error(  # noqa: TRY400

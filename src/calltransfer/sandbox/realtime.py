@@ -38,6 +38,8 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
         seconds_per_word: Seconds that it takes to make a word of it.
         in_one_piece: Whether an answer comes all at once, as after a gap in the network. The SDK's plugins for OpenAI and
             Gemini then say that it is over before any of it has been played.
+        loses: Words with which no message gets through: sending one with any of them is cancelled inside the plugin, and
+            raises that, as where its connection is closed meanwhile.
     """
 
     def __init__(self, script: Script | None = None, *, voice: bool = True) -> None:
@@ -50,6 +52,7 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
         self.seconds_per_word = 0.0
         self.in_one_piece = False
         self.first_token_seconds = FIRST_TOKEN_SECONDS
+        self.loses: tuple[str, ...] = ()
         self._agent: Any = None
         self._hears: list[str] = []
         self._messages: asyncio.Queue[str] = asyncio.Queue()
@@ -95,12 +98,17 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
 
     async def send_text_message(self, message: str) -> None:
         """Is told something, and asked to answer."""
-        await self.connect()  # the SDK never connects a model that it uses as an LLM only
-        self.sent.append(message)
+        await self._send(message)
         if self._answering:
             self._failed("conversation already has an active response")
             return
         self._messages.put_nowait(message)
+
+    async def _send(self, message: str) -> None:
+        await self.connect()  # the SDK never connects a model that it uses as an LLM only
+        self.sent.append(message)
+        if any(words in message for words in self.loses):
+            raise asyncio.CancelledError
 
     async def interrupt(self) -> None:
         """Stops speaking, and gives up an answer that hangs."""
@@ -219,8 +227,7 @@ class GeminiRealtime(ScriptedRealtimeModel):
 
     @override
     async def send_text_message(self, message: str) -> None:
-        await self.connect()
-        self.sent.append(message)
+        await self._send(message)
         if self._answering:
             self._cut()
         self._messages.put_nowait(message)

@@ -17,7 +17,7 @@ from videosdk.agents import Agent, AgentSession, Pipeline, function_tool
 from calltransfer.briefing import Answer
 from calltransfer.errors import NoConsultation
 from calltransfer.hold import HoldMusic
-from calltransfer.hook import called, give_up, logged
+from calltransfer.hook import called, logged, within
 from calltransfer.said import Said
 from calltransfer.timeline import described
 from calltransfer.videosdk import _sdk
@@ -418,9 +418,5 @@ class Consultant:
 
     async def _inside(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs `work` in the consultation's own context."""
-        task = asyncio.get_running_loop().create_task(work, context=self._context.copy())
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await give_up(task)  # a provider that an author's pipeline brings may not end
-            raise
+        # A provider that an author's pipeline brings may not end when it is cancelled, or cancel itself.
+        return await within(None, work, context=self._context.copy())

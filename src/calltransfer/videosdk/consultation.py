@@ -23,7 +23,7 @@ from calltransfer.call import CONNECT_TIMEOUT, Consultation, Move, Response
 from calltransfer.destination import Destination
 from calltransfer.errors import NoConsultation, PlatformError
 from calltransfer.events import ConsultationIds, Phase, TransferResult
-from calltransfer.hook import called
+from calltransfer.hook import CancelledByItself, called, uncancelled
 from calltransfer.masking import masked_text
 from calltransfer.outcome import Outcome
 from calltransfer.platform import ProgressListener
@@ -237,15 +237,32 @@ class VideoSDKConsultation(Consultation):
     async def run(self) -> None:
         """Everything that goes on beside the caller; ends by being cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._summarise(), name="summary")
+            group.create_task(self._step(self._summarise()), name="the summary")
             try:
                 self._room_id = await self._api.create_room(self.plan.room)
             except PlatformError as error:
                 self._end(Response(Outcome.FAILED, f"no room could be made: {error}"))
                 return
             self.report(Phase.CONSULTATION_OPENED, "", None)
-            group.create_task(self._join(self._room_id), name="the consultation's agent")
-            group.create_task(self._call(self._room_id), name="the target's call")
+            group.create_task(self._step(self._join(self._room_id)), name="the consultation's agent")
+            group.create_task(self._step(self._call(self._room_id), decides=True), name="the target's call")
+
+    async def _step(self, work: Coroutine[Any, Any, None], *, decides: bool = False) -> None:
+        """Does `work`. Whoever waits for how it ends is not left waiting where nothing can come of it any more.
+
+        Args:
+            work: One of the things that go on side by side.
+            decides: Whether the target's decision is its end.
+        """
+        why = "ended without a decision"
+        try:
+            await uncancelled(work)
+        except CancelledByItself as error:
+            logger.error("a consultation: %s", described(error))  # noqa: TRY400
+            why, decides = str(error), True
+        task = asyncio.current_task()
+        if decides and not self._decided.done():
+            self._end(Response(Outcome.FAILED, f"{task.get_name() if task is not None else 'a step'} {why}"))
 
     def hurry(self) -> None:
         """Has a release end within seconds: the session is about to close."""

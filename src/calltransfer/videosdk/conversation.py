@@ -15,6 +15,7 @@ from typing import Any
 
 from videosdk.agents import AgentSession
 
+from calltransfer.hook import uncancelled
 from calltransfer.timeline import described
 from calltransfer.videosdk import _sdk
 
@@ -358,7 +359,7 @@ class Conversation:
     async def _begun_in_time(self, speech: Coroutine[Any, Any, bool]) -> bool | None:
         """Whether it was taken; None when the agent does not begin: with a model that is down the SDK waits for ever."""
         if not _sdk.is_cascade(self.session) or not _sdk.has_voice(self.session):
-            return await speech
+            return await uncancelled(speech)
         before, broken_in = self.expect_words(), self.interruptions
         broken_in_before, utterance_before = broken_in, self.session.current_utterance
         displaced = False

@@ -11,6 +11,7 @@ from videosdk.agents import AgentSession
 
 from calltransfer.call import Dictation
 from calltransfer.errors import NoDictation
+from calltransfer.hook import is_cancelled
 from calltransfer.videosdk import _sdk
 from calltransfer.videosdk.conversation import FIRST_ANSWER_TIMEOUT, Conversation, seconds_to_say
 from calltransfer.videosdk.echo import Echo
@@ -187,9 +188,9 @@ class VideoSDKDictation(Dictation):
 
     async def caller_has_finished(self) -> None:
         """Waits for the end of what they add; not in a task that is to end."""
-        task, until = asyncio.current_task(), self._now() + FINISHED_TIMEOUT
+        until = self._now() + FINISHED_TIMEOUT
         while (self._ears.speaking or self._recognising) and self._now() < until:
-            if _sdk.closed(self._session) or (task is not None and task.cancelling()):
+            if _sdk.closed(self._session) or is_cancelled():
                 return
             await self._change_until(until)
 

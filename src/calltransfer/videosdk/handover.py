@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from calltransfer.call import Move, Response
 from calltransfer.events import Phase
+from calltransfer.hook import uncancelled
 from calltransfer.outcome import Outcome
 from calltransfer.platform import ProgressListener
 from calltransfer.timeline import described
@@ -194,7 +195,7 @@ class Handover:
 
         Half done, it would leave the caller alone.
         """
-        connecting = asyncio.ensure_future(work)
+        connecting = asyncio.ensure_future(uncancelled(work))
         cancelled = False
         while not connecting.done():
             try:
@@ -345,7 +346,7 @@ class Handover:
         room = Room(room_id, there, lambda participant: self._token(room_id, participant))
         with ExitStack() as stack:
             stack.enter_context(self._caller.being_moved())
-            await self._stop_recording()
+            await _beside(self._stop_recording, "closing the recording of a caller who is moved")
             self._switch = self._tried_switch = switch = Switch(
                 self._api,
                 leg_id=self._leg_id,
@@ -621,6 +622,6 @@ def _in_words(seconds: float) -> str:
 async def _beside(work: Callable[[], Coroutine[Any, Any, None]], what: str) -> None:
     """Does what only goes on beside the call: whatever is wrong with it, who watches over them goes on watching."""
     try:
-        await work()
+        await uncancelled(work())
     except Exception as error:
         logger.error("%s: %s", what, described(error))  # noqa: TRY400

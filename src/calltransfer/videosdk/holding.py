@@ -12,7 +12,7 @@ from typing_extensions import override
 from videosdk.agents import AgentSession
 
 from calltransfer.hold import SAMPLE_RATE, HeldCaller, Hold, HoldMusic, music
-from calltransfer.hook import give_up
+from calltransfer.hook import give_up, is_cancelled, uncancelled
 from calltransfer.said import Said
 from calltransfer.timeline import described
 from calltransfer.videosdk import _sdk
@@ -359,12 +359,11 @@ async def _entertain(hold: Hold, line: _Run, after: float) -> None:
     await asyncio.sleep(after)
     try:
         async with line.never_silent():
-            await hold.entertain(line)
+            await uncancelled(hold.entertain(line))
     except Exception as error:
         # A hold of an author's that breaks must not end the transfer it only accompanies, nor leave silence.
         logger.error("%s raised %s", type(hold).__name__, described(error))  # noqa: TRY400
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():  # it broke as it was ended: nothing begins any more
+        if is_cancelled():  # it broke as it was ended: nothing begins any more
             raise asyncio.CancelledError from error
     await HoldMusic(reassurance=()).entertain(line)
 
@@ -376,7 +375,7 @@ async def followed_keys(room: Any, pressed: Callable[[str, str | None], None]) -
     """
     try:
         async with asyncio.timeout(_KEYS_TIMEOUT):
-            return await _sdk.follow_keys(room, pressed)
+            return await uncancelled(_sdk.follow_keys(room, pressed))
     except Exception as error:
         logger.warning("the caller's keys cannot be followed: %s", described(error))
         return lambda: None
