@@ -130,6 +130,22 @@ async def dictates(caller: Caller, *texts: str) -> None:
         await caller.say(text)
 
 
+async def test_who_has_left_a_message_is_not_told_once_more_that_nothing_came_of_it() -> None:
+    """Where a given-up move comes between afterwards, the agent goes on with them, as it did before."""
+    post = Post()
+    async with called(post, model=[TO_BILLING, CONNECTING, GOES_ON, "I am here again."]) as caller:
+        await dictates(caller, TEXT)
+        await caller.hears(GOES_ON)
+        hears_again = caller.agent._call().hears_again
+        assert hears_again is not None
+        hears_again()
+        await caller.hears("I am here again.")
+
+        assert all("do not repeat it" in asked for asked in caller.script.asked[2:4])
+        assert 2 == caller.agent.phases.count(Phase.TOLD)
+        assert [TEXT] == post.texts
+
+
 async def finished(caller: Caller) -> Outcome:
     async with asyncio.timeout(300):
         await caller.agent.finished.wait()

@@ -22,6 +22,7 @@ from tests.agents import (
 )
 
 LONG = "I am connecting you to our billing department now so please stay on the line with me"
+OTHER_LINE = "Let me try the other line for you."
 STAYS = "Of course, you stay with me."
 GOES_ON = "Fine, then I will connect you now."
 
@@ -310,6 +311,77 @@ async def test_asks_for_it_again_in_the_turn_in_which_it_failed() -> None:
 
         assert SUPPORT == await caller.talking_to()
         assert [Outcome.FAILED, Outcome.CONNECTED] == caller.agent.outcomes
+
+
+async def test_old_news_is_not_told_in_the_middle_of_the_next_transfer() -> None:
+    """Told that it failed, the model asks for another transfer; a given-up move comes between: only the new end is told."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPPORT, refuses_after=15.0)
+        model = [TO_BILLING, "Connecting you.", TO_SUPPORT, OTHER_LINE, "Nobody there either."]
+        caller = await asking_caller(sandbox, model=model)
+        await caller.agent.finished.wait()
+        hears_again(caller)
+        await tells_of_each_once(caller)
+
+
+async def test_old_news_is_not_told_where_the_turn_under_way_asks_for_a_transfer() -> None:
+    """A given-up move comes between while the model is about to answer the caller with another transfer."""
+
+    def asks_for_support(_last: str) -> Calls:
+        hears_again(caller)
+        return TO_SUPPORT
+
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPPORT, refuses_after=15.0)
+        model = [TO_BILLING, "Connecting you.", SORRY, asks_for_support, OTHER_LINE, "Nobody there either."]
+        caller = await asking_caller(sandbox, model=model)
+        await caller.until(Phase.TOLD)
+        await caller.say("then try the other one please")
+        await tells_of_each_once(caller)
+
+
+def hears_again(caller: Caller) -> None:
+    """What had been given up took them away, and they are with the agent again."""
+    told = caller.agent._call().hears_again
+    assert told is not None
+    told()
+
+
+async def tells_of_each_once(caller: Caller) -> None:
+    """The end of the first transfer, and then that of the second."""
+    await caller.hears("Nobody there either.", timeout=60.0)
+    await caller.talking_to()
+
+    told = [asked for asked in caller.script.asked if "did not happen" in asked]
+    assert ["billing", "support"] == [name for asked in told for name in ("billing", "support") if name in asked]
+    assert [Outcome.FAILED] * 2 == caller.agent.outcomes
+    assert 2 == caller.agent.phases.count(Phase.TOLD)
+    assert 1 == caller.texts_heard.count(OTHER_LINE)
+
+
+async def test_a_caller_who_has_left_meanwhile_is_not_told_once_more() -> None:
+    """Where they hang up while what they are told is waited for, nobody speaks to an empty line."""
+    async with Sandbox() as sandbox:
+        caller = await asking_caller(sandbox)
+        await caller.agent.finished.wait()
+        hears_again(caller)
+        await caller.hang_up()
+        await caller.over.wait()
+
+        assert 1 >= sum("did not happen" in asked for asked in caller.script.asked)
+        assert 1 >= len([phase for phase in caller.agent.phases if phase in {Phase.TOLD, Phase.NOT_TOLD}])
+
+
+async def test_who_is_told_once_more_is_reported() -> None:
+    """What comes of the second telling is known as what came of the first."""
+    async with Sandbox() as sandbox:
+        caller = await asking_caller(sandbox, model=[*TRANSFERS, "It still has not."])
+        await caller.until(Phase.TOLD)
+        hears_again(caller)
+        await caller.hears("It still has not.")
+        await caller.talking_to()
+
+        assert 2 == caller.agent.phases.count(Phase.TOLD)
 
 
 async def test_tool_called_in_a_turn_that_was_started_by_text() -> None:

@@ -352,18 +352,27 @@ class Transfers:
     def _hears_again(self, transfer: Transfer, call: PlatformCall) -> None:
         """What had been given up came between, perhaps in the middle of a sentence: they are told once more."""
         result = transfer.settled
-        if result is None or result.connected or self._current is not None or self._closing is not None:
-            return
-        outcome = Outcome.FAILED if result.outcome in _SAID_NOTHING_FOR else result.outcome
-        self._own(self._tell_again(transfer, call, outcome), transfer)
+        if result is not None and not result.connected and self._is_with_agent(call):
+            self._own(self._tell_again(transfer, call, result), transfer)
 
-    async def _tell_again(self, transfer: Transfer, call: PlatformCall, outcome: Outcome) -> None:
+    def _is_with_agent(self, call: PlatformCall) -> bool:
+        """Whether the caller is with the agent, and no other transfer is to end in what they are told."""
+        over = self._closing is not None or self._handed_over
+        return self._current is None and not over and call.caller is Presence.HERE
+
+    async def _tell_again(self, transfer: Transfer, call: PlatformCall, result: TransferResult) -> None:
         if transfer.telling is not None:
             await asyncio.wait([transfer.telling])
-        if any(event.phase is Phase.CONTRADICTED for event in transfer.timeline.events):
-            await self._tell(transfer, call, outcome)  # that they are with the agent is news again
+        await call.sentence_heard(timeout=SENTENCE_TIMEOUT)  # the turn under way may ask for another transfer
+        if not self._is_with_agent(call):
             return
-        await self._said(transfer, self._tell_news(transfer, call, outcome, ""), transfer.wording.apology)
+        contradicted = any(event.phase is Phase.CONTRADICTED for event in transfer.timeline.events)
+        if result.told and not contradicted:  # by the strategy, as that their message is passed on
+            await self._go_on(transfer, call, result.outcome)
+            return
+        # Where a forward came true late, that they are with the agent is news again.
+        outcome = Outcome.FAILED if result.outcome in _SAID_NOTHING_FOR else result.outcome
+        await self._tell(transfer, call, outcome)
 
     async def _finish(self, transfer: Transfer, call: PlatformCall, result: TransferResult) -> None:
         await call.released()
