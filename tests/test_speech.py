@@ -11,6 +11,7 @@ from calltransfer import (
     HeldCaller,
     Outcome,
     Phase,
+    RingGroup,
     Route,
     StayWithCaller,
     TransferMixin,
@@ -295,6 +296,68 @@ async def test_the_answer_to_a_caller_who_broke_in_is_not_awaited_in_silence() -
         await caller.reaches(BILLING, timeout=30.0)
 
         assert caller.longest_silence(asked, still.began) < LONGEST_SILENCE
+
+
+LONG = "I am connecting you to our billing department now so please stay on the line with me"
+
+
+@pytest.mark.parametrize("to", [TO_SUPERVISOR, TO_BILLING], ids=["warm", "direct"])
+async def test_nobody_waits_in_silence_for_the_answer_to_a_cough(to: Calls) -> None:
+    """A noise that cuts the announcement off, and that no model is asked to answer, is followed by music."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=20.0)
+        caller = await asking(sandbox, to, LONG)
+        await caller.hears("connecting")
+        await caller.cough()
+        began = now()
+        await caller.until(Phase.ON_HOLD if to is TO_SUPERVISOR else Phase.FORWARDING)
+
+        assert Phase.INTERRUPTED in [event.phase for event in caller.events]
+        assert now() - began > LONGEST_SILENCE
+        assert caller.longest_silence(began, now()) < LONGEST_SILENCE
+
+
+@pytest.mark.parametrize("kind", ["cascade", "realtime", "realtime_own_voice"])
+async def test_an_announcement_that_the_author_breaks_off_is_over(kind: str) -> None:
+    """What the author's code has the agent stop saying is not waited for in silence, whatever the SDK says it does."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=20.0)
+        caller = await asking(sandbox, TO_SUPERVISOR, LONG, kind=kind)
+        await caller.hears("connecting")
+        caller.session.interrupt(force=True)
+        began = now()
+        await caller.until(Phase.ON_HOLD)
+        await asyncio.sleep(5.0)
+
+        assert caller.longest_silence(began, now()) < LONGEST_SILENCE
+
+
+@pytest.mark.parametrize("to", [TO_SUPERVISOR, TO_BILLING], ids=["warm", "direct"])
+async def test_a_platform_that_does_not_answer_is_not_waited_for_in_silence(to: Calls) -> None:
+    """While the caller's leg is looked for and nobody speaks there is music; then they are told."""
+    async with Sandbox() as sandbox:
+        sandbox.fault("GET", "", times=None, hang=True)
+        caller = await asking(sandbox, to, CONNECTING, SORRY)
+        asked = now()
+        sorry = await caller.hears(SORRY)
+
+        assert sorry.began - asked > 2 * LONGEST_SILENCE
+        assert caller.longest_silence(asked, sorry.began) < LONGEST_SILENCE
+        assert [CONNECTING, SORRY] == sentences(caller)
+
+
+async def test_several_who_are_rung_at_once_wait_for_the_platform_to_one_music() -> None:
+    """Of several consultations that wait for the caller's leg, one plays to them."""
+    async with Sandbox() as sandbox:
+        sandbox.fault("GET", "", times=None, hang=True)
+        group = lambda: Desk(supervisor=RingGroup(WarmTransfer(), targets=[SUPERVISOR, BILLING]))  # noqa: E731
+        caller = await asking(sandbox, TO_SUPERVISOR, CONNECTING, SORRY, agent=group)
+        playing: set[int] = set()
+        while SORRY not in caller.heard:
+            playing.add(sum("waits for the platform" in task.get_name() for task in asyncio.all_tasks()))
+            await caller.something_happens_within(0.5)
+
+        assert {0, 1} == playing
 
 
 @pytest.mark.parametrize("kind", ["cascade", "realtime"])

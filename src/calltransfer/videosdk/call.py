@@ -154,7 +154,8 @@ class VideoSDKCall(PlatformCall):
 
     @override
     async def prepare(self) -> None:
-        await self._caller.prepare()
+        async with self._company.music_where_nobody_speaks():
+            await self._caller.prepare()
 
     @override
     async def sentence_heard(self, *, timeout: float = SENTENCE_TIMEOUT) -> None:
@@ -207,7 +208,8 @@ class VideoSDKCall(PlatformCall):
         ring_timeout: float = RING_TIMEOUT,
         decision_timeout: float = DECISION_TIMEOUT,
     ) -> AsyncIterator[Consultation]:
-        await self._caller.known_leg()
+        async with self._company.music_where_nobody_speaks():
+            await self._caller.known_leg()
         consultation = VideoSDKConsultation(
             Plan(
                 destination=destination,
@@ -298,9 +300,10 @@ class VideoSDKCall(PlatformCall):
     ) -> TransferResult:
         # Its own transfer's: one that is given up while it waits must not be told to the next.
         report, hears_again = self.listener or _nobody, self.hears_again
-        await self._phone_is_free(destination)
         try:
-            leg = await self._caller.known_leg()
+            async with self._company.music_where_nobody_speaks():
+                await self._phone_is_free(destination)
+                leg = await self._caller.known_leg()
         except CallOver as error:
             return self._result(Verdict(Outcome.CALLER_LEFT, None, str(error)), destination)
         except (NoLiveCall, PlatformError) as error:

@@ -76,6 +76,8 @@ class Company:
         self._elsewhere = elsewhere
         self._sentence = ""
         self._off_hold_at = -_AFTER_HOLD
+        self._awaited = 0
+        self._filling: asyncio.Task[None] | None = None
 
     def comes_off_hold(self) -> None:
         """The caller has been on hold until now."""
@@ -121,6 +123,38 @@ class Company:
         finally:
             playing.cancel()
             await asyncio.gather(playing, return_exceptions=True)
+
+    @asynccontextmanager
+    async def music_where_nobody_speaks(self) -> AsyncIterator[None]:
+        """Music while the block lasts, wherever nobody has spoken for `MUSIC_AFTER`: the caller waits for the platform."""
+        self._awaited += 1
+        if self._filling is None:  # of several who wait at once, one plays
+            self._filling = asyncio.create_task(self._fill(), name="music for a caller who waits for the platform")
+            self._filling.add_done_callback(logged)
+        try:
+            yield
+        finally:
+            self._awaited -= 1
+            filling = self._filling
+            if filling is not None and not self._awaited:
+                self._filling = None
+                filling.cancel()
+                await asyncio.gather(filling, return_exceptions=True)
+
+    async def _fill(self) -> None:
+        conversation = self.conversation
+
+        def spoken() -> bool:
+            return conversation.busy or conversation.turn_under_way or conversation.caller_speaks or not self._is_needed
+
+        while True:
+            await conversation.until(lambda: not spoken(), None)
+            if await conversation.until(spoken, MUSIC_AFTER):
+                continue
+            async with asyncio.TaskGroup() as group:
+                playing = group.create_task(self._line.go_on())
+                await conversation.until(spoken, None)
+                playing.cancel()
 
     def music_until_told(self) -> contextlib.AbstractAsyncContextManager[None]:
         """Music for a caller who is told something: what they have heard on hold goes on."""
@@ -393,10 +427,10 @@ class ConversationTurn(Turn):
             self._tool_waits = False  # the SDK ends a tool when the caller breaks in
             self._interruptions, before = conversation.interruptions, conversation.beginnings
             await conversation.until(lambda: not conversation.caller_speaks, CALLER_TIMEOUT)
-            if not await conversation.until(lambda: conversation.busy, NEXT_TURN_TIMEOUT):
-                return  # a cough: there is nothing to answer
-            await self._while_waiting()
             async with self._company.music(after=MUSIC_AFTER):
+                if not await conversation.until(lambda: conversation.busy, NEXT_TURN_TIMEOUT):
+                    return  # a cough: there is nothing to answer
+                await self._while_waiting()
                 begun = await conversation.begins(before, FIRST_ANSWER_TIMEOUT)
             if begun:
                 await conversation.speech_is_over(lambda: self._interrupted)

@@ -62,7 +62,8 @@ slowest of seven languages, has 5.18 syllables a second (Pellegrino et al., Lang
 spoken as slowly."""
 
 SENTENCE_GAP = 2.5
-"""Seconds of silence within what the agent says after which a cascade's model is taken to stall: voices pause for less."""
+"""Seconds of silence within what the agent says after which it is taken to be over, or its model to stall: voices pause
+for less."""
 
 GIVE_UP_TIMEOUT = 1.0
 """Seconds for a turn that is given up, because its model gives no words, to end."""
@@ -240,10 +241,11 @@ class Conversation:
     async def speech_is_over(self, over: Callable[[], bool]) -> None:
         """Waits until the agent has said what it is saying, or `over`; for as long as its words take, spoken slowly.
 
-        A cascade's turn that is heard no more, because its model has failed or stalls in the middle, is given up.
+        A turn that is heard no more is given up: its model has failed or stalls in the middle, or the author has broken it
+        off, after which a realtime session still says that the agent speaks.
         """
         now = asyncio.get_running_loop().time
-        room = _sdk.room_of(self.session) if _sdk.is_cascade(self.session) else None
+        room, cascade = _sdk.room_of(self.session), _sdk.is_cascade(self.session)
         began, heard_at = now(), math.inf
 
         def said() -> bool:
@@ -252,7 +254,8 @@ class Conversation:
         while not said():
             if room is not None and _sdk.is_playing(room):
                 heard_at = now()
-            patience = SENTENCE_GAP if self._silent_from == math.inf else _BREATH
+            # What a realtime provider has reported may be about something else.
+            patience = _BREATH if cascade and self._silent_from != math.inf else SENTENCE_GAP
             if now() - heard_at >= patience and not _sdk.waits_for_tool(self.session):
                 await self.give_up()
                 return
