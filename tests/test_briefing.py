@@ -214,6 +214,25 @@ async def test_something_is_told_whatever_fails(otherwise: Summary) -> None:
     assert await summary.summarise(FakeCall(model=OSError()), REQUEST) == "The reason: disputes an invoice."
 
 
+@pytest.mark.parametrize(("returned", "what"), [(" ", "no words"), ({"name": "Anna"}, "dict and no text")])
+async def test_a_fallback_that_is_no_text_is_said_in_the_log(
+    returned: Any, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The caller hears nothing of it, and its author does, by its name and without what it was."""
+    await LLMSummary(otherwise=Fixed(returned)).summarise(FakeCall(model=OSError()), REQUEST)
+
+    assert f"Fixed, otherwise= of LLMSummary, returned {what}" in caplog.text
+    assert "Anna" not in caplog.text
+
+
+async def test_a_model_that_is_late_is_said_to_be_late() -> None:
+    """It has raised nothing, unlike one that raises a `TimeoutError` of its own."""
+    told = await LLMSummary(timeout=2.0).summarise(FakeCall(model=never), REQUEST)
+
+    assert isinstance(told, SecondBest)
+    assert "the model gave no summary: no answer within 2 s; another one is told" == told.why
+
+
 class Mute(FakeCall):
     """A call that cannot say what was said."""
 

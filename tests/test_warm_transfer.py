@@ -1536,15 +1536,27 @@ class Broken:
     def __init__(self, how: str) -> None:
         self.how = how
 
-    async def summarise(self, _call: Any, _request: Any) -> str:
+    async def summarise(self, _call: Any, _request: Any) -> Any:
         if self.how == "hangs":
             await asyncio.get_running_loop().create_future()
         if self.how == "raises":
-            raise RuntimeError("no words")
-        return ""
+            raise TimeoutError("no words")
+        return BROKEN[self.how][0]
 
 
-@pytest.mark.parametrize("how", ["hangs", "raises", "is empty"])
+BROKEN: dict[str, tuple[Any, str]] = {
+    "hangs": (None, "did not return within 15 s"),
+    "raises": (None, "raised TimeoutError"),
+    "is empty": ("", "gave no words"),
+    "is blank": (" \n ", "gave no words"),
+    "is nothing": (None, "returned NoneType and no text"),
+    "is a number": (42, "returned int and no text"),
+    "is data": ({"customer": "Anna"}, "returned dict and no text"),
+}
+"""What a summary of an author's does, what it returns, and what the log says of it."""
+
+
+@pytest.mark.parametrize("how", BROKEN)
 async def test_a_summary_that_does_not_work_is_the_callers_own_words(how: str) -> None:
     """Whatever is wrong with a summary of an author's, the target hears what the caller said."""
     async with Sandbox() as sandbox:
@@ -1556,7 +1568,7 @@ async def test_a_summary_that_does_not_work_is_the_callers_own_words(how: str) -
         assert any(ASKS in text for text in target.texts_heard)
 
 
-@pytest.mark.parametrize("how", ["hangs", "raises", "is empty"])
+@pytest.mark.parametrize("how", BROKEN)
 async def test_an_author_says_what_is_told_where_their_summary_does_not_work(
     how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -1572,8 +1584,9 @@ async def test_an_author_says_what_is_told_where_their_summary_does_not_work(
 
         assert [Outcome.CONNECTED] == caller.agent.outcomes
         assert any(f"Grund: {REASON}. Der Anrufer sagt: {ASKS}" in text for text in target.texts_heard)
-        assert "InGerman gave no words" in caplog.text or "InGerman raised" in caplog.text
-        assert _details(caller, Phase.SUMMARY_READY)[0].startswith("InGerman ")
+        assert f"InGerman {BROKEN[how][1]}" in caplog.text
+        assert "Anna" not in caplog.text
+        assert f"InGerman {BROKEN[how][1]}; another summary is told" == _details(caller, Phase.SUMMARY_READY)[0]
 
 
 def _details(caller: Any, phase: Phase) -> list[str]:

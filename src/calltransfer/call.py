@@ -394,8 +394,9 @@ class Summary(Protocol):
     async def summarise(self, call: Call, request: TransferRequest) -> str:
         """Returns what the caller needs, in about thirty spoken words.
 
-        What it raises, and an empty text, is replaced by the one that `otherwise` names, without one, or where that takes
-        more than 5 seconds, by `ExtractiveSummary`, in English; and so is what takes more than 15 seconds.
+        What it raises, and what is no text or has nothing in it, is replaced by the one that `otherwise` names, without
+        one, or where that takes more than 5 seconds, by `ExtractiveSummary`, in English; and so is what takes more than 15
+        seconds.
 
         Args:
             call: The call, with its transcript.

@@ -44,6 +44,10 @@ class CancelledByItself(HookFailed):
     """Somebody else's code has ended with a `CancelledError`, and nobody has cancelled it."""
 
 
+class NotInTime(TimeoutError):
+    """Code of an author's did not end in the seconds it had: unlike a `TimeoutError` of its own, which it may raise."""
+
+
 async def answer_of(function: Callable[..., Any | Awaitable[Any]], *arguments: object, timeout: float) -> Any:
     """What `function`, async or not, returns within `timeout` seconds. One that does not end then is left to itself.
 
@@ -71,13 +75,13 @@ async def within(timeout: float | None, work: Awaitable[T], *, context: contextv
         context: What it runs in; None: a copy of the one that is current.
 
     Raises:
-        TimeoutError: it did not end in time. It is left to itself where it does not end then.
+        NotInTime: it did not end in time. It is left to itself where it does not end then.
         CancelledByItself: it has ended as if it had been cancelled.
     """
     name = str(getattr(work, "__qualname__", type(work).__qualname__))
     task = asyncio.create_task(uncancelled(work), name=name, context=context)
     if not await ended(task, timeout=timeout):
-        raise TimeoutError
+        raise NotInTime(f"did not return within {timeout:g} s")
     if task.cancelled():  # by whoever else has found it: whoever awaits this has not been
         raise CancelledByItself(_BY_ITSELF)
     return task.result()

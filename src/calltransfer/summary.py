@@ -12,7 +12,7 @@ from calltransfer.briefing import DATA_RULE, SPACELESS, Utterance, as_data, norm
 from calltransfer.call import Call, Summary, TransferRequest
 from calltransfer.errors import ConfigurationError, NoTextModel
 from calltransfer.fields import seconds
-from calltransfer.hook import within
+from calltransfer.hook import NotInTime, within
 from calltransfer.masking import shown
 from calltransfer.wording import fields_of
 
@@ -401,12 +401,16 @@ class LLMSummary:
                 summary = await within(left, attempt(call, request))
                 if isinstance(summary, str) and summary.strip():
                     return SecondBest(summary, why) if why else summary
+                if attempt != self._by_model:
+                    # Only what kind of thing it is: it may quote the call.
+                    what = "no words" if isinstance(summary, str) else f"{type(summary).__name__} and no text"
+                    logger.error("%s, otherwise= of LLMSummary, returned %s", type(self.otherwise).__name__, what)
             except _Refused as refusal:
                 why = f"the model's summary is refused: {refusal}; another one is told"
                 logger.warning("%s. Try prompt= or llm= of LLMSummary", why)
             except Exception as error:
                 # Only its type: what an error says may quote the call.
-                name = type(error).__name__
+                name = f"no answer within {self.timeout:g} s" if isinstance(error, NotInTime) else type(error).__name__
                 why = why or f"the model gave no summary: {name}; another one is told"
                 logger.log(
                     # An agent with a realtime model has none that could be asked: that is so of each of its calls.

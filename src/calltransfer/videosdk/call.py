@@ -30,7 +30,7 @@ from calltransfer.details import CallDetails
 from calltransfer.errors import CallOver, NoDictation, NoLiveCall, PlatformError
 from calltransfer.events import Phase, TransferResult
 from calltransfer.hold import Hold
-from calltransfer.hook import logged, within
+from calltransfer.hook import NotInTime, logged, within
 from calltransfer.masking import masked_text
 from calltransfer.outcome import Outcome
 from calltransfer.platform import LEAVE_TIMEOUT, PlatformCall, Turn
@@ -551,18 +551,23 @@ class VideoSDKCall(PlatformCall):
             await self._api.close()
 
     async def _summary(self, summary: Summary, request: TransferRequest) -> str:
-        """An author's summary, or the one it names, or the caller's own words: where it is late, raises, or is empty."""
+        """An author's summary, or the one it names, or the caller's own words: where it is late, raises, or is no text."""
         why = ""
         for attempt, seconds in ((summary, SUMMARY_LIMIT), (getattr(summary, "otherwise", None), SUMMARY_TIMEOUT)):
             if attempt is None:
                 continue
             name = type(getattr(attempt, "wrapped", attempt)).__name__  # the author's own, not what keeps it
             try:
-                made = await within(seconds, attempt.summarise(self, request))
-                if made:
+                made: object = await within(seconds, attempt.summarise(self, request))
+                if isinstance(made, str) and made.strip():
                     return SecondBest(made, why) if why else made
-                why = why or f"{name} gave no words; another summary is told"
-                logger.error("%s gave no words", name)
+                # Only what kind of thing it is: it may quote the call.
+                wrong = "gave no words" if isinstance(made, str) else f"returned {type(made).__name__} and no text"
+                why = why or f"{name} {wrong}; another summary is told"
+                logger.error("%s %s", name, wrong)
+            except NotInTime as error:
+                why = why or f"{name} {error}; another summary is told"
+                logger.error("%s %s", name, error)  # noqa: TRY400 - nothing of ours, or of theirs, raised it
             except Exception as error:
                 why = why or f"{name} raised {type(error).__name__}; another summary is told"
                 logger.error("%s raised %s", name, described(error))  # noqa: TRY400
