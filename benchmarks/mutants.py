@@ -94,9 +94,23 @@ MUTANTS = (
     ),
     Mutant(
         "believes a strategy that says that the caller is connected",
-        "strategy_run.py",
-        "if result is not None and result.connected and await self._seen_connected():",
-        "if result is not None and result.connected:",
+        "claims.py",
+        "elif outcome is Outcome.CONNECTED and not await self.seen_connected():",
+        "elif False:",
+        MISBEHAVING,
+    ),
+    Mutant(
+        "believes a strategy that says that the caller has gone",
+        "claims.py",
+        "elif outcome in _GONE and not await self._has_left():",
+        "elif False:",
+        MISBEHAVING,
+    ),
+    Mutant(
+        "believes a strategy that says that a message was left",
+        "claims.py",
+        "if outcome is Outcome.MESSAGE_TAKEN and not self.message_left:",
+        "if False:",
         MISBEHAVING,
     ),
     Mutant(

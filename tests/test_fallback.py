@@ -286,20 +286,47 @@ async def test_a_summary_is_made_again_when_the_caller_has_said_more() -> None:
         assert MANAGER == await caller.talking_to()
 
 
-@pytest.mark.parametrize("outcome", [Outcome.CANCELLED, Outcome.CALLER_RETURNED, Outcome.MESSAGE_TAKEN])
-async def test_nobody_is_called_for_a_caller_who_needs_nobody_any_more(outcome: Outcome) -> None:
-    """A caller who is served, or back with the agent, ends the plan."""
+class TakesDown:
+    """A strategy of an author's own that takes a message, and says nothing of it."""
+
+    async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
+        await call.sentence_heard()
+        async with call.dictation() as dictation:
+            assert await dictation.listen(begin_timeout=6.0, silence=2.0, longest=30.0)
+        return TransferResult(outcome=Outcome.MESSAGE_TAKEN)
+
+
+async def leaves_a_message(sandbox: Sandbox, strategy: Any) -> Caller:
+    caller = await call(sandbox, strategy)
+    await caller.say(ASKS)
+    await caller.until(Phase.DICTATING)
+    await caller.say("this is Anna please call me back")
+    await caller.agent.finished.wait()
+    return caller
+
+
+async def test_nobody_is_called_for_a_caller_who_has_left_a_message() -> None:
+    """Whoever has taken it: that ends the plan."""
     async with Sandbox() as sandbox:
         sandbox.person(SUPERVISOR)
-        caller = await transferred(sandbox, Fallback(Ends(outcome), WarmTransfer(SUPERVISOR)))
-        assert [outcome] == caller.agent.outcomes
+        caller = await leaves_a_message(sandbox, Fallback(TakesDown(), WarmTransfer(SUPERVISOR)))
+        assert [Outcome.MESSAGE_TAKEN] == caller.agent.outcomes
+        assert [] == sandbox.targets
+
+
+async def test_nobody_is_called_for_a_caller_who_is_back_with_the_agent() -> None:
+    """They need nobody any more, and the plan ends."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR)
+        caller = await transferred(sandbox, Fallback(Ends(Outcome.CALLER_RETURNED), WarmTransfer(SUPERVISOR)))
+        assert [Outcome.CALLER_RETURNED] == caller.agent.outcomes
         assert [] == sandbox.targets
 
 
 async def test_a_caller_whose_message_was_taken_is_told_so_by_somebody() -> None:
     """Where the strategy has not, the model is told, and says so."""
     async with Sandbox() as sandbox:
-        caller = await transferred(sandbox, Ends(Outcome.MESSAGE_TAKEN))
+        caller = await leaves_a_message(sandbox, TakesDown())
         await caller.hears(SORRY)
         assert "the caller's message has been passed on" in caller.script.asked[-1]
 

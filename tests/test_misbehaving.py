@@ -22,6 +22,7 @@ from calltransfer import (
     Fallback,
     HeldCaller,
     HoldMusic,
+    Limit,
     LLMSummary,
     Message,
     Outcome,
@@ -39,7 +40,7 @@ from calltransfer.platform import PlatformCall
 from calltransfer.sandbox import Caller, HangsUp, Sandbox, Script
 from calltransfer.sandbox.realtime import ScriptedRealtimeModel
 from calltransfer.videosdk.call import VideoSDKCall
-from tests.warm import CONNECTING, OPENED, SORRY, SUPERVISOR, TO_SUPERVISOR, SupervisedAgent, call, transferred
+from tests.warm import CONNECTING, OPENED, SORRY, SUPERVISOR, TO_SUPERVISOR, SupervisedAgent, call, leg_of, transferred
 
 MANAGER = "+14155550188"
 CONNECTED = TransferResult(outcome=Outcome.CONNECTED)
@@ -88,6 +89,15 @@ async def lies(call: Call, request: TransferRequest) -> Any:
     return CONNECTED
 
 
+def says(outcome: Outcome) -> Any:
+    """What an author's code makes of a "cancelled" that is not the caller's, say."""
+
+    async def claims(call: Call, request: TransferRequest) -> Any:
+        return TransferResult(outcome=outcome, detail="the booking was cancelled", told=True)
+
+    return claims
+
+
 async def forgets_the_caller_on_hold(call: Call, request: TransferRequest) -> Any:
     await call.on_hold(HoldMusic()).__aenter__()
     return DECLINED
@@ -133,6 +143,10 @@ def finished(caller: Caller) -> TransferEvent:
         (cancels_itself, "Misbehaving ended by cancelling itself"),
         (hangs, "Misbehaving did not end within 360 s"),
         (lies, "Misbehaving returned CONNECTED, and nothing shows that the caller is connected to anybody"),
+        (says(Outcome.CANCELLED), "Misbehaving returned CANCELLED, and the caller is on the line"),
+        (says(Outcome.CALLER_LEFT), "Misbehaving returned CALLER_LEFT, and the caller is on the line"),
+        (says(Outcome.UNCONFIRMED), "Misbehaving returned UNCONFIRMED, and the caller is on the line"),
+        (says(Outcome.MESSAGE_TAKEN), "Misbehaving returned MESSAGE_TAKEN, and the caller has left no message"),
         (forgets_the_caller_on_hold, "Misbehaving left the caller on hold behind"),
         (leaks_a_consultation, "Misbehaving left a consultation behind"),
         (leaks_a_dictation_from_a_hold, "Misbehaving left a caller who is listened to behind"),
@@ -154,6 +168,82 @@ async def test_never_stranded_by_a_strategy(does: Any, detail: str, caplog: pyte
 
         again = await caller.agent.transfer("supervisor")
         assert (Outcome.FAILED, detail) == (again.outcome, again.detail)
+
+
+INSIDE: dict[str, Callable[[Any], Any]] = {
+    "Fallback": lambda strategy: strategy,
+    "Choose": lambda strategy: Choose(lambda call, request: strategy),
+    "Limit": lambda strategy: Limit(strategy, attempts=3),
+    "a plan": lambda strategy: Fallback(strategy),
+}
+
+
+@pytest.mark.parametrize("inside", INSIDE)
+@pytest.mark.parametrize(
+    ("outcome", "why"),
+    [
+        (Outcome.CONNECTED, "nothing shows that the caller is connected to anybody"),
+        (Outcome.CANCELLED, "the caller is on the line"),
+        (Outcome.MESSAGE_TAKEN, "the caller has left no message"),
+    ],
+)
+async def test_a_plan_goes_on_after_what_is_not_so(
+    outcome: Outcome, why: str, inside: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever a part of it says of the caller, who is there: the attempt has failed, and the next one is tried."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, says="yes please")
+        caller = await transferred(
+            sandbox, Fallback(INSIDE[inside](Misbehaving(says(outcome))), WarmTransfer(SUPERVISOR))
+        )
+        assert Outcome.CONNECTED is finished(caller).outcome
+        assert SUPERVISOR == await caller.talking_to()
+        attempts = [event for event in caller.agent.events if event.phase is Phase.ATTEMPTED]
+        assert [Outcome.FAILED, Outcome.CONNECTED] == [event.outcome for event in attempts]
+        assert f"Misbehaving returned {outcome.name}, and {why}" == attempts[0].detail
+        (warned,) = [line for line in caplog.records if "and nobody" not in line.message and why in line.message]
+        assert "WARNING" == warned.levelname
+
+
+async def test_nobody_is_called_for_a_caller_who_is_connected_whatever_their_strategy_says() -> None:
+    """A part of a plan that connects them, and raises then, has connected them: the plan is over."""
+
+    async def connects_and_raises(call: Call, request: TransferRequest) -> Any:
+        assert (await WarmTransfer(SUPERVISOR).transfer(call, request)).connected
+        raise RuntimeError
+
+    async with Sandbox() as sandbox:
+        for number in (SUPERVISOR, MANAGER):
+            sandbox.person(number, says="yes please")
+        caller = await transferred(sandbox, Fallback(Misbehaving(connects_and_raises), WarmTransfer(MANAGER)))
+        assert SUPERVISOR == await caller.talking_to()
+        assert [SUPERVISOR] == [target.number for target in sandbox.targets]
+        (attempt,) = [event for event in caller.agent.events if event.phase is Phase.ATTEMPTED]
+        assert Outcome.CONNECTED is attempt.outcome
+
+
+@pytest.mark.parametrize("outcome", [Outcome.CANCELLED, Outcome.CALLER_LEFT])
+@pytest.mark.parametrize(("moved", "ends"), [(False, Outcome.CALLER_LEFT), (True, Outcome.CANCELLED)])
+async def test_how_a_caller_has_gone_is_what_is_seen_of_them(outcome: Outcome, moved: bool, ends: Outcome) -> None:
+    """A strategy that says that they have gone, while they are going, need not know whether they hung up or were moved."""
+
+    async def sees_it_first(call: Call, request: TransferRequest) -> Any:
+        if moved:
+            await sandbox._cloud.run(lambda network: network.transfer(leg_of(caller).id, MANAGER))
+        else:
+            hanging_up.set()
+        return TransferResult(outcome=outcome)
+
+    hanging_up = asyncio.Event()
+    async with Sandbox() as sandbox:
+        sandbox.person(MANAGER, answers_after=0.2)
+        caller = await call(sandbox, Misbehaving(sees_it_first))
+        await caller.say("I want to talk to a human about my refund")
+        if not moved:
+            await hanging_up.wait()
+            await caller.hang_up()
+        assert ends is (await caller.until(Phase.FINISHED)).outcome
+        assert Phase.TOLD not in caller.agent.phases
 
 
 @attrs.define

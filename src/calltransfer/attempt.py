@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from calltransfer.call import Call, TransferRequest, TransferStrategy
+from calltransfer.claims import Claims
 from calltransfer.errors import CallTransferError, NotAllowed
 from calltransfer.events import TransferResult
 from calltransfer.hook import is_cancelled
@@ -17,9 +18,16 @@ logger = logging.getLogger("calltransfer")
 async def attempt(strategy: TransferStrategy, call: Call, request: TransferRequest) -> TransferResult:
     """Has `strategy` move the caller; a bug in it is a failure that names it, and not an exception.
 
-    For strategies that have others inside. Raises `CancelledError` only where whoever awaits this is cancelled.
+    For strategies that have others inside. What it says of the caller is held to what the run knows. Raises
+    `CancelledError` only where whoever awaits this is cancelled.
     """
     name = type(strategy).__name__
+    result = await _result(name, strategy, call, request)
+    claims = Claims.on(call)
+    return result if claims is None else await claims.checked(name, result)
+
+
+async def _result(name: str, strategy: TransferStrategy, call: Call, request: TransferRequest) -> TransferResult:
     try:
         result = await strategy.transfer(call, request)
     except asyncio.CancelledError:

@@ -8,10 +8,9 @@ the caller is with the agent.
 import asyncio
 import logging
 
-import attrs
-
 from calltransfer.attempt import attempt
 from calltransfer.call import Presence
+from calltransfer.claims import MOVED_AWAY, Claims
 from calltransfer.events import Phase, TransferResult
 from calltransfer.hook import uncancelled
 from calltransfer.outcome import Outcome
@@ -29,14 +28,6 @@ beside it."""
 END_TIMEOUT_ALONE = 12.0
 """The same once the caller has gone, and nobody waits: a message that they have left is still being delivered."""
 
-MOVED_TIMEOUT = 1.0
-"""Seconds to learn whether a caller who has left was moved by something else: one reading, before a target is told."""
-
-_MOVED_AWAY = "the caller was moved by something else than this transfer"
-
-PROOF_TIMEOUT = 5.0
-"""Seconds for the platform to show a connection that a strategy says it has made by other means than ours."""
-
 
 class StrategyRun:
     """One run of a strategy.
@@ -49,12 +40,16 @@ class StrategyRun:
     def __init__(self, transfer: Transfer, call: PlatformCall) -> None:
         self._transfer = transfer
         self._call = call
+        self._claims = Claims(
+            call, proven=lambda: transfer.proven, ending=lambda: transfer.ended_from_outside is not None
+        )
         self._opened = Opened(transfer)
         self._name = type(transfer.strategy).__name__
 
     async def result(self) -> TransferResult:
         """How it ended: by itself, from outside, or because it did not end."""
         transfer = self._transfer
+        self._claims.begin()
         running = transfer.attempt = asyncio.create_task(self._attempt(), name=f"{self._name} to {transfer.route}")
         if transfer.ended_from_outside is not None:
             running.cancel()
@@ -106,7 +101,7 @@ class StrategyRun:
             logger.error("%s does not end although it is cancelled; it is left to itself", self._name)
             return ended or self._failed("did not end")
         result = None if running.cancelled() else running.result()
-        if result is not None and result.connected and await self._seen_connected():
+        if result is not None and result.connected and await self._is_connected(left):
             return result
         if ended is not None:
             # Who hangs up after they have left a message has left it.
@@ -116,19 +111,12 @@ class StrategyRun:
             return self._failed(f"left {' and '.join(left)} behind")
         if result is None:
             return self._failed("ended by cancelling itself")
-        if result.outcome is Outcome.CALLER_LEFT and await self._moved_away():
-            return attrs.evolve(result, outcome=Outcome.CANCELLED, detail=_MOVED_AWAY)
-        if result.connected:
-            return self._failed("returned CONNECTED, and nothing shows that the caller is connected to anybody")
         return result
 
-    async def _seen_connected(self) -> bool:
-        try:
-            async with asyncio.timeout(PROOF_TIMEOUT):
-                return await self._call.seen_connected()
-        except Exception as error:
-            logger.error("whether the caller is connected could not be seen: %s", described(error))  # noqa: TRY400
-            return False
+    async def _is_connected(self, left: list[str]) -> bool:
+        """Whether a caller still is who was when the strategy returned; nothing has been looked at that was ended."""
+        unchanged = self._transfer.ended_from_outside is None and not left
+        return unchanged or await self._claims.seen_connected()
 
     def _failed(self, why: str) -> TransferResult:
         return TransferResult(outcome=Outcome.FAILED, detail=f"{self._name} {why}")
@@ -148,17 +136,9 @@ class StrategyRun:
             await self._transfer.until_it_can_be_taken_back()
             if self._call.caller is Presence.HERE:  # who was let go of and is back has not hung up
                 await self._call.caller_left()
-        if await self._moved_away():
-            self._transfer.end(Outcome.CANCELLED, _MOVED_AWAY)
+        if await self._claims.moved_away():
+            self._transfer.end(Outcome.CANCELLED, MOVED_AWAY)
         self._transfer.end(Outcome.CALLER_LEFT, "the caller hung up")
-
-    async def _moved_away(self) -> bool:
-        try:
-            async with asyncio.timeout(MOVED_TIMEOUT):
-                return await self._call.moved_away()
-        except Exception as error:
-            logger.error("whether the caller was moved could not be seen: %s", described(error))  # noqa: TRY400
-            return False
 
     async def _watch_for_return(self) -> None:
         await self._call.caller_returned()

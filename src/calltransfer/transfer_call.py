@@ -29,6 +29,7 @@ from calltransfer.call import (
     TransferRequest,
 )
 from calltransfer.call_wrapper import CallWrapper
+from calltransfer.claims import Claims
 from calltransfer.destination import Destination
 from calltransfer.errors import ConfigurationError, NotAllowed
 from calltransfer.events import ConsultationIds, Phase, TransferResult
@@ -144,7 +145,12 @@ class TransferCall(CallWrapper):
     async def _taken_down(self, done_key: str | None) -> AsyncIterator[Dictation]:
         self._transfer.takes_a_message()
         async with super().dictation(done_key=done_key) as dictation:
-            yield dictation
+            try:
+                yield dictation
+            finally:
+                claims = Claims.on(self)
+                if claims is not None and dictation.text:
+                    claims.message_left = True
 
     @property
     @override
