@@ -1,20 +1,26 @@
 """What a caller hears of a model that begins late, gives nothing, or fails; and a sentence that is heard to its end."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import attrs
 import pytest
 from videosdk.agents import Agent, function_tool
 
 from calltransfer import (
+    Call,
+    Destination,
     DirectTransfer,
     HeldCaller,
+    HoldMusic,
     Outcome,
     Phase,
     RingGroup,
     Route,
     StayWithCaller,
     TransferMixin,
+    TransferRequest,
     TransferResult,
     VideoSDKPlatform,
     WarmTransfer,
@@ -23,7 +29,9 @@ from calltransfer import (
 from calltransfer.hold import music
 from calltransfer.sandbox import Caller, Calls, Ears, Fails, Hangs, Sandbox, Says, Script
 from calltransfer.sandbox.realtime import ScriptedRealtimeModel
-from calltransfer.videosdk.conversation import SAY_TIMEOUT, seconds_to_say
+from calltransfer.videosdk.company import TOOLS_TIMEOUT
+from calltransfer.videosdk.consultant import Consultant
+from calltransfer.videosdk.conversation import SAY_TIMEOUT, Conversation, seconds_to_say
 
 SUPERVISOR = "+14155550199"
 BILLING = "+14155550123"
@@ -387,7 +395,152 @@ async def test_a_caller_who_hangs_up_before_the_fixed_sentence() -> None:
         assert [Outcome.CALLER_LEFT] == caller.outcomes
 
 
+@attrs.frozen
+class GoesStraightOn:
+    """A strategy that does not wait for the agent's sentence."""
+
+    does: Callable[[Call], Awaitable[object]]
+
+    async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
+        await self.does(call)
+        return TransferResult(outcome=Outcome.DECLINED)
+
+
+MESSAGE = "this is Anna and I would like you to call me back about the refund that I have been waiting for"
+
+
+async def holds(call: Call) -> None:
+    async with call.on_hold(HoldMusic(reassurance=())):
+        await asyncio.sleep(20.0)
+
+
+@pytest.mark.parametrize("kind", ["cascade", "realtime"])
+async def test_no_fixed_sentence_is_said_to_a_caller_who_is_on_hold(kind: str) -> None:
+    """Its time comes while they are: what they hear goes on, and it is not said later."""
+    async with Sandbox() as sandbox:
+        straight = lambda: Desk(GoesStraightOn(holds))  # noqa: E731
+        caller = await asking(sandbox, TO_SUPERVISOR, Hangs(115.0), SORRY, agent=straight, kind=kind)
+        await caller.hears(SORRY)
+
+        assert [SORRY] == sentences(caller)
+        assert Phase.INTERRUPTED not in [event.phase for event in caller.events]
+
+
+@pytest.mark.parametrize("kind", ["cascade", "realtime"])
+async def test_no_fixed_sentence_is_said_to_a_caller_who_leaves_a_message(kind: str) -> None:
+    """Its time comes while they are listened to: nobody speaks into what they say, and all of that is taken down."""
+    taken: list[str] = []
+
+    async def listens(call: Call) -> None:
+        async with call.dictation() as dictation:
+            taken.append(await dictation.listen(begin_timeout=12.0, silence=2.0, longest=30.0))
+
+    async with Sandbox() as sandbox:
+        straight = lambda: Desk(GoesStraightOn(listens))  # noqa: E731
+        caller = await asking(sandbox, TO_SUPERVISOR, Hangs(115.0), SORRY, agent=straight, kind=kind)
+        if kind == "cascade":  # a realtime model hears it, too, and would answer
+            await caller.until(Phase.DICTATING)
+            await caller.say(MESSAGE)
+        await caller.until(Phase.FINISHED)
+
+        assert [] == sentences(caller)
+        assert [MESSAGE if kind == "cascade" else ""] == taken
+
+
+@pytest.mark.parametrize("kind", ["cascade", "realtime"])
+async def test_a_caller_who_is_forwarded_at_once_hears_the_fixed_sentence_meanwhile(kind: str) -> None:
+    """A forward does not see to what they hear until somebody answers: a model that hangs leaves them in no silence."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING, answers_after=20.0)
+        straight = lambda: Desk(GoesStraightOn(lambda call: call.forward(Destination(BILLING))))  # noqa: E731
+        caller = await asking(sandbox, TO_SUPERVISOR, Hangs(115.0), agent=straight, kind=kind)
+        await caller.hears(SPOKEN, timeout=8.0)
+        await caller.reaches(BILLING, timeout=60.0)
+
+        assert [SPOKEN] == sentences(caller)
+
+
+@pytest.mark.parametrize("kind", ["cascade", "realtime"])
+@pytest.mark.parametrize(
+    ("calls", "within"),
+    [([Hangs(2.0), TO_BILLING], TOOLS_TIMEOUT), ([CONNECTING, TO_BILLING], 5.0)],
+    ids=["says nothing", "says something each time"],
+)
+async def test_a_model_that_calls_one_tool_after_another_keeps_no_transfer_from_beginning(
+    calls: Any, within: float, kind: str
+) -> None:
+    """Its words are waited for as long as for those after one tool where it says some, and else for a bounded time."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING, answers_after=2.0)
+        caller = await asking(sandbox, TO_BILLING, *[calls] * 30, kind=kind)
+        asked = now()
+        assert await caller.sees("transfer-initiated", timeout=100.0) - asked < within + 3.0
+
+
 # An agent that stays with its caller
+
+
+WRITES = ["It is about to be", Hangs(3.0), "answered."]
+
+
+async def waits(call: Call) -> None:
+    await call.sentence_heard()
+    await asyncio.sleep(30.0)
+
+
+class Counted(Conversation):
+    """A conversation that counts how often an answer is waited for, and is not asked without an end."""
+
+    waited = 0
+
+    async def begins(self, before: int, timeout: float, *, over: Callable[[], bool] = lambda: False) -> bool:
+        self.waited += 1
+        if self.waited > 50:
+            raise RuntimeError("the loop does nothing but wait for an answer that there is")
+        return await super().begins(before, timeout, over=over)
+
+
+async def test_an_agent_without_a_voice_that_answers_keeps_the_loop_free(caplog: pytest.LogCaptureFixture) -> None:
+    """It is said to be thinking for as long as it writes: the end of that is waited for, and not looked for all the time."""
+    async with Sandbox() as sandbox:
+        silent = lambda: Desk(GoesStraightOn(waits))  # noqa: E731
+        model = Script([TO_SUPERVISOR, CONNECTING, WRITES, WRITES, SORRY])
+        caller = await sandbox.call(silent, model=model, kind="cascade_without_voice")
+        conversation = caller.agent._call()._company.conversation = Counted(caller.session)
+        await caller.say(ASKS)
+        await caller.until(Phase.SENTENCE_HEARD)
+        conversation.waited = 0
+        for _ in range(2):
+            await caller.say("it is about the invoice for may")
+            await asyncio.sleep(8.0)
+
+        assert 2 <= conversation.waited <= 6
+        assert "was not kept company" not in caplog.text
+
+
+async def test_a_consultation_without_a_voice_that_answers_keeps_the_loop_free() -> None:
+    """The same of who watches whether a target is answered: one answer is waited for once, to its end."""
+    async with Sandbox() as sandbox:
+        caller = await sandbox.call(Desk, model=[WRITES, WRITES, WRITES], kind="cascade_without_voice")
+        consultant: Any = Consultant(
+            caller.session,
+            pipeline=None,
+            instructions="",
+            heard=lambda _text: False,
+            pressed=lambda _key, _sender: None,
+            answered=lambda _answer: False,
+        )
+        conversation = consultant._conversation = Counted(caller.session)
+        watching = asyncio.create_task(consultant.leaves_unanswered())
+        for _ in range(2):
+            await caller.say("who is it please")
+            await asyncio.sleep(8.0)
+
+        assert not watching.done()
+        assert 2 <= conversation.waited <= 6
+        watching.cancel()
+        await asyncio.wait([watching])
+        conversation.close()
 
 
 @pytest.mark.parametrize("kind", ["cascade", "realtime", "realtime_own_ears"])

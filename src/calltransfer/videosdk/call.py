@@ -87,7 +87,12 @@ class VideoSDKCall(PlatformCall):
         said = Said.on(self)
         self._line = LineOnHold(session, room, self._conversation, said=said)
         self._company = Company(
-            self._conversation, self._line, said, say=self._say, elsewhere=self._hears_something_else
+            self._conversation,
+            self._line,
+            said,
+            say=self._say,
+            away=self._is_away,
+            elsewhere=lambda: self._is_away() or self._forward is not None,
         )
         self._caller = CallerInRoom(room, api, self._parted)
         self._forward: Forward | None = None
@@ -384,8 +389,8 @@ class VideoSDKCall(PlatformCall):
     async def keep_company(self, sentence: str) -> None:
         await self._company.keep(sentence)
 
-    def _hears_something_else(self) -> bool:
-        return self._held or self._dictating or self._forward is not None or _sdk.closed(self._session)
+    def _is_away(self) -> bool:
+        return self._held or self._dictating or _sdk.closed(self._session)
 
     def _asking_for(self, text: str) -> str:
         """What has a model say `text` that has no voice of its own for it; not to be found in a transcript."""

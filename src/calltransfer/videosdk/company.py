@@ -53,7 +53,9 @@ class Company:
         line: Plays to the caller.
         said: What they have been told while they wait.
         say: Says a sentence, and returns whether it was heard.
-        elsewhere: Whether something else sees to what the caller hears: a hold, a message, a forward.
+        away: Whether the caller is on hold, or leaves a message.
+        elsewhere: Whether something else sees to what the caller hears: one of these, or a forward. In a forward they wait
+            for the words that announce it all the same.
 
     Attributes:
         words: The agent's words after the last tool.
@@ -66,6 +68,7 @@ class Company:
         said: Said,
         *,
         say: Callable[[str], Coroutine[Any, Any, bool]],
+        away: Callable[[], bool],
         elsewhere: Callable[[], bool],
     ) -> None:
         self.conversation = conversation
@@ -73,6 +76,7 @@ class Company:
         self._line = line
         self._said = said
         self._say = say
+        self._away = away
         self._elsewhere = elsewhere
         self._sentence = ""
         self._off_hold_at = -_AFTER_HOLD
@@ -93,12 +97,12 @@ class Company:
     async def words_after_tool(self, *, begin_within: float) -> None:
         """Waits until the agent says them; the model has `begin_within` seconds from now on.
 
-        Of a model that calls one tool after another, until it has said something, and at most `TOOLS_TIMEOUT` seconds.
+        Of a model that calls one tool after another, until they begin, and at most `TOOLS_TIMEOUT` seconds.
         """
         last = None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(TOOLS_TIMEOUT):
-                while self.words is not None and self.words is not last and not (last and last.spoken):
+                while self.words is not None and self.words is not last:
                     last = self.words
                     last.begin_within(begin_within)
                     await last.over.wait()
@@ -165,30 +169,28 @@ class Company:
     async def say_instead(self, sentence: str = "") -> None:
         """Gives the turn up, and says `sentence` in its place; by default that of `keep`, unless it has just been said.
 
-        Not where a tool of the author's runs in it: it would be ended, and nothing can be said before it returns.
+        Not to a caller who is on hold, or leaves a message: they hear that. And not where a tool of the author's runs in
+        the turn: it would be ended, and nothing can be said before it returns.
         """
-        if _sdk.waits_for_tool(self.conversation.session):
+        elsewhere = self._away if sentence else self._elsewhere
+        if elsewhere() or _sdk.waits_for_tool(self.conversation.session):
             return
         await self.conversation.give_up()
         if not sentence:
-            if not self._sentence or self._said.too_soon(self._sentence):
+            sentence = self._sentence
+            if not sentence or self._said.too_soon(sentence):
                 return
-            await self._say_unless_elsewhere(self._sentence)
-            return
-        async with self.music(after=_LATER):  # a realtime model may not say that, either
-            await self._say(sentence)
+        await self._say_unless(elsewhere, sentence)
 
-    async def _say_unless_elsewhere(self, sentence: str) -> None:
+    async def _say_unless(self, elsewhere: Callable[[], bool], sentence: str) -> None:
         """Says it, unless something else begins to see to what the caller hears before it can be said."""
         conversation = self.conversation
-        if self._elsewhere():
+        if elsewhere():
             return
-        async with self.music(after=_LATER), asyncio.TaskGroup() as group:
+        async with self.music(after=_LATER), asyncio.TaskGroup() as group:  # a model may not say that, either
             saying = group.create_task(self._say(sentence))
             saying.add_done_callback(conversation.wake)
-            await conversation.until(
-                lambda: saying.done() or (self._elsewhere() and conversation.agent != "speaking"), None
-            )
+            await conversation.until(lambda: saying.done() or (elsewhere() and conversation.agent != "speaking"), None)
             saying.cancel()
 
     async def keep(self, sentence: str) -> None:
@@ -208,21 +210,11 @@ class Company:
                         conversation.beginnings, FIRST_ANSWER_TIMEOUT, over=self._elsewhere
                     )
                 if begun:
-                    await self._until_turn_is_over(asked, broken_in)
+                    await conversation.turn_is_over(asked, broken_in)
                 if begun or self._elsewhere() or conversation.interruptions > broken_in:
                     continue
                 await self.say_instead()
                 await self._until_something_happens()
-
-    async def _until_turn_is_over(self, asked: int, broken_in: int) -> None:
-        """Waits for the end of a turn that has begun: an agent without a voice goes on thinking for all of it."""
-        conversation = self.conversation
-
-        def over() -> bool:
-            another = conversation.turns != asked or conversation.interruptions > broken_in
-            return another or conversation.agent != "thinking"
-
-        await conversation.until(over, None)
 
     async def _until_something_happens(self) -> None:
         """Plays music until one of the two speaks, or the model is asked for something else."""
@@ -260,7 +252,6 @@ class WordsAfterTool:
     """The agent's words after a tool: its model's, or others.
 
     Attributes:
-        spoken: Whether there were any before another tool was called.
         over: Set when there is nothing more to wait for.
     """
 
@@ -275,7 +266,6 @@ class WordsAfterTool:
         self._made_at = _now()
         self._by = self._made_at + SENTENCE_TIMEOUT
         self._replaced = False
-        self.spoken = False
         self.over = asyncio.Event()
 
     def replace(self) -> None:
@@ -299,10 +289,7 @@ class WordsAfterTool:
             with self._company.looking_after():
                 if self._speaks and not _sdk.is_cascade(self._conversation.session):
                     await self._spoken_already()
-                elif await self._begins():
-                    self.spoken = not self._replaced
-                else:
-                    self.spoken = True
+                elif not await self._begins():
                     await self._company.say_instead(self._sentence)
         finally:
             self.over.set()

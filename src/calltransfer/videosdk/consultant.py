@@ -277,8 +277,11 @@ class Consultant:
 
     async def _answers(self, conversation: Conversation) -> bool:
         await conversation.until(lambda: conversation.agent == "thinking", None)
-        broken_in = conversation.interruptions
-        if await conversation.begins(conversation.beginnings, ANSWER_TIMEOUT) or conversation.interruptions > broken_in:
+        broken_in, asked = conversation.interruptions, conversation.turns
+        if await conversation.begins(conversation.beginnings, ANSWER_TIMEOUT):
+            await conversation.turn_is_over(asked, broken_in)
+            return True
+        if conversation.interruptions > broken_in:
             return True
         await conversation.give_up()
         return False

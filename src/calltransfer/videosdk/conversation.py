@@ -214,6 +214,20 @@ class Conversation:
         left = min(by, silent_from) - asyncio.get_running_loop().time()
         await self.until(lambda: known() or self._silent_from != silent_from, left)
 
+    async def turn_is_over(self, asked: int, broken_in: int) -> None:
+        """Waits for the end of a turn that has begun: an agent without a voice goes on thinking for all of it.
+
+        Args:
+            asked: What `turns` was as it began.
+            broken_in: What `interruptions` was.
+        """
+
+        def over() -> bool:
+            another = self._turns != asked or self.interruptions > broken_in
+            return another or self.agent != "thinking"
+
+        await self.until(over, None)
+
     async def give_up(self) -> None:
         """Ends a turn whose model gives no words, so that none come later. The caller has not broken in."""
         self._given_up = True
