@@ -382,14 +382,14 @@ MUTANTS = (
     Mutant(
         "leaves the author's wake-up call off",
         "videosdk/_sdk.py",
-        "                session.on_wake_up = on_wake_up\n",
-        "                pass\n",
+        "        stack.callback(_let_nobody_be_woken(session))\n",
+        "        _let_nobody_be_woken(session)\n",
         DIRECT,
     ),
     Mutant(
         "lets the author's code hang up on a caller on hold",
         "videosdk/_sdk.py",
-        "    session.hangup = hangup\n",
+        '        stack.callback(replace(session, "hangup", hangup))\n',
         "",
         DIRECT,
     ),

@@ -4,11 +4,22 @@ import asyncio
 from typing import Any
 
 import pytest
+from videosdk.agents import DTMFHandler
 
-from calltransfer import Destination, DirectTransfer, Fallback, Outcome, Phase, TransferStrategy
+from calltransfer import (
+    Destination,
+    DirectTransfer,
+    Fallback,
+    Outcome,
+    Phase,
+    TransferStrategy,
+    VideoSDKPlatform,
+    WarmTransfer,
+)
 from calltransfer.sandbox import Caller, Sandbox, Unknowns
 from calltransfer.testing.witness import Witness
 from tests.agents import ASKS, BILLING, CONNECTING, SORRY, SUPPORT, TO_BILLING, TO_SUPPORT, SupportAgent
+from tests.warm import leg_of
 
 AGAIN = "please try once more"
 BACK = "You are with me again."
@@ -275,6 +286,40 @@ async def test_a_caller_who_is_away_while_it_rings_and_comes_back_has_not_hung_u
         assert [Outcome.FAILED] == caller.agent.outcomes
         assert SORRY in caller.texts_heard
         await is_transferred_again(caller, witness)
+
+
+async def test_a_caller_who_is_taken_back_from_a_plan_that_held_can_be_hung_up_on() -> None:
+    """The forward's block goes on when the hold's around it is over: with both over, all is the author's again."""
+    keys: list[Any] = []
+    woken: list[bool] = []
+    async with Sandbox(unknowns=Unknowns(transferred_at="acceptance", after_acceptance="leaves")) as sandbox:
+        sandbox.person(SUPPORT, says="no, thanks")
+        sandbox.person(BILLING, answers_after=None)
+        plan = Fallback(WarmTransfer(SUPPORT), DirectTransfer(BILLING))
+        platform = VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_1")
+        caller = await sandbox.call(
+            lambda: SupportAgent(plan, platform=platform),
+            model=[TO_BILLING, CONNECTING, BACK, BACK],
+            session_options={"wake_up": 5, "dtmf_handler": lambda: DTMFHandler(keys.append)},
+        )
+        session = caller.session
+        session.on_wake_up = lambda: woken.append(leg_of(caller).status == "answered")
+        await caller.say(ASKS)
+        await caller.until(Phase.FINISHED, timeout=60)
+        assert "hangup" in vars(session)
+        await caller.until(Phase.CONTRADICTED, timeout=90)
+        await caller.hears(BACK)
+        await asyncio.sleep(6.0)
+        await caller.press("5")
+        await session.hangup("the author's")
+        async with asyncio.timeout(10):
+            await caller.over.wait()
+
+        assert [5] == keys
+        assert woken
+        assert all(woken)
+        assert Phase.HELD_BACK not in caller.agent.phases
+        assert "ended" == leg_of(caller).status
 
 
 # A platform that reports no result

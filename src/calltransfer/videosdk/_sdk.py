@@ -8,10 +8,11 @@ import asyncio
 import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager
 from typing import Any, Final, Protocol
 
 import attrs
+from typing_extensions import override
 from videosdk import Participant, PubSubSubscribeConfig
 from videosdk.agents import Agent, AgentSession, JobContext, TTSAudioCache
 from videosdk.agents.content_generation import ContentGeneration
@@ -38,6 +39,7 @@ from videosdk.pubsub import PubSub
 
 from calltransfer.errors import NoConsultation, NoTextModel
 from calltransfer.timeline import described
+from calltransfer.videosdk.replacing import Shared, replace, share
 
 logger = logging.getLogger("calltransfer.videosdk")
 
@@ -325,27 +327,30 @@ def follow_model(session: AgentSession, follower: ModelFollower) -> Callable[[],
 
 
 def _follow_cascade(generation: ContentGeneration, follower: ModelFollower) -> Callable[[], None]:
-    before, ask = vars(generation).get("generate"), generation.generate
+    ask, following = generation.generate, True
 
     async def generate(*arguments: Any, **keywords: Any) -> AsyncIterator[Any]:
-        turn = follower.asked()
+        told = follower if following else None  # somebody may have kept it
+        turn = told.asked() if told is not None else 0
         try:
             async with aclosing(ask(*arguments, **keywords)) as chunks:
                 async for chunk in chunks:
-                    follower.said(turn, str(chunk))
+                    if told is not None:
+                        told.said(turn, str(chunk))
                     yield chunk
         except Exception:
-            follower.failed(turn)
+            if told is not None:
+                told.failed(turn)
             raise
-        follower.answered(turn)
+        if told is not None:
+            told.answered(turn)
 
-    generation.generate = generate
+    put_back = replace(generation, "generate", generate)
 
     def undo() -> None:
-        if vars(generation).get("generate") is generate:
-            del generation.generate
-            if before is not None:
-                generation.generate = before
+        nonlocal following
+        following = False
+        put_back()
 
     return undo
 
@@ -545,63 +550,61 @@ def _text(message: ChatMessage) -> str:
 def held_back(session: AgentSession, room: VideoSDKHandler, report: Callable[[str], None]) -> Iterator[None]:
     """Holds back what would speak to the caller or end their call while they are on hold or being forwarded.
 
-    Wake-up callback, keypad handler, hang-up and the room's auto-end; all are as before afterwards.
+    Wake-up callback, keypad handler, hang-up and the room's auto-end; all are as before once nobody holds them back.
     """
-    on_wake_up, session.on_wake_up = session.on_wake_up, None
-    keypad = session.dtmf_handler
-    on_key = keypad._callback if keypad is not None else None
-    hangup_of_author = vars(session).get("hangup")
+    keypad, hang_up, holds = session.dtmf_handler, session.hangup, True
 
     async def hangup(reason: str = "manual_hangup") -> None:
-        report(f"hang-up ({reason})")
+        if holds:
+            report(f"hang-up ({reason})")
+        else:
+            await hang_up(reason)  # somebody has kept it
 
     def key_pressed(_digit: Any) -> None:
         report("keypad")
 
-    session.hangup = hangup
-    if keypad is not None:
-        keypad.set_callback(key_pressed)
-    try:
-        with auto_end_held_back(room):
-            yield
-    finally:
-        # What somebody has set meanwhile is theirs, and stays.
-        if vars(session).get("hangup") is hangup:
-            del session.hangup
-            if hangup_of_author is not None:
-                session.hangup = hangup_of_author
-        if keypad is not None and keypad._callback is key_pressed:
-            keypad.set_callback(on_key)
+    def wakes_again() -> None:
         if not session._closed:
-            if session.on_wake_up is None:
-                session.on_wake_up = on_wake_up
             session._reset_wake_up_timer("transfer")
+
+    with ExitStack() as stack:
+        stack.callback(wakes_again)
+        stack.callback(_let_nobody_be_woken(session))
+        stack.callback(replace(session, "hangup", hangup))
+        if keypad is not None:
+            stack.callback(replace(keypad, "_callback", key_pressed))
+        stack.enter_context(auto_end_held_back(room))
+        try:
+            yield
+        finally:
+            holds = False
+
+
+def _let_nobody_be_woken(session: AgentSession) -> Callable[[], None]:
+    """Has nobody be woken; returns what undoes it. A callback that is set meanwhile is called."""
+    if session.on_wake_up is None:
+        return lambda: None
+    return replace(session, "on_wake_up", _wakes_nobody)
+
+
+def _wakes_nobody() -> None:
+    """In the place of an author's wake-up callback."""
 
 
 @contextmanager
 def auto_end_held_back(room: VideoSDKHandler) -> Iterator[None]:
-    """Holds back that a room ends because nobody is left in it, for as long as anybody does: they may end in any order."""
-    held: _AutoEndHeldBack | None = vars(room).get(_AUTO_END)
-    if held is None:
-        held = vars(room)[_AUTO_END] = _AutoEndHeldBack(room)
-    held.holders += 1
+    """Holds back that a room ends because nobody is left in it, for as long as anybody does."""
+    _, let_go = share(room, "auto_end", lambda: _AutoEndHeldBack(room))
     try:
         yield
     finally:
-        held.holders -= 1
-        if not held.holders:
-            del vars(room)[_AUTO_END]
-            held.let_go()
+        let_go()
 
 
-_AUTO_END: Final = "_calltransfer_auto_end"
-
-
-class _AutoEndHeldBack:
+class _AutoEndHeldBack(Shared):
     """The room's auto-end, as it was before."""
 
     def __init__(self, room: VideoSDKHandler) -> None:
-        self.holders = 0
         self._room = room
         self._as_it_was = room._transfer_in_progress, room.auto_end_session
         self._was_ending = room._session_end_task is not None and not room._session_end_task.done()
@@ -610,8 +613,8 @@ class _AutoEndHeldBack:
         room._transfer_in_progress, room.auto_end_session = True, False
         room._cancel_session_end_task()
 
-    def let_go(self) -> None:
-        """Nobody holds it back any more."""
+    @override
+    def undo(self) -> None:
         room = self._room
         room._transfer_in_progress, auto_end = self._as_it_was
         room.auto_end_session = auto_end
@@ -661,18 +664,15 @@ def _break_off_unsaid(session: AgentSession, model: Any, *, force: bool) -> None
         return
     track = model.audio_track
     unheard = track is not None and not isinstance(track, _RestUnheard) and _answers(session, track)
-    interrupt_of_model = vars(model).get("interrupt")
 
     async def unsaid() -> None:
         """Says nothing."""
 
-    model.interrupt = unsaid
+    put_back = replace(model, "interrupt", unsaid)
     try:
         session.interrupt(force=force)
     finally:
-        del model.interrupt
-        if interrupt_of_model is not None:
-            model.interrupt = interrupt_of_model
+        put_back()
     if track is not None:
         (track.track if isinstance(track, _RestUnheard) else track).interrupt()
     if unheard:
@@ -697,9 +697,9 @@ class _RestUnheard:
         self._model = model
         self._begun = begun
         names = ("send_message", "send_text_message", "send_message_with_frames")
-        self._sends = {name: vars(model).get(name) for name in names if hasattr(model, name)}
-        for name in self._sends:
-            setattr(model, name, self._over_before(getattr(model, name)))
+        self._put_back = [
+            replace(model, name, self._over_before(getattr(model, name))) for name in names if hasattr(model, name)
+        ]
         model.audio_track = self
         model.on("user_speech_started", self._caller_speaks)
 
@@ -724,11 +724,9 @@ class _RestUnheard:
         """Has the model be heard again."""
         if self._model.audio_track is self:
             self._model.audio_track = self.track
-            self._model.off("user_speech_started", self._caller_speaks)
-            for name, method in self._sends.items():
-                delattr(self._model, name)
-                if method is not None:
-                    setattr(self._model, name, method)
+        self._model.off("user_speech_started", self._caller_speaks)
+        for put_back in self._put_back:
+            put_back()
 
     def _over_before(self, send: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
         def sending(*arguments: Any, **options: Any) -> Awaitable[None]:
@@ -745,13 +743,8 @@ class _RestUnheard:
 def silence(session: AgentSession) -> Callable[[], None]:
     """Has the agent stop speaking, and not begin again by itself: nobody is there. Returns what undoes it."""
     break_off(session)
-    on_wake_up, session.on_wake_up = session.on_wake_up, None
     session._cancel_wake_up_timer()
-
-    def wake_again() -> None:
-        session.on_wake_up = session.on_wake_up or on_wake_up
-
-    return wake_again
+    return _let_nobody_be_woken(session)
 
 
 def forget_phones(room: VideoSDKHandler) -> Callable[[], None]:
@@ -760,13 +753,12 @@ def forget_phones(room: VideoSDKHandler) -> Callable[[], None]:
     The SDK asks whether anybody it ever saw was on a phone, and then ends the first call of the session that the
     platform lists. The entries themselves stay: recordings are merged from them.
     """
-    forgotten = [entry for entry in room.participants_data.values() if entry.get("sipUser")]
-    for entry in forgotten:
-        entry["sipUser"] = False
+    # Of everybody: who has been forgotten for something else already is to be remembered by the last of both.
+    remembering = [replace(room, "sipUser", False, among=entry) for entry in room.participants_data.values()]
 
     def remember() -> None:
-        for entry in forgotten:
-            entry["sipUser"] = True
+        for undo in remembering:
+            undo()
 
     return remember
 
@@ -801,21 +793,13 @@ class _Silenced:
 def deafen(room: VideoSDKHandler) -> Callable[[], None]:
     """Takes the agent's hearing away in `room`, whatever its pipeline; returns what gives it back."""
     ears = room.input_stream_manager
-    if isinstance(ears.pipeline, _Silenced):
-        return lambda: None
-    silenced = ears.pipeline = _Silenced(ears.pipeline)
-
-    def hear() -> None:
-        if ears.pipeline is silenced:
-            ears.pipeline = silenced.pipeline
-
-    return hear
+    return replace(ears, "pipeline", _Silenced(ears.pipeline))
 
 
 def hear_again(room: VideoSDKHandler) -> None:
     """Gives the agent its hearing in `room` back, whoever has taken it."""
     ears = room.input_stream_manager
-    if isinstance(ears.pipeline, _Silenced):
+    while isinstance(ears.pipeline, _Silenced):
         ears.pipeline = ears.pipeline.pipeline
 
 
@@ -829,7 +813,7 @@ class _Muted:
     """In the place of a track's method: nothing that is put in is heard, but what is played although it is muted."""
 
     def __init__(self, method: Callable[[bytes], Awaitable[None]]) -> None:
-        self.method = method
+        self.method: Callable[[bytes], Awaitable[None]] = method.method if isinstance(method, _Muted) else method
 
     async def __call__(self, _pcm: bytes) -> None:
         """Discards it."""
@@ -838,22 +822,16 @@ class _Muted:
 def mute(room: VideoSDKHandler) -> Callable[[], None]:
     """Has nothing of the agent be heard in `room` from now on, whoever makes it speak; returns what undoes it."""
     track = room.audio_track
-    names = [name for name in ("add_new_bytes", "add_background_bytes") if hasattr(track, name)]
-    if any(isinstance(getattr(track, name), _Muted) for name in names):
-        return lambda: None
-    before = {name: vars(track).get(name) for name in names}
     # Not interrupt(): what it fades out would still be heard by who comes into the room now.
     for buffer in ("frame_buffer", "audio_data_buffer", "background_audio_buffer"):
         if hasattr(track, buffer):
             getattr(track, buffer).clear()
-    for name in names:
-        setattr(track, name, _Muted(getattr(track, name)))
+    names = [name for name in ("add_new_bytes", "add_background_bytes") if hasattr(track, name)]
+    unmuting = [replace(track, name, _Muted(getattr(track, name))) for name in names]
 
     def speak() -> None:
-        for name, method in before.items():
-            delattr(track, name)
-            if method is not None:
-                setattr(track, name, method)
+        for undo in unmuting:
+            undo()
 
     return speak
 
@@ -899,71 +877,108 @@ async def play(room: VideoSDKHandler, pcm: bytes, *, although_muted: bool = Fals
 
 @asynccontextmanager
 async def background_audio_paused(session: AgentSession) -> AsyncIterator[None]:
-    """Silences what an author plays in the background, and the sound of thinking; both are as before afterwards.
-
-    To stop the one has the SDK begin the other: what was suppressed by music that was exclusive.
-    """
-    music, override = session._background_audio_player, session._override_thinking
-    thinking, suppressed = session._thinking_audio_player, session._thinking_was_playing
-    had_music = music is not None and music.is_playing
-    was_thinking = thinking is not None and thinking.is_playing
-    start_of_author = vars(session).get("start_thinking_audio")
+    """Silences what an author plays in the background, and the sound of thinking; both go on once nobody does."""
 
     async def not_now() -> None:
         """Begins nothing: a turn that is still being generated would be heard thinking."""
 
-    session.start_thinking_audio = not_now
+    audio, end = share(session, "background_audio", lambda: _BackgroundAudio(session))
+    put_back = replace(session, "start_thinking_audio", not_now)
     try:
-        if had_music:
-            await session.stop_background_audio()
-        if was_thinking:
-            await session.stop_thinking_audio()
+        await audio.pause()
         yield
     finally:
-        if vars(session).get("start_thinking_audio") is not_now:
-            del session.start_thinking_audio
-            if start_of_author is not None:
-                session.start_thinking_audio = start_of_author
-        if not closed(session):
-            try:
-                if was_thinking and not (had_music and not override):
-                    await session.start_thinking_audio()
-                if had_music and session._background_audio_player is None:  # else somebody has begun other music
-                    await session.play_background_audio(music.config, override)
-                    session._thinking_was_playing = suppressed
-            except Exception as error:
-                # Whatever it is that cannot be played again: the caller is to be spoken to.
-                logger.warning("an author's background audio was not begun again: %s", type(error).__name__)
+        put_back()
+        if end():
+            await audio.go_on()
+
+
+class _BackgroundAudio(Shared):
+    """What was heard, and is silenced; of music, what was heard last.
+
+    To stop the one has the SDK begin the other: what was suppressed by music that was exclusive.
+    """
+
+    def __init__(self, session: AgentSession) -> None:
+        self._session = session
+        self._music: Any = None
+        self._override = False
+        self._suppressed = False
+        self._was_thinking = False
+
+    async def pause(self) -> None:
+        """Silences what is heard now."""
+        session = self._session
+        music, thinking = session._background_audio_player, session._thinking_audio_player
+        if thinking is not None and thinking.is_playing:
+            self._was_thinking = True
+        if music is not None and music.is_playing:
+            self._music, self._override = music, session._override_thinking
+            self._suppressed = session._thinking_was_playing
+            await session.stop_background_audio()
+        if thinking is not None and thinking.is_playing:
+            await session.stop_thinking_audio()
+
+    async def go_on(self) -> None:
+        """Has it be heard again."""
+        session, music = self._session, self._music
+        if closed(session):
+            return
+        try:
+            if self._was_thinking and (music is None or self._override):
+                await session.start_thinking_audio()
+            if music is not None and session._background_audio_player is None:  # else somebody has begun other music
+                await session.play_background_audio(music.config, self._override)
+                session._thinking_was_playing = self._suppressed
+        except Exception as error:
+            # Whatever it is that cannot be played again: the caller is to be spoken to.
+            logger.warning("an author's background audio was not begun again: %s", type(error).__name__)
 
 
 _KEYS = "DTMF_EVENT"
+
+
+class _Keys(Shared):
+    """Who follows the keys pressed in a room: the one who began last is told, and nobody else."""
+
+    def __init__(self, *, subscribed: bool) -> None:
+        self.subscribed = subscribed
+        self.followers: list[Callable[[str, str | None], None]] = []
+        self.told = self._told  # one object, by which it is known again
+
+    def _told(self, message: Any) -> None:
+        payload = message.get("payload") if isinstance(message, dict) else None
+        key = _key(payload.get("number")) if isinstance(payload, dict) else None
+        sender = message.get("senderId") if isinstance(message, dict) else None
+        if key is not None and self.followers:
+            self.followers[-1](key, sender if isinstance(sender, str) else None)
 
 
 async def follow_keys(room: VideoSDKHandler, pressed: Callable[[str, str | None], None]) -> Callable[[], None]:
     """Has `pressed` told of each key pressed in `room` and by whom, and nobody else; returns what undoes it."""
     pubsub = room.meeting.pubsub
     topics = pubsub._PubSub__topic_cb
-    before = topics.get(_KEYS)
+    keys, end = share(pubsub, "keys", lambda: _Keys(subscribed=_KEYS in topics))
+    put_back = replace(pubsub, _KEYS, keys.told, among=topics)
 
-    def on_message(message: Any) -> None:
-        payload = message.get("payload") if isinstance(message, dict) else None
-        key = _key(payload.get("number")) if isinstance(payload, dict) else None
-        sender = message.get("senderId") if isinstance(message, dict) else None
-        if key is not None:
-            pressed(key, sender if isinstance(sender, str) else None)
+    def follower(key: str, sender: str | None) -> None:
+        pressed(key, sender)
 
-    if before is None:
-        await room.subscribe_to_pubsub(PubSubSubscribeConfig(topic=_KEYS, cb=on_message))
-    else:
-        topics[_KEYS] = on_message
+    keys.followers.append(follower)
 
     def undo() -> None:
-        if topics.get(_KEYS) is on_message:
-            if before is None:
-                pubsub.unsubscribe(_KEYS)
-            else:
-                topics[_KEYS] = before
+        if follower in keys.followers:
+            keys.followers.remove(follower)
+        put_back()
+        end()
 
+    if not keys.subscribed:
+        try:
+            await room.subscribe_to_pubsub(PubSubSubscribeConfig(topic=_KEYS, cb=keys.told))
+        except BaseException:
+            undo()
+            raise
+        keys.subscribed = True
     return undo
 
 
@@ -1235,9 +1250,12 @@ class _RecognisersEars:
         self._heard = heard
         self._stirs = stirs
         self._given_back = False
-        self._kept = {event: list(understanding._handlers.get(event, [])) for event in self._KEPT}
-        for event, handler in zip(self._KEPT, (self._final, self._interim, self._interim), strict=True):
-            understanding._handlers[event] = [handler]
+        self._kept: list[tuple[Any, list[Callable[..., Any]], Callable[[], None]]] = []
+        instead: tuple[Callable[[Any], None], ...] = (self._final, self._interim, self._interim)
+        for event, handler in zip(self._KEPT, instead, strict=True):
+            handlers: list[Callable[..., Any]] = [handler]
+            put_back = replace(understanding, event, handlers, among=understanding._handlers)
+            self._kept.append((event, handlers, put_back))
         for event, handler in self._beside.items():
             understanding.on(event, handler)
 
@@ -1274,8 +1292,10 @@ class _RecognisersEars:
 
     def _restore(self) -> None:
         understanding = self._understanding
-        for event, handlers in self._kept.items():
-            understanding._handlers[event] = handlers
+        for event, handlers, put_back in self._kept:
+            put_back()
+            for handler in handlers[1:]:  # who has begun to listen meanwhile
+                understanding.on(event, handler)
         for event, handler in self._beside.items():
             understanding.off(event, handler)
         understanding.clear_preemptive_state()

@@ -42,7 +42,7 @@ class CallerInRoom:
         self._told_of_leaving = parted
         self._participant: Participant | None = None
         self._earlier_legs: list[CallerLeg] = []
-        self._being_moved = False
+        self._moves = 0
         self._listener = _RoomListener(self._joined, self._parted)
         room.meeting.add_event_listener(self._listener)
         self.attendance = Attendance(room.meeting)
@@ -123,12 +123,12 @@ class CallerInRoom:
     @contextmanager
     def being_moved(self) -> Iterator[None]:
         """Takes a leave for part of a move, while the block lasts; who is not back after it, and nowhere, has left."""
-        self._being_moved = True
+        self._moves += 1
         try:
             yield
         finally:
-            self._being_moved = False
-            if not self.is_here:
+            self._moves -= 1
+            if not self._moves and not self.is_here:
                 self.left.set()
 
     async def close(self) -> None:
@@ -143,7 +143,7 @@ class CallerInRoom:
         self._api.keep_private(_name(participant) or "")
         if not metadata(participant).get("sipUser"):
             return
-        if self._being_moved:
+        if self._moves:
             if not self.is_here:
                 self._participant = participant  # they are back, on the leg they left with
             return
@@ -163,7 +163,7 @@ class CallerInRoom:
 
     def _parted(self, participant: Participant) -> None:
         is_caller = self._participant is not None and participant.id == self._participant.id
-        if is_caller and not self._being_moved:
+        if is_caller and not self._moves:
             if self.fetch_back is not None:
                 self.fetch_back()
                 return

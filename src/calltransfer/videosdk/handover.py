@@ -119,6 +119,7 @@ class Handover:
         self._heard_again = heard_again
         self._unmute: Callable[[], None] | None = None
         self._remember: Callable[[], None] = lambda: None
+        self._wake_again: Callable[[], None] = lambda: None
         self._leg_id = caller.leg_id or ""
         self._attendance: Attendance | None = None
         self._ids: tuple[str | None, str | None] = (None, None)
@@ -335,6 +336,7 @@ class Handover:
 
     def _be_theirs(self) -> None:
         self._speak_again()
+        self._wake_again()
         _sdk.hear_again(self._room)
 
     # Connecting
@@ -505,7 +507,7 @@ class Handover:
         self._remember = _sdk.forget_phones(self._room)
         if self._move == "caller":
             self._caller.fetch_back = None
-        _sdk.silence(self._session)
+        self._wake_again = _sdk.silence(self._session)
         self._fall_silent()
 
     def _fall_silent(self) -> None:
