@@ -116,14 +116,14 @@ MUTANTS = (
     Mutant(
         "leaves behind what a strategy has left open",
         "strategy_run.py",
-        "            left = await self._opened.close()\n",
-        "            left: list[str] = []\n",
+        "                left = await self._opened.close()\n",
+        "                left: list[str] = []\n",
         MISBEHAVING,
     ),
     Mutant(
         "waits for a strategy that does not end",
         "strategy_run.py",
-        "            if not self._transfer.forwarded:  # that comes",
+        "            if not self._transfer.is_moving:  # that comes",
         "            if False:  # that comes",
         MISBEHAVING,
     ),

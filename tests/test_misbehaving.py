@@ -487,7 +487,7 @@ async def test_nobody_is_dialled_by_a_strategy_that_goes_on_although_it_is_cance
 
 
 async def test_after_its_transfer_a_strategy_can_do_nothing_any_more() -> None:
-    """A task that it has left behind can neither dial, nor forward, nor put the caller on hold, nor connect anybody."""
+    """A task that it has left behind can neither dial, nor forward, nor put the caller on hold, nor connect or tell them."""
     over, refused = asyncio.Event(), []
     tasks: list[asyncio.Task[None]] = []
 
@@ -503,6 +503,8 @@ async def test_after_its_transfer_a_strategy_can_do_nothing_any_more() -> None:
                 lambda: consulting(call, request).__aenter__(),
                 lambda: call.on_hold(HoldMusic()).__aenter__(),
                 lambda: consultation.connect(),
+                lambda: call.say("please hold the line"),
+                lambda: call.sentence_heard(),
             ]
             for attempt in attempts:
                 try:
@@ -518,7 +520,8 @@ async def test_after_its_transfer_a_strategy_can_do_nothing_any_more() -> None:
         caller = await transferred(sandbox, Misbehaving(leaves_a_task_behind))
         over.set()
         await asyncio.gather(*tasks)
-        assert ["the transfer is over"] * 4 == refused
+        assert ["the transfer is over"] * 6 == refused
+        assert "please hold the line" not in caller.texts_heard
         assert "agent" == await caller.talking_to()
         assert 1 == len(sandbox.targets)
 

@@ -73,7 +73,7 @@ class PlatformCall(Call):
     listener: ProgressListener | None = None
     """Who is told what happens to the call; set by the runner of a transfer.
 
-    It raises `CallOver` at `FORWARDING` where the transfer has ended meanwhile: nothing is asked for then.
+    It raises `CallOver` at `FORWARDING` and `CONNECTING` where the transfer has ended meanwhile: nothing is asked for then.
     """
 
     hears_again: Callable[[], None] | None = None

@@ -7,6 +7,7 @@ the caller is with the agent.
 
 import asyncio
 import logging
+from contextlib import suppress
 
 from calltransfer.attempt import attempt
 from calltransfer.call import Presence
@@ -16,7 +17,7 @@ from calltransfer.hook import uncancelled
 from calltransfer.outcome import Outcome
 from calltransfer.platform import PlatformCall
 from calltransfer.timeline import described
-from calltransfer.transfer import STRATEGY_TIMEOUT, Transfer
+from calltransfer.transfer import LAST_TIMEOUT, STRATEGY_TIMEOUT, Transfer
 from calltransfer.transfer_call import Opened, TransferCall
 
 logger = logging.getLogger("calltransfer")
@@ -27,6 +28,8 @@ beside it."""
 
 END_TIMEOUT_ALONE = 12.0
 """The same once the caller has gone, and nobody waits: a message that they have left is still being delivered."""
+
+_MOVED = "the caller was moved by other means, and the platform shows them with somebody"
 
 
 class StrategyRun:
@@ -45,6 +48,7 @@ class StrategyRun:
         )
         self._opened = Opened(transfer)
         self._name = type(transfer.strategy).__name__
+        self._left_moving: list[str] = []
 
     async def result(self) -> TransferResult:
         """How it ended: by itself, from outside, or because it did not end."""
@@ -65,6 +69,7 @@ class StrategyRun:
                     )
                 ]
                 await self._until_ended(running)
+                await self._until_moved()
                 for watch in watching:
                     watch.cancel()
         except asyncio.CancelledError:
@@ -74,9 +79,13 @@ class StrategyRun:
         finally:
             running.cancel()  # who is not done by now is left to itself
             transfer.over = True
-            left = await self._opened.close()
+            try:
+                await self._end_moving()
+            finally:
+                left = await self._opened.close()
+        left = [*self._left_moving, *left]
         if left:
-            logger.error("%s left %s behind; it was closed for it", self._name, " and ".join(left))
+            logger.error("%s left %s behind, and its transfer had to see to it", self._name, " and ".join(left))
         return await self._judged(running, left)
 
     async def _until_ended(self, running: "asyncio.Task[TransferResult]") -> None:
@@ -88,8 +97,36 @@ class StrategyRun:
         while not running.done():
             gone = self._call.caller is Presence.GONE
             await asyncio.wait([running], timeout=END_TIMEOUT_ALONE if gone else END_TIMEOUT)
-            if not self._transfer.forwarded:  # that comes to its own end, and half done would leave the caller alone
+            if not self._transfer.is_moving:  # that comes to its own end, and half done would leave the caller alone
                 return
+
+    async def _until_moved(self) -> None:
+        """Follows a forward or a connection to its end that a task of the strategy's own has asked for, and goes on with.
+
+        What it comes to is the truth, whatever the strategy has returned meanwhile.
+        """
+        transfer = self._transfer
+        while (connecting := transfer.connecting) is not None and transfer.forwarded:
+            self._left_moving = [connecting.what]
+            ends = [asyncio.ensure_future(what.wait()) for what in (connecting.over, transfer.asked_to_end)]
+            try:
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                if transfer.asked_to_end.is_set():  # the session closes, and has waited for it
+                    connecting.end()
+                    await ends[0]
+            finally:
+                for end in ends:
+                    end.cancel()
+
+    async def _end_moving(self) -> None:
+        """Ends a forward or a connection that has not been asked for yet, or that there is no time for."""
+        connecting = self._transfer.connecting
+        if connecting is not None:
+            self._left_moving = [connecting.what]
+            connecting.end()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(END_TIMEOUT):
+                    await connecting.over.wait()
 
     async def _judged(self, running: "asyncio.Task[TransferResult]", left: list[str]) -> TransferResult:
         """What is true of how it ended, whatever the strategy says."""
@@ -97,12 +134,14 @@ class StrategyRun:
         if transfer.proven is not None:
             return transfer.proven  # whatever has come between that and the strategy's own end
         ended = transfer.ended_from_outside
+        result = running.result() if running.done() and not running.cancelled() else None
+        if result is not None and result.connected and await self._is_connected(left):
+            return result
+        if transfer.moved_by_others and await self._claims.seen_connected():
+            return TransferResult(outcome=Outcome.CONNECTED, detail=_MOVED)
         if not running.done():
             logger.error("%s does not end although it is cancelled; it is left to itself", self._name)
             return ended or self._failed("did not end")
-        result = None if running.cancelled() else running.result()
-        if result is not None and result.connected and await self._is_connected(left):
-            return result
         if ended is not None:
             # Who hangs up after they have left a message has left it.
             taken = result is not None and result.outcome is Outcome.MESSAGE_TAKEN
@@ -158,4 +197,10 @@ class StrategyRun:
             async with asyncio.timeout(STRATEGY_TIMEOUT) as self._transfer.deadline:
                 await asyncio.get_running_loop().create_future()
         except TimeoutError:
+            if self._transfer.proven is not None:
+                logger.error(  # noqa: TRY400
+                    "%s did not end within %g s of connecting the caller", self._name, LAST_TIMEOUT
+                )
             self._transfer.end(Outcome.FAILED, f"{self._name} did not end within {STRATEGY_TIMEOUT:g} s")
+        finally:
+            self._transfer.deadline = None

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import attrs
 from typing_extensions import Unpack
@@ -14,9 +14,11 @@ from calltransfer.errors import CallOver, NotAllowed
 from calltransfer.events import Phase, TransferResult
 from calltransfer.masking import one_line
 from calltransfer.outcome import Outcome
+from calltransfer.phases import STEPS
 from calltransfer.platform import PlatformCall, Turn
 from calltransfer.policy import Policy
 from calltransfer.timeline import Known, Timeline, described
+from calltransfer.under_way import UnderWay
 from calltransfer.wording import Wording
 
 logger = logging.getLogger("calltransfer")
@@ -25,7 +27,12 @@ ResultListener = Callable[[TransferResult], None]
 
 STRATEGY_TIMEOUT = 360.0
 """Seconds after which a strategy is taken for hung: the longest warm transfer, and a minute for what is around it. While a
-call is being forwarded they do not count, and they begin anew when a message is taken."""
+call is being forwarded or connected they do not count, and they begin anew when that was in vain, when a message is taken,
+and when a strategy has somebody else move the caller."""
+
+LAST_TIMEOUT = 3.0
+"""Seconds for a strategy to end once the caller has been connected: the agent watches over the two only when it has, and a
+session that everybody has left closes after five."""
 
 _NO_WAY_BACK = {
     Phase.FORWARDING: True,
@@ -116,7 +123,8 @@ class Transfer:
     ended_from_outside: TransferResult | None = None
     asked_to_end: asyncio.Event = attrs.field(factory=asyncio.Event)
     over: bool = False
-    being_connected: bool = False
+    connecting: UnderWay | None = None
+    moved_by_others: bool = False
     proven: TransferResult | None = attrs.field(default=None, repr=False)
     settled: TransferResult | None = attrs.field(default=None, repr=False)
 
@@ -143,12 +151,18 @@ class Transfer:
         """Something has happened to the call, or is about to.
 
         Raises:
-            CallOver: the call is about to be forwarded, and the transfer has ended, or has been told to.
+            CallOver: the call is about to be forwarded or connected, and the transfer has ended; or it is about to be
+                forwarded, and the transfer has been told to end.
         """
         if phase is Phase.FORWARDING:
             self._not_ending()  # it has waited, perhaps in a task that nobody has cancelled
+        if phase is Phase.CONNECTING:
+            self.still_runs()
         if phase in _NO_WAY_BACK:
             self.can_be_taken_back(not _NO_WAY_BACK[phase])
+        if self.result.done() and not STEPS[phase].late:
+            logger.warning("transfer %s: %s came when its outcome was known", self.timeline.transfer_id, phase)
+            return
         self.timeline.record(phase, detail, status, **known)
 
     def can_be_taken_back(self, possible: bool) -> None:
@@ -160,6 +174,28 @@ class Transfer:
             self.revocable.clear()
         self._takes(STRATEGY_TIMEOUT if possible else None)
 
+    @property
+    def is_moving(self) -> bool:
+        """Whether the caller is being forwarded or connected now: asked for, and its end not known yet."""
+        return self.connecting is not None and self.forwarded
+
+    @contextmanager
+    def connects(self, what: str) -> Iterator[None]:
+        """The block forwards or connects the caller, or brings back one whom somebody else has moved."""
+        if self.connecting is not None:  # something else is, and is followed to its end
+            yield
+            return
+        self.connecting = UnderWay(what)
+        try:
+            with self.connecting:
+                yield
+        finally:
+            self.connecting = None
+
+    def is_moved_by_others(self) -> None:
+        """A strategy has the caller moved by other means, which have deadlines of its own, as far as it has any."""
+        self._takes(STRATEGY_TIMEOUT)
+
     def takes_a_message(self) -> None:
         """The caller is listened to, which has deadlines of its own: a long message is no strategy that hangs."""
         if not self.forwarded:
@@ -167,7 +203,7 @@ class Transfer:
 
     def _takes(self, seconds: float | None) -> None:
         """Gives the strategy so many seconds from now on; None: as long as it takes."""
-        if self.deadline is not None and not self.deadline.expired():
+        if self.deadline is not None and not self.deadline.expired():  # None: nothing hangs that has ended
             now = asyncio.get_running_loop().time()
             self.deadline.reschedule(now + seconds if seconds is not None else None)
 
@@ -226,6 +262,8 @@ class Transfer:
     def proved(self, result: TransferResult) -> None:
         """The platform has shown how connecting them ended: nothing that comes after undoes a connection."""
         self.proven = result if result.connected else None
+        if result.connected:
+            self._takes(LAST_TIMEOUT)
 
     def note(self, result: TransferResult) -> None:
         """One of the things that a plan tries has ended."""

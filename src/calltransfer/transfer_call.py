@@ -31,18 +31,23 @@ from calltransfer.call import (
 from calltransfer.call_wrapper import CallWrapper
 from calltransfer.claims import Claims
 from calltransfer.destination import Destination
-from calltransfer.errors import ConfigurationError, NotAllowed
+from calltransfer.errors import CallOver, ConfigurationError, NotAllowed
 from calltransfer.events import ConsultationIds, Phase, TransferResult
 from calltransfer.hold import Hold
 from calltransfer.hook import give_up, uncancelled
 from calltransfer.outcome import Outcome
 from calltransfer.timeline import described
 from calltransfer.transfer import Dial, Transfer
+from calltransfer.under_way import UnderWay
 
 logger = logging.getLogger("calltransfer")
 
 CLOSE_TIMEOUT = 5.0
 """Seconds for something that a strategy has left open to be closed for it."""
+
+MOVE_TIMEOUT = 15.0
+"""The same for a caller who was left to others who move them: one who is alone then is brought back, which takes up to 10 s,
+and the platform is asked before and after."""
 
 _ALREADY = "the caller is already being connected"
 
@@ -80,31 +85,41 @@ class TransferCall(CallWrapper):
     ) -> TransferResult:
         transfer, checked = self._transfer, _checked(destination, "forward")
         transfer.still_runs()
-        if transfer.being_connected or transfer.proven is not None:
+        if transfer.connecting is not None or transfer.proven is not None:
             return TransferResult(outcome=Outcome.FAILED, destination=destination, detail=_ALREADY)
-        transfer.being_connected = True
-        try:
-            dial = await transfer.reaching(checked)
+        with transfer.connects("a forward"):
             try:
-                await Allowed.on(self).now()
-                result = await super().forward(destination, timeout=timeout, play_dialtone=play_dialtone)
-            finally:
-                Allowed.on(self).asked += transfer.forwarded
-                dial.is_over(dialled=transfer.forwarded)
-        except NotAllowed as error:
-            return TransferResult(outcome=Outcome.REFUSED, destination=destination, detail=str(error))
-        except BaseException:
-            if transfer.ended_from_outside is None:  # a strategy that follows it no longer, and goes on
-                transfer.can_be_taken_back(True)
-            raise
-        finally:
-            transfer.being_connected = False
-        transfer.proved(result)
-        transfer.can_be_taken_back(not result.connected)
+                dial = await transfer.reaching(checked)
+                try:
+                    await Allowed.on(self).now()
+                    result = await super().forward(destination, timeout=timeout, play_dialtone=play_dialtone)
+                finally:
+                    Allowed.on(self).asked += transfer.forwarded
+                    dial.is_over(dialled=transfer.forwarded)
+            except NotAllowed as error:
+                return TransferResult(outcome=Outcome.REFUSED, destination=destination, detail=str(error))
+            except BaseException:
+                if transfer.ended_from_outside is None:  # a strategy that follows it no longer, and goes on
+                    transfer.can_be_taken_back(True)
+                raise
+            transfer.can_be_taken_back(not result.connected)
+            transfer.proved(result)
         if not result.connected and self.caller is Presence.GONE:
             known = result.outcome in {Outcome.UNCONFIRMED, Outcome.CANCELLED}
             transfer.end(result.outcome if known else Outcome.CALLER_LEFT, result.detail)
         return result
+
+    @override
+    def report(
+        self, phase: Phase, detail: str = "", status: str | None = None, *, destination: Destination | None = None
+    ) -> None:
+        self._transfer.still_runs()  # whom the call tells now may be the next transfer
+        super().report(phase, detail, status, destination=destination)
+
+    @override
+    async def say(self, text: str) -> bool:
+        self._transfer.still_runs()
+        return await super().say(text)
 
     @override
     def on_hold(self, hold: Hold) -> AbstractAsyncContextManager[None]:
@@ -120,7 +135,7 @@ class TransferCall(CallWrapper):
 
     @override
     def being_moved(self) -> AbstractAsyncContextManager[None]:
-        return _Open("the caller to others who move them", self._moved(), self._opened)
+        return _OpenMove("the caller to others who move them", self._moved(), self._opened)
 
     @asynccontextmanager
     async def _moved(self) -> AsyncIterator[None]:
@@ -128,12 +143,14 @@ class TransferCall(CallWrapper):
         try:
             await Allowed.on(self).now()
             self.report(Phase.CONNECTING, "by other means")
+            self._transfer.is_moved_by_others()
             try:
                 async with super().being_moved():
                     yield
             finally:
-                if not await self._transfer.call.seen_connected():
-                    self.report(Phase.ROLLED_BACK, "they were not connected")
+                self._transfer.moved_by_others = await self._transfer.call.seen_connected()
+                if not self._transfer.moved_by_others:
+                    self._transfer.progress(Phase.ROLLED_BACK, "they were not connected")
         finally:
             dial.is_over(dialled=True)
 
@@ -187,12 +204,9 @@ class Opened:
         self.transfer.still_runs()
         self._open.append(opened)
 
-    def remove(self, opened: "_Open[Any]") -> bool:
-        """Something is about to be closed; returns whether nobody has done so before."""
-        if opened not in self._open:
-            return False
+    def remove(self, opened: "_Open[Any]") -> None:
+        """Something has been closed, or has not come to be open."""
         self._open.remove(opened)
-        return True
 
     def kept(self, summary: Summary) -> "_KeptSummary":
         """A summary that is made once, whoever is consulted with it."""
@@ -203,45 +217,119 @@ class Opened:
         return kept
 
     async def close(self) -> list[str]:
-        """Closes what is still open, the last first; returns what that was."""
+        """Closes what is open, or being opened, the last first; waits for what is being closed.
+
+        Returns:
+            What was open, or being opened. What does not come to be closed in time is in the log.
+        """
         left = [*reversed(self._open)]
+        behind = [opened.what for opened in left if not opened.is_closing]
+        cancelled = False
         for opened in left:
-            await opened.close()
-        for kept in self._summaries:
-            await kept.close()
-        return [opened.what for opened in left]
+            opened.end_opening()  # all at once: they are waited for together
+        began = asyncio.get_running_loop().time()
+        closing = [opened.close(began + opened.close_timeout) for opened in left]
+        for work in (*closing, *(kept.close() for kept in self._summaries)):
+            try:
+                await work
+            except asyncio.CancelledError:  # the others are closed all the same
+                cancelled = True
+        if cancelled:
+            raise asyncio.CancelledError
+        return behind
 
 
 class _Open(AbstractAsyncContextManager[T], Generic[T]):
-    """Something that a strategy opens and has to close; it can be closed for it."""
+    """Something that a strategy opens and has to close; it can be closed for it, whatever it is doing with it.
+
+    Where it is being opened when its transfer ends, the task that opens it is ended, and gets `CallOver`; what comes to be
+    open all the same is closed by that task, at once.
+    """
+
+    close_timeout = CLOSE_TIMEOUT
 
     def __init__(self, what: str, inner: AbstractAsyncContextManager[T], opened: Opened) -> None:
         self.what = what
+        self.is_closing = False
         self._inner = inner
         self._opened = opened
+        self._opening = UnderWay(what)
+        self._is_open = False
+        self._over = asyncio.Event()
 
     @override
     async def __aenter__(self) -> T:
+        if self._opening.began:
+            raise RuntimeError(f"{self.what}: this is opened once; call the method again for another one")
         self._opened.add(self)
         try:
-            return await self._inner.__aenter__()
+            with self._opening:
+                entered = await self._inner.__aenter__()
         except BaseException:
-            self._opened.remove(self)
+            self._is_over()
             raise
+        self._is_open = True
+        if self._opened.transfer.over:
+            await self._closed_in_time()
+            raise CallOver("the transfer is over")
+        return entered
 
     @override
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        return await self._inner.__aexit__(kind, error, traceback) if self._opened.remove(self) else None
-
-    async def close(self) -> None:
-        """Closes it in the place of the strategy, within `CLOSE_TIMEOUT` seconds."""
+        if not self._is_open or self.is_closing:
+            return None  # it has been closed for the strategy, or is now
+        self.is_closing = True
         try:
-            async with asyncio.timeout(CLOSE_TIMEOUT):
+            return await self._inner.__aexit__(kind, error, traceback)
+        finally:
+            self._is_over()
+
+    def end_opening(self) -> None:
+        """Has the task that is just opening it do so no longer."""
+        if not self._is_open:
+            self._opening.end()
+
+    async def close(self, until: float) -> None:
+        """Closes it in the place of the strategy; waits until then for one that is being opened or closed."""
+        if self._is_open and not self.is_closing:
+            await self._closed_in_time()
+            return
+        try:
+            async with asyncio.timeout_at(until):
+                await self._over.wait()
+        except TimeoutError:
+            logger.error(  # noqa: TRY400
+                "%s, left by a strategy, was not %s in time; it is closed when it is",
+                self.what,
+                "closed" if self.is_closing else "opened",
+            )
+
+    async def _closed_in_time(self) -> None:
+        try:
+            async with asyncio.timeout(self.close_timeout):
                 await uncancelled(self.__aexit__(None, None, None))
         except Exception as error:
             logger.error("%s, left open by a strategy, did not close: %s", self.what, described(error))  # noqa: TRY400
+
+    def _is_over(self) -> None:
+        self._is_open = False
+        self._opened.remove(self)
+        self._over.set()
+
+
+class _OpenMove(_Open[None]):
+    """A caller whom somebody else moves: to bring them back is followed to its end, as a forward is."""
+
+    close_timeout = MOVE_TIMEOUT
+
+    @override
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        with self._opened.transfer.connects(self.what):
+            return await super().__aexit__(kind, error, traceback)
 
 
 class _OpenConsultation(_Open[Consultation]):
@@ -342,14 +430,11 @@ class _TransferConsultation(Consultation):
     ) -> TransferResult:
         transfer = self._transfer
         transfer.still_runs()
-        if transfer.being_connected or transfer.proven is not None:
+        if transfer.connecting is not None or transfer.proven is not None:
             return self.result(Response(Outcome.FAILED, _ALREADY))
-        transfer.being_connected = True
-        try:
+        with transfer.connects("a connection"):
             result = await self._wrapped.connect(move, timeout=timeout, leave_unwatched=leave_unwatched)
-        finally:
-            transfer.being_connected = False
-        transfer.proved(result)
+            transfer.proved(result)
         return result
 
     @override

@@ -56,6 +56,9 @@ _HURRIED_END = 4.0
 _GREETING_OF_MACHINE = 15.0
 """Seconds for a machine that is left a message to be silent; then it is left all the same."""
 
+LONGEST_FAREWELL = _GREETING_OF_MACHINE + FAREWELL_TIMEOUT
+"""Seconds for a last sentence to whoever it is, a machine included."""
+
 _PAUSE_OF_MACHINE = 1.5
 _INTRODUCTION_OF_PERSON = 5.0
 """Seconds for who says their name over the greeting, or goes on speaking after a question, to be silent."""
@@ -136,6 +139,7 @@ class VideoSDKConsultation(Consultation):
         self.leg_is_over = asyncio.Event()
         self._broken: set[str] = set()
         self._summary = ""
+        self._has_begun = False
         self._told_of_end: Callable[[bool], None] | None = None
         self.consultant = Consultant(
             session,
@@ -299,11 +303,12 @@ class VideoSDKConsultation(Consultation):
             self.leg_is_over.set()
             if self._told_of_end is not None:
                 self._told_of_end(self.leg is not None)
-        self.report(
-            Phase.RELEASED if ended else Phase.NOT_RELEASED,
-            "" if ended else "the target's call could not be ended; the platform's own limits will",
-            None,
-        )
+        if self._has_begun:  # of one that was ended in the same moment there is nothing to tell
+            self.report(
+                Phase.RELEASED if ended else Phase.NOT_RELEASED,
+                "" if ended else "the target's call could not be ended; the platform's own limits will",
+                None,
+            )
         await self.consultant.close()
         if not ended and self.leg is not None:
             self._later(self.leg.end_in_the_end(), "ending a leg that the platform does not end")
@@ -323,7 +328,7 @@ class VideoSDKConsultation(Consultation):
                 if self._hurried:
                     self.hurry()
                 elif machine:
-                    self._parting.reschedule(now() + _GREETING_OF_MACHINE + FAREWELL_TIMEOUT)
+                    self._parting.reschedule(now() + LONGEST_FAREWELL)
                     await self.consultant.pause(silence=_PAUSE_OF_MACHINE, timeout=_GREETING_OF_MACHINE)
                     if not self._hurried:
                         self._parting.reschedule(now() + FAREWELL_TIMEOUT)
@@ -337,6 +342,7 @@ class VideoSDKConsultation(Consultation):
             self._parting = None
 
     async def _summarise(self) -> None:
+        self._has_begun = True
         self.report(Phase.SUMMARY_STARTED, "", None)
         self._summarised_up_to = self._said_by_caller
         made = await self.plan.summarise()
