@@ -11,6 +11,7 @@ import attrs
 from calltransfer import Outcome, Phase, RingGroup, TransferEvent, WarmTransfer
 from calltransfer.sandbox import Caller, FastForwardLoop, HangsUp, Presses, Sandbox, Says
 from calltransfer.testing.left import tasks_left
+from calltransfer.testing.witness import BOUND
 from tests.warm import ASKS, call
 
 TARGETS = 10
@@ -117,10 +118,10 @@ async def _rung(ring: Ring) -> Rung:
         does = asyncio.create_task(_does(ring, caller))
         await caller.say(ASKS)
         try:
-            async with asyncio.timeout(330):
+            async with asyncio.timeout(BOUND):
                 await caller.agent.finished.wait()
         except TimeoutError:
-            found.broken.append("bounded: not over after 330 s")
+            found.broken.append(f"bounded: not over after {BOUND:g} s")
         await does
         await caller.talking_to(settled_for=12.0)
         found.outcome = next(iter(caller.agent.outcomes), None)

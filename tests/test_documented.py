@@ -24,6 +24,7 @@ from calltransfer.routes.kinds import KINDS, kind_of
 from calltransfer.routes.reading import _NOT_AS_DATA, TABLES
 from calltransfer.schedule import Schedule
 from calltransfer.summary import ExtractiveSummary, LLMSummary
+from calltransfer.testing.witness import BOUND
 from calltransfer.timeline import _UNWANTED_PHASES
 
 ROOT: Final = pathlib.Path(__file__).parent.parent
@@ -190,6 +191,14 @@ def test_every_deadline_is_in_the_tables() -> None:
     shown = [name for table in tables for name, _ in reference.listed(table.strip())]
     assert set(_deadlines()) - set(shown) == set()
     assert [name for name, times in Counter(shown).items() if times > 1] == []
+
+
+def test_the_bound_of_a_transfer_is_what_its_deadlines_come_to() -> None:
+    """The pages, and the witness that every call of the tests is held to, have the same number of seconds."""
+    section = (PAGES / "deadlines.md").read_text().partition("## Any strategy")[2].partition("\n## ")[0]
+    (table,) = re.findall(r"<!-- table: added_up\n(.*?)-->", section, re.DOTALL)
+    assert f"**{BOUND:g}**" in reference.added_up(table.strip())
+    assert f"[within {BOUND:g} s]" in (PAGES.parent / "explanation" / "invariants.md").read_text()
 
 
 def _deadlines() -> Iterator[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import calltransfer.testing
+from calltransfer.testing.witness import BOUND
 from tests.broken import BROKEN
 
 pytest_plugins = ["pytester"]
@@ -50,7 +51,7 @@ def users(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.
 def test_the_suite_catches(users: pytest.Pytester) -> None:
     """A strategy with something wrong with it fails, and the line that names the invariant says what it is."""
     suites = [
-        SUITE.format(number=number, bound=60.0 if name == "takes its time" else 330.0, does=f"BROKEN[{name!r}][0]")
+        SUITE.format(number=number, bound=60.0 if name == "takes its time" else BOUND, does=f"BROKEN[{name!r}][0]")
         for number, name in enumerate(BROKEN)
     ]
     users.makepyfile(IMPORTS + "".join(suites))
@@ -68,7 +69,7 @@ def test_the_suite_catches(users: pytest.Pytester) -> None:
 
 def test_the_suite_passes_the_same_strategy_with_nothing_wrong_with_it(users: pytest.Pytester) -> None:
     """What the broken ones are made from passes: nothing but what is wrong with them is caught."""
-    users.makepyfile(IMPORTS + SUITE.format(number="", bound=330.0, does="consults"))
+    users.makepyfile(IMPORTS + SUITE.format(number="", bound=BOUND, does="consults"))
     result = users.runpytest_subprocess("-k", CASES)
     result.assert_outcomes(passed=4)
 

@@ -115,7 +115,8 @@ class StrategyConformance:
         calls_all: Whether everybody in `targets()` is dialled, or forwarded to, in some case of
             `test_whatever_targets_do`; the last of these cases fails where somebody never is. Not for a strategy whose
             targets hang on what a suite has one of, such as the time.
-        bound: Seconds within which a transfer has an end, whatever happens.
+        bound: Seconds within which a transfer has an end, whatever happens; more for a strategy that tries
+            many in vain.
         thorough: Whether every target is combined with every caller and every fault: some 1,700 tests more, and
             minutes.
     """

@@ -13,14 +13,20 @@ from typing import Final
 import attrs
 
 from calltransfer.briefing import Briefing
+from calltransfer.claims import MOVED_TIMEOUT, PROOF_TIMEOUT
 from calltransfer.events import Phase, TransferEvent
 from calltransfer.masking import masked_address
 from calltransfer.outcome import Outcome
 from calltransfer.phases import out_of_order
 from calltransfer.sandbox import Caller, HangsUp, Sandbox, Target
+from calltransfer.strategy_run import END_TIMEOUT, END_TIMEOUT_ALONE
 from calltransfer.testing.consent import said_yes
 from calltransfer.testing.left import tasks_left
 from calltransfer.testing.overheard import FADES, is_of, longest_music
+from calltransfer.transfer import STRATEGY_TIMEOUT
+from calltransfer.transfer_call import MOVE_TIMEOUT
+from calltransfer.videosdk import ending
+from calltransfer.videosdk.consultation import LONGEST_FAREWELL
 
 INVARIANTS: Final = (
     "never stranded",
@@ -46,8 +52,18 @@ ALONE_WHILE_THE_PLATFORM_FAILS = 60.0
 SILENT = 1.0
 """Seconds without sound that a caller on hold may hear."""
 
-BOUND = 330.0
-"""Seconds within which a transfer has an end, whatever happens."""
+BOUND = (
+    STRATEGY_TIMEOUT
+    + END_TIMEOUT_ALONE
+    + END_TIMEOUT
+    + MOVE_TIMEOUT
+    + MOVED_TIMEOUT
+    + PROOF_TIMEOUT
+    + LONGEST_FAREWELL
+    + ending.END_TIMEOUT
+)
+"""Seconds within which a transfer has an end: for a strategy to be taken for hung, and for everything that may come after
+that. With a forward, a connection or a message that was in vain they begin anew."""
 
 GONE = 20.0
 """Seconds after a caller's hang-up, on a platform that works, within which nobody is dialled or on a line for them."""
