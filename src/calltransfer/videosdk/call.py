@@ -159,8 +159,7 @@ class VideoSDKCall(PlatformCall):
 
     @override
     async def prepare(self) -> None:
-        async with self._company.music_where_nobody_speaks():
-            await self._caller.prepare()
+        await self._caller.prepare()
 
     @override
     async def sentence_heard(self, *, timeout: float = SENTENCE_TIMEOUT) -> None:
@@ -213,8 +212,8 @@ class VideoSDKCall(PlatformCall):
         ring_timeout: float = RING_TIMEOUT,
         decision_timeout: float = DECISION_TIMEOUT,
     ) -> AsyncIterator[Consultation]:
-        async with self._company.music_where_nobody_speaks():
-            await self._caller.known_leg()
+        await self._caller.known_leg()
+        self._company.agent_stays()
         consultation = VideoSDKConsultation(
             Plan(
                 destination=destination,
@@ -306,9 +305,8 @@ class VideoSDKCall(PlatformCall):
         # Its own transfer's: one that is given up while it waits must not be told to the next.
         report, hears_again = self.listener or _nobody, self.hears_again
         try:
-            async with self._company.music_where_nobody_speaks():
-                await self._phone_is_free(destination)
-                leg = await self._caller.known_leg()
+            await self._phone_is_free(destination)
+            leg = await self._caller.known_leg()
         except CallOver as error:
             return self._result(Verdict(Outcome.CALLER_LEFT, None, str(error)), destination)
         except (NoLiveCall, PlatformError) as error:

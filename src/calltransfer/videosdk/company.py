@@ -3,6 +3,7 @@
 A model may begin late, give nothing, or fail, and the caller hears none of the reasons. In the turn in which a transfer
 was asked for, a fixed sentence is said in the model's place. In every other one there is music until its first word, and
 the sentence when it has not come in time. A turn that is spoken for is given up: what it still gives is out of date.
+There is music, too, for a caller to whom nobody speaks before a target is dialled or the call is forwarded.
 """
 
 import asyncio
@@ -80,8 +81,7 @@ class Company:
         self._elsewhere = elsewhere
         self._sentence = ""
         self._off_hold_at = -_AFTER_HOLD
-        self._awaited = 0
-        self._filling: asyncio.Task[None] | None = None
+        self._agent_stays = False
 
     def comes_off_hold(self) -> None:
         """The caller has been on hold until now."""
@@ -93,6 +93,10 @@ class Company:
             self.words.replace()
         self.words = WordsAfterTool(self, sentence)
         return self.words.run()
+
+    def agent_stays(self) -> None:
+        """From here on the caller talks with the agent, unless there is a hold: somebody is being dialled for them."""
+        self._agent_stays = True
 
     async def words_after_tool(self, *, begin_within: float) -> None:
         """Waits until the agent says them; the model has `begin_within` seconds from now on.
@@ -128,38 +132,6 @@ class Company:
             playing.cancel()
             await asyncio.gather(playing, return_exceptions=True)
 
-    @asynccontextmanager
-    async def music_where_nobody_speaks(self) -> AsyncIterator[None]:
-        """Music while the block lasts, wherever nobody has spoken for `MUSIC_AFTER`: the caller waits for the platform."""
-        self._awaited += 1
-        if self._filling is None:  # of several who wait at once, one plays
-            self._filling = asyncio.create_task(self._fill(), name="music for a caller who waits for the platform")
-            self._filling.add_done_callback(logged)
-        try:
-            yield
-        finally:
-            self._awaited -= 1
-            filling = self._filling
-            if filling is not None and not self._awaited:
-                self._filling = None
-                filling.cancel()
-                await asyncio.gather(filling, return_exceptions=True)
-
-    async def _fill(self) -> None:
-        conversation = self.conversation
-
-        def spoken() -> bool:
-            return conversation.busy or conversation.turn_under_way or conversation.caller_speaks or not self._is_needed
-
-        while True:
-            await conversation.until(lambda: not spoken(), None)
-            if await conversation.until(spoken, MUSIC_AFTER):
-                continue
-            async with asyncio.TaskGroup() as group:
-                playing = group.create_task(self._line.go_on())
-                await conversation.until(spoken, None)
-                playing.cancel()
-
     def music_until_told(self) -> contextlib.AbstractAsyncContextManager[None]:
         """Music for a caller who is told something: what they have heard on hold goes on."""
         if self._elsewhere():
@@ -194,12 +166,37 @@ class Company:
             saying.cancel()
 
     async def keep(self, sentence: str) -> None:
-        """Keeps the caller company until it is cancelled, in every turn that nobody else looks after.
+        """Keeps the caller company until it is cancelled, in every turn that nobody else looks after, and between them.
 
         Args:
             sentence: What is said where the model does not answer.
         """
         self._sentence = sentence
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._pass_the_time(), name="music for a caller to whom nobody speaks")
+                await self._speak_for_the_model()
+        finally:
+            self._agent_stays = False
+
+    async def _pass_the_time(self) -> None:
+        """Plays music wherever nobody has spoken for `MUSIC_AFTER`: the caller waits for the platform, or for slow code."""
+        conversation = self.conversation
+
+        def spoken() -> bool:
+            speaks = conversation.busy or conversation.turn_under_way or conversation.caller_speaks
+            return speaks or self._agent_stays or not self._is_needed
+
+        while True:
+            await conversation.until(lambda: not spoken(), None)
+            if await conversation.until(spoken, MUSIC_AFTER):
+                continue
+            async with asyncio.TaskGroup() as group:
+                playing = group.create_task(self._line.go_on())
+                await conversation.until(spoken, None)
+                playing.cancel()
+
+    async def _speak_for_the_model(self) -> None:
         conversation = self.conversation
         while True:
             await conversation.until(lambda: conversation.agent == "thinking" and self._is_needed, None)
