@@ -126,7 +126,8 @@ def _answers(briefing: Briefing) -> str:
 
 
 def _hold(hold: Hold) -> str:
-    back = "" if hold.return_key is None else f", {hold.return_key} brings the caller back"
+    # Who talks with the agent says so, and whatever key they press is the agent's own.
+    back = "" if hold.return_key is None or not hold.at_once else f", {hold.return_key} brings the caller back"
     match hold:
         case StayWithCaller():
             return f"the agent stays with the caller until the yes{back}"
