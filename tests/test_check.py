@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -270,7 +270,7 @@ to = "{SUPERVISOR}"
 when = "x"
 strategy = "ring_group"
 targets = ["tests.plan_parts:find"]
-hold = {{ stay_with_caller = true, return_key = false }}
+hold = {{ stay_with_caller = true }}
 briefing = {{ gate = "connect_without_asking" }}
 [routes.c]
 when = "x"
@@ -397,8 +397,8 @@ def keys_only() -> WarmTransfer:
     return a_warm(briefing=Briefing(gate=Gate.KEYS_ONLY))
 
 
-def no_return() -> WarmTransfer:
-    return a_warm(hold=StayWithCaller(then=HoldMusic(return_key=None)))
+def no_return() -> Sequence[WarmTransfer]:
+    return a_warm(hold=HoldMusic(return_key=None)), a_warm(hold=StayWithCaller())
 
 
 def with_headers() -> WarmTransfer:
@@ -569,7 +569,33 @@ async def test_keys_nobody_needs() -> None:
 
         assert 4 == len(found)
         assert not any("DTMF" in line for line in found)
-        assert not any("inbound" in line for line in await findings(sandbox, no_return()))
+        assert not any("inbound" in line for line in await findings(sandbox, *no_return()))
+
+
+@pytest.mark.parametrize(("timeout", "status"), [(60, 1), (61, 0)])
+def test_a_plan_that_ends_while_a_phone_rings(tmp_path: Path, timeout: int, status: int) -> None:
+    """Who picks up late would not be asked, and whoever comes after them not be called: said without any set-up."""
+    path = tmp_path / "routes.toml"
+    path.write_text(
+        f"""
+[routes.a]
+when = "x"
+strategy = "choose"
+chooser = "tests.plan_parts:choose"
+[routes.a.default]
+strategy = "fallback"
+timeout = {timeout}
+try = [
+  {{ strategy = "ring_group", targets = ["{SUPERVISOR}"], ring_timeout = 60 }},
+  {{ strategy = "take_message", deliver = "tests.plan_parts:deliver" }},
+]
+""",
+        encoding="utf-8",
+    )
+    found, output = run("--offline", str(path))
+
+    assert status == found, output
+    assert bool(status) == ("problem  'a': a fallback ends after 60 s, while a phone in it still rings" in output)
 
 
 async def test_every_part_of_a_plan_is_looked_at() -> None:

@@ -214,6 +214,18 @@ def test_special_numbers_are_allowed_by_name(tmp_path: Path) -> None:
     assert satellite == strategy_of(tmp_path, table).to.address
 
 
+def test_seconds_that_fit_each_other_are_no_mistake_beside_one(tmp_path: Path) -> None:
+    """A whole that is longer than its ring is right, although it is not longer than the ring would be by default."""
+    warm = f'[routes.desk]\nwhen = "{WHEN}"\nstrategy = "warm"\nto = "{BILLING}"\ntotal_timeout = 20\n'
+
+    (alone,) = mistakes(tmp_path, warm)
+    assert alone.startswith(
+        "5: routes.desk.total_timeout: must be longer than the phone rings, which is 25 s, not 20: "
+    )
+    (beside,) = mistakes(tmp_path, f"{warm}ring_timeout = 8\ndecision_timeout = -1")
+    assert beside.startswith("7: routes.desk.decision_timeout: ")
+
+
 def test_a_group_that_the_policy_does_not_let_ring_is_a_mistake(tmp_path: Path) -> None:
     """Some of its targets would never be rung."""
     numbers = [f"+141555501{last}" for last in range(60, 63)]

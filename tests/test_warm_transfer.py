@@ -742,31 +742,49 @@ async def test_a_target_who_said_yes_is_not_sent_away_for_one_move_that_failed(
     ("person", "outcome"),
     [
         ({"answers_after": None}, Outcome.NO_ANSWER),
-        ({"answers_after": 5.0, "says": ["who is it then"] * 20}, Outcome.UNDECIDED),
+        (
+            {"answers_after": 2.0, "says": [Says("who is it then", when="1 or 2"), *["who is it then"] * 20]},
+            Outcome.UNDECIDED,
+        ),
     ],
 )
 @pytest.mark.parametrize("several", [False, True])
 async def test_the_whole_has_an_end(person: dict[str, Any], outcome: Outcome, several: bool) -> None:
     """However its parts are set and whatever a target asks, it ends after `total_timeout`, and the target is told."""
-    how: dict[str, Any] = {"ring_timeout": 120.0, "decision_timeout": 120.0, "total_timeout": 25.0}
+    how: dict[str, Any] = {"ring_timeout": 24.0, "decision_timeout": 120.0, "total_timeout": 25.0}
     async with Sandbox() as sandbox:
         sandbox.person(SUPERVISOR, **person)
         one = RingGroup(WarmTransfer(**how), targets=[SUPERVISOR]) if several else WarmTransfer(SUPERVISOR, **how)
         caller = await transferred(sandbox, one, consultation_model=[ANSWER] * 99)
         assert [outcome] == caller.agent.outcomes
         off_hold, started = caller.agent.time_of(Phase.OFF_HOLD), caller.agent.time_of(Phase.STARTED)
-        assert 24.99 < off_hold - started < 27.0
+        assert how["ring_timeout"] - 0.01 < off_hold - started < 27.0
         (target,) = sandbox.targets
         assert target.leg.over
         if outcome is Outcome.UNDECIDED:
             assert Briefing().undecided == target.texts_heard[-1]
 
 
+@pytest.mark.parametrize("total", [6.5, 8.0, 11.0])
+async def test_who_has_been_asked_nothing_is_not_told_that_they_gave_no_answer(total: float) -> None:
+    """Who picks up when the whole is nearly over hears the greeting to its end, and that it came to nothing."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=6.0)
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, ring_timeout=6.4, total_timeout=total))
+        (target,) = sandbox.targets
+        await asyncio.sleep(10.0)
+
+        assert target.leg.over
+        assert [Outcome.UNDECIDED] == caller.agent.outcomes
+        assert Briefing().greeting == target.texts_heard[0]
+        assert Briefing().failed == target.texts_heard[-1]
+
+
 async def test_a_move_under_way_is_not_cut_off_by_the_end_of_the_whole() -> None:
     """Half done it would leave the caller alone: it comes to its own end, and they are connected."""
     async with Sandbox(unknowns=Unknowns(switch_after=6.0)) as sandbox:
         sandbox.person(SUPERVISOR, answers_after=1.0, says="yes please")
-        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, total_timeout=12.0))
+        caller = await transferred(sandbox, WarmTransfer(SUPERVISOR, ring_timeout=5.0, total_timeout=12.0))
         started, connecting = caller.agent.time_of(Phase.STARTED), caller.agent.time_of(Phase.CONNECTING)
         finished = caller.agent.time_of(Phase.FINISHED)
         assert connecting - started < 12.0 < finished - started

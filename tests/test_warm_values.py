@@ -58,6 +58,10 @@ class Hums:
         ({"to": SUPERVISOR, "decision_timeout": "30"}, "decision_timeout= is in seconds"),
         ({"to": SUPERVISOR, "total_timeout": 301}, "total_timeout= is in seconds, at least 1 and at most 300, not 301"),
         ({"to": SUPERVISOR, "total_timeout": True}, "total_timeout= is in seconds"),
+        (
+            {"to": SUPERVISOR, "total_timeout": 5},
+            "total_timeout= must be longer than the phone rings, which is 25 s, not 5: who picks up is still to be told",
+        ),
         ({"to": SUPERVISOR, "connect_timeout": 1000}, "connect_timeout= is in seconds"),
         ({"to": SUPERVISOR, "leave_unwatched": "yes"}, "leave_unwatched= is True or False"),
     ],

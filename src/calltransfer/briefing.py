@@ -358,7 +358,7 @@ class Briefing:
             accepted nothing is said: the next they hear is the caller.
         undecided: Said when they have not answered in time.
         caller_left: Said when the caller has hung up meanwhile.
-        failed: Said when the two could not be connected.
+        failed: Said when the two could not be connected, or all of the time was over before they were asked.
         taken: Said when somebody else has taken the call first (`RingGroup`).
         voicemail_message: Left on a machine; None: nothing is.
         introduction: One sentence to both once they are connected; None: nothing is said.

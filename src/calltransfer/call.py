@@ -292,6 +292,11 @@ class Consultation(ABC):
     def ids(self) -> ConsultationIds:
         """What the platform calls its parts, as far as they are known."""
 
+    @property
+    def asked(self) -> bool:
+        """Whether the target has heard the question; True where that is not known."""
+        return True
+
     @abstractmethod
     async def answered(self) -> Response:
         """Waits until the target has answered, or until it is known that they will not."""

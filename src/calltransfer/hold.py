@@ -152,7 +152,7 @@ class StayWithCaller:
 
     @property
     def return_key(self) -> str | None:
-        """That of `then`: while the agent talks with the caller no key is followed, and they say that they do not want it."""
+        """That of `then`. While the agent talks with the caller no key is followed: they say what they want."""
         return self.then.return_key
 
     @property

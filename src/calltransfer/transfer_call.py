@@ -416,6 +416,11 @@ class _TransferConsultation(Consultation):
     def ids(self) -> ConsultationIds:
         return self._wrapped.ids
 
+    @property
+    @override
+    def asked(self) -> bool:
+        return self._wrapped.asked
+
     @override
     async def answered(self) -> Response:
         return await self._wrapped.answered()

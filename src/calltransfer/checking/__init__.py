@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from calltransfer.checking.agents import NamedAgent, named_agent
-from calltransfer.checking.needs import Finding, Needs, SetUp, Verdict, problem, unasked
+from calltransfer.checking.needs import Finding, Needs, SetUp, Verdict, cut_short, problem, unasked
 from calltransfer.checking.preflight import asked
 from calltransfer.checking.tree import tree_of
 from calltransfer.errors import ConfigurationError, RoutesError
@@ -50,7 +50,8 @@ def checked(
         return _of_another_platform(routes, foreign, console)
     set_up = SetUp.of(**given)
     # Of a plan alone it may all be in the program's code.
-    findings = [*unasked(needs, set_up)] if set_up.says_something or agent is not None else []
+    findings = [*cut_short(routes)]
+    findings += unasked(needs, set_up) if set_up.says_something or agent is not None else ()
     for finding in findings:
         _print(console, finding)
     if offline or not set_up.token:

@@ -9,11 +9,13 @@ import attrs
 from typing_extensions import override
 
 from calltransfer.briefing import Gate
+from calltransfer.call import TransferStrategy
 from calltransfer.destination import Destination, checked_caller_id
 from calltransfer.errors import ConfigurationError, NoLiveCall
 from calltransfer.platform import Platform, PlatformCall
 from calltransfer.route import Route
-from calltransfer.strategies.combining import leaves, problems_of
+from calltransfer.strategies.combining import Combining, leaves, problems_of
+from calltransfer.strategies.fallback import Fallback
 from calltransfer.strategies.warm import WarmTransfer
 from calltransfer.videosdk import tokens
 from calltransfer.videosdk.api import BASE_URL
@@ -163,7 +165,7 @@ class Needs:
                 problems += [(route.name, each) for each in problems_of(leaf, _Asked())]
                 if isinstance(leaf, WarmTransfer):
                     gates.append((route.name, leaf.briefing.gate))
-                    returning += [route.name] if leaf.hold.return_key is not None else []
+                    returning += [route.name] if leaf.hold.at_once and leaf.hold.return_key is not None else []
         return cls(
             # Each once, although the same address may be there again with another caller ID.
             tuple({(name, id(destination)): (name, destination) for name, destination in dialled}.values()),
@@ -226,6 +228,27 @@ def unasked(needs: Needs, set_up: SetUp) -> Iterator[Finding]:
                 f"'{name}'",
                 "the platform does not press an extension when it dials by a routing rule; dial through a gateway instead",
             )
+
+
+def cut_short(routes: Iterable[Route]) -> Iterator[Finding]:
+    """Which phones stop ringing before their own time because that of the plan they are in is over."""
+    for route in routes:
+        for plan in _fallbacks(route.strategy):
+            rings = [leaf.ring_timeout for leaf in leaves(plan) if isinstance(leaf, WarmTransfer)]
+            if rings and max(rings) >= plan.timeout:
+                yield problem(
+                    f"'{route.name}'",
+                    f"a fallback ends after {plan.timeout:g} s, while a phone in it still rings, which it may for "
+                    f"{max(rings):g} s: who picks up late is not asked, and nobody is tried after them; raise its timeout, "
+                    "or ring for less",
+                )
+
+
+def _fallbacks(strategy: TransferStrategy) -> Iterator[Fallback]:
+    if isinstance(strategy, Fallback):
+        yield strategy
+    for part in strategy.parts.values() if isinstance(strategy, Combining) else ():
+        yield from _fallbacks(part)
 
 
 class _Asked(Platform):

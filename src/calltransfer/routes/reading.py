@@ -350,11 +350,14 @@ class Reader:
         if without is not None:
             needed = {name: PLACEHOLDERS.get(name) for name in kind.required}
         alone = _raised(kind, needed)
-        for key, name in kind.keys.items():
-            if name in known.keys() - needed.keys():
-                error = _raised(kind, {**needed, name: known[name]})
-                if error is not None and str(error) != str(alone):  # and not one about what is missing here
-                    self._told((*path, key), error)
+        others = {key: name for key, name in kind.keys.items() if name in known.keys() - needed.keys()}
+        errors = {key: _raised(kind, {**needed, name: known[name]}) for key, name in others.items()}
+        right_ones = {others[key]: known[others[key]] for key, error in errors.items() if error is None}
+        for key, error in errors.items():
+            if error is not None and str(error) != str(alone):  # and not one about what is missing here
+                beside = _raised(kind, {**needed, **right_ones, others[key]: known[others[key]]})
+                if beside is not None:  # it does not fit a default, which another key has replaced
+                    self._told((*path, key), beside)
         if whole is not None and (len(self._mistakes) == before or str(whole) == str(without)):
             self._told(path, whole, kind.keys)
 

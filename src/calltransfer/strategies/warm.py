@@ -106,7 +106,7 @@ class WarmTransfer:
         connect_timeout: Seconds until both have been seen in one room; then it is rolled back. At most 240.
         total_timeout: Seconds from the dial until the target has said yes, whatever they are for: the ring, a wait in a
             queue of theirs, the decision with their questions. Then it ends as `NO_ANSWER` or `UNDECIDED`. A move under way
-            comes to its own end. At most 300. Of a `RingGroup`, those of each of its targets.
+            comes to its own end. More than `ring_timeout`, and at most 300. Of a `RingGroup`, those of each of its targets.
         sentence_timeout: Seconds for the agent to begin its sentence, which is heard to its end; then a fixed one is said
             in its place. At most 240.
         leave_unwatched: Whether the agent leaves at once, which frees its worker. By default it stays in the room, deaf
@@ -130,6 +130,14 @@ class WarmTransfer:
     total_timeout: float = attrs.field(default=TOTAL_TIMEOUT, kw_only=True, validator=seconds_in_all)
     sentence_timeout: float = attrs.field(default=SENTENCE_TIMEOUT, kw_only=True, validator=wait_seconds)
     leave_unwatched: bool = attrs.field(default=False, kw_only=True, validator=yes_or_no())
+
+    def __attrs_post_init__(self) -> None:
+        if self.total_timeout <= self.ring_timeout:
+            raise ConfigurationError(
+                f"total_timeout= must be longer than the phone rings, which is {self.ring_timeout:g} s, not "
+                f"{self.total_timeout:g}: who picks up is still to be told and asked, which takes half a minute; raise it, "
+                "or ring for less"
+            )
 
     async def transfer(self, call: Call, request: TransferRequest) -> TransferResult:
         """Consults the target and connects the caller; see the class."""
@@ -178,7 +186,7 @@ class WarmTransfer:
                 late = Outcome.UNDECIDED
                 return await consultation.decision()
         except TimeoutError:
-            if late is Outcome.UNDECIDED:
+            if late is Outcome.UNDECIDED and consultation.asked:
                 consultation.set_goodbye(self.briefing.undecided)
             return Response(late, f"the whole took longer than {self.total_timeout:g} s")
 

@@ -303,6 +303,11 @@ class Consultant:
         except TimeoutError:
             return
 
+    async def finish(self, *, timeout: float) -> None:
+        """Waits until what it is saying has been heard, at most `timeout` seconds."""
+        if self._conversation is not None:
+            await self._inside(self._conversation.quiet(timeout))
+
     def _speaks(self, speaking: bool) -> None:
         self.target_speaks = speaking
         self.times_spoken += speaking

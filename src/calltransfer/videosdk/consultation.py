@@ -64,6 +64,9 @@ _INTRODUCTION_OF_PERSON = 5.0
 """Seconds for who says their name over the greeting, or goes on speaking after a question, to be silent."""
 
 _PAUSE_OF_PERSON = 0.4
+_GREETING_OF_OURS = 4.0
+"""Seconds for a greeting that is under way to come to its end before a last sentence; the default one takes three."""
+
 _RECOGNITION = 0.6
 
 _MOST_OPENINGS = 3
@@ -175,6 +178,7 @@ class VideoSDKConsultation(Consultation):
         self._opening = False
         self._opening_heard = False
         self._openings = 0
+        self._asked = False
         self._question: str | None = None
         self._unanswered = False
         self._asked_again = asyncio.Event()
@@ -211,6 +215,11 @@ class VideoSDKConsultation(Consultation):
         """Whether the target is in the room."""
         attendance = self.consultant.attendance
         return attendance is not None and attendance.has(self.target_id)
+
+    @property
+    @override
+    def asked(self) -> bool:
+        return self._asked
 
     @override
     async def answered(self) -> Response:
@@ -332,6 +341,9 @@ class VideoSDKConsultation(Consultation):
                     await self.consultant.pause(silence=_PAUSE_OF_MACHINE, timeout=_GREETING_OF_MACHINE)
                     if not self._hurried:
                         self._parting.reschedule(now() + FAREWELL_TIMEOUT)
+                elif not self._greeted:
+                    # Or they would hear half a word, and a goodbye.
+                    await self.consultant.finish(timeout=_GREETING_OF_OURS)
                 self.consultant.interrupt()
                 self.consultant.deafen()
                 self.consultant.speak_again()  # a connection that was cut short has left it silent
@@ -478,6 +490,7 @@ class VideoSDKConsultation(Consultation):
         said = await self._say(opening, listening=True)
         self._opening = False
         self._opening_heard = said and self._question is None and self.consultant.interruptions == before
+        self._asked = self._asked or self._opening_heard
         return said
 
     async def _wait_for_decision(self) -> None:
