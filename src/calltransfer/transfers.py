@@ -21,7 +21,7 @@ import attrs
 from calltransfer.call import SENTENCE_TIMEOUT, Presence, TransferRequest, TransferStrategy
 from calltransfer.errors import CallOver, NoLiveCall
 from calltransfer.events import Phase, TransferEvent, TransferResult
-from calltransfer.hook import uncancelled
+from calltransfer.hook import logged, uncancelled
 from calltransfer.masking import one_line
 from calltransfer.outcome import Outcome
 from calltransfer.platform import Platform, PlatformCall, Turn
@@ -273,6 +273,7 @@ class Transfers:
         )
         self._tasks[task] = transfer
         task.add_done_callback(self._tasks.pop)
+        task.add_done_callback(logged)
         return task
 
     def _take_back(self, transfer: Transfer) -> None:
