@@ -30,7 +30,7 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
 
     Behaves as the SDK's own plugins do: a message that asks for an answer while one is being given is refused by the
     provider, as an error event that nobody waits for, and so is reported whatever else goes wrong. An answer that hangs
-    ends when it is interrupted.
+    ends when it is interrupted; until then the SDK takes the agent for speaking, if it has begun to.
 
     Attributes:
         sent: What the provider was sent as text, in order, whether or not it took it.
@@ -60,6 +60,8 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
         self._speaking: asyncio.Task[None] | None = None
         self._hanging: asyncio.Task[None] | None = None
         self._answering = False
+        self._begun = False
+        self._said: list[str] = []
 
     def set_agent(self, agent: Any) -> None:
         """Whose tools it has."""
@@ -122,6 +124,7 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
             self.audio_track.interrupt()
             if self._answering:
                 self.audio_track.mark_synthesis_complete()
+                self._begun = False
 
     async def aclose(self) -> None:
         """Takes nothing in any more."""
@@ -140,6 +143,7 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
                 # A model's own task goes on: the provider is asked again when there is something to be answered.
                 self._failed(f"{type(error).__name__}: {error}")
             finally:
+                self._over()
                 self._answering = False
 
     def _failed(self, error: str) -> None:
@@ -167,6 +171,7 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
                     if not await self._goes_on_after(part):
                         return
             await self._say(texts)
+            self._over()
             for call in calls:
                 message = await self._run(call)
             if not calls:
@@ -204,17 +209,27 @@ class ScriptedRealtimeModel(RealtimeBaseModel):
 
     async def _speak(self, text: str) -> None:
         if self.audio_track is not None:
-            await asyncio.sleep(FIRST_AUDIO_SECONDS)
-            self.emit("agent_speech_started", {})
+            if not self._begun:
+                await asyncio.sleep(FIRST_AUDIO_SECONDS)
+                self._begun = True
+                self.emit("agent_speech_started", {})
             for word in words(text, next(utterances)):
                 if self.seconds_per_word:
                     await asyncio.sleep(self.seconds_per_word)
                 playing = asyncio.create_task(self.audio_track.add_new_bytes(encoded(word)))
                 if not self.in_one_piece:
                     await playing
-        self.emit("llm_text_output", {"text": text})
-        self.emit("realtime_model_transcription", {"role": "agent", "text": text, "is_final": True})
-        if self.audio_track is not None:
+        self._said.append(text)
+
+    def _over(self) -> None:
+        """The answer is over: only now does the SDK learn what it was, and that no more of it is to be heard."""
+        text, begun = " ".join(self._said), self._begun
+        self._said.clear()
+        self._begun = False
+        if text:
+            self.emit("llm_text_output", {"text": text})
+            self.emit("realtime_model_transcription", {"role": "agent", "text": text, "is_final": True})
+        if begun and self.audio_track is not None:
             self.audio_track.mark_synthesis_complete()
 
 

@@ -222,7 +222,7 @@ class Consultant:
             if _sdk.is_cascade(session):
                 await _sdk.say_to_the_end(session, text, audio)
                 return True
-            return await _sdk.say(session, text)
+            return await _sdk.say_at_last(session, text)
 
         async def spoken() -> bool:
             before = conversation.beginnings
@@ -246,7 +246,7 @@ class Consultant:
                 self.listen()
 
     async def answer(self, text: str) -> bool:
-        """Has the model answer what the target has said; returns whether it does, when that has been heard."""
+        """Has the model answer what the target has said; returns whether it does, to the end, when that has been heard."""
         conversation = self._conversation
         if conversation is None:
             return False
@@ -258,13 +258,12 @@ class Consultant:
             if not await conversation.begins(before, ANSWER_TIMEOUT):
                 await conversation.give_up()
                 return False
-            await conversation.speech_is_over(lambda: False)
-            return True
+            return await conversation.speech_is_over(lambda: False)
 
         return await self._inside(turn())
 
     async def leaves_unanswered(self) -> None:
-        """Returns when the model does not answer something that it has been told by the session itself."""
+        """Returns when the model does not answer, or breaks off as it answers, what the session itself has told it."""
         conversation = self._conversation
         if conversation is None:
             return
@@ -279,6 +278,8 @@ class Consultant:
         await conversation.until(lambda: conversation.agent == "thinking", None)
         broken_in, asked = conversation.interruptions, conversation.turns
         if await conversation.begins(conversation.beginnings, ANSWER_TIMEOUT):
+            if not await conversation.speech_is_over(lambda: conversation.interruptions > broken_in):
+                return False
             await conversation.turn_is_over(asked, broken_in)
             return True
         if conversation.interruptions > broken_in:

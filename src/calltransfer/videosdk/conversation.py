@@ -9,6 +9,7 @@ import asyncio
 import functools
 import logging
 import math
+import re
 import unicodedata
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -79,6 +80,9 @@ _BREATH = 0.4
 
 TALK_TIMEOUT = 120.0
 """Seconds for all of it, however often the caller breaks in."""
+
+_SENTENCE_END = re.compile(r"[.!?…](?=\s|$)|[。！？｡।؟۔]")
+"""What ends a sentence: a caller who has heard one of a model that breaks off has been told."""
 
 _BUSY = frozenset({"thinking", "speaking"})
 
@@ -252,33 +256,54 @@ class Conversation:
         self._broken_off = self.busy
         _sdk.break_off(self.session, force=force)
 
-    async def speech_is_over(self, over: Callable[[], bool]) -> None:
+    async def speech_is_over(self, over: Callable[[], bool]) -> bool:
         """Waits until the agent has said what it is saying, or `over`; for as long as its words take, spoken slowly.
 
         A turn that is heard no more is given up: its model has failed or stalls in the middle, or the author has broken it
-        off, after which a realtime session still says that the agent speaks.
+        off, after which a realtime session still says that the agent speaks. Then it returns False.
         """
         now = asyncio.get_running_loop().time
-        room, cascade = _sdk.room_of(self.session), _sdk.is_cascade(self.session)
-        began, heard_at = now(), math.inf
+        began = now()
 
-        def said() -> bool:
-            return over() or not self.turn_under_way
+        def left() -> float:
+            text = max(self.words, self._said_by_now, key=len)
+            return began + (seconds_to_say(text) if text else SAY_TIMEOUT) - now()
 
-        while not said():
+        if not await self._breaks_off(lambda: over() or not self.turn_under_way, left):
+            return True
+        await self.give_up()
+        return False
+
+    async def _breaks_off(
+        self, over: Callable[[], bool], left: Callable[[], float], *, heard_at: float = math.inf
+    ) -> bool:
+        """Whether nothing more is heard of what the agent is saying before that is `over`, or no time is `left` for it.
+
+        Of a cascade without a voice, its model's words are what is heard.
+
+        Args:
+            over: Whether it is.
+            left: Seconds that are.
+            heard_at: When it was heard last; by default it has yet to be heard.
+        """
+        now = asyncio.get_running_loop().time
+        cascade, voiced = _sdk.is_cascade(self.session), _sdk.has_voice_of_its_own(self.session)
+        room = _sdk.room_of(self.session) if voiced else None
+        followed, heard = room is not None or (cascade and not voiced), ""
+        while not over():
             if room is not None and _sdk.is_playing(room):
                 heard_at = now()
+            elif room is None and self.words != heard:
+                heard, heard_at = self.words, now()
             # What a realtime provider has reported may be about something else.
             patience = _BREATH if cascade and self._silent_from != math.inf else SENTENCE_GAP
-            if now() - heard_at >= patience and not _sdk.waits_for_tool(self.session):
-                await self.give_up()
-                return
-            text = max(self.words, self._said_by_now, key=len)
-            left = began + (seconds_to_say(text) if text else SAY_TIMEOUT) - now()
-            if left <= 0:
+            if followed and now() - heard_at >= patience and not _sdk.waits_for_tool(self.session):
+                return True
+            if left() <= 0:
                 logger.warning("what the agent says is not waited for any longer")
-                return
-            await self.until(said, min(left, _LOOK_AGAIN_SOON if room is not None else _LOOK_AGAIN))
+                return False
+            await self.until(over, min(left(), _LOOK_AGAIN_SOON if followed else _LOOK_AGAIN))
+        return False
 
     @property
     def _said_by_now(self) -> str:
@@ -293,13 +318,19 @@ class Conversation:
         return await self.quiet(timeout)
 
     async def _has_the_floor(self, timeout: float) -> bool:
-        """As `quiet`, and does not wait for a turn whose model gives no words: it is given up."""
+        """As `quiet`, and does not wait for a turn whose model gives no words, or no more of them: it is given up."""
         if self._about_to_speak():
             trusted = FIRST_WORD_TIMEOUT if _sdk.is_cascade(self.session) else THINKING_TIMEOUT
             begun = await self.begins(self.beginnings, min(trusted, timeout), over=lambda: not self._about_to_speak())
             if not begun and self._about_to_speak():
                 await self.give_up()
-        return await self.quiet(timeout)
+        now = asyncio.get_running_loop().time
+        by = now() + timeout
+        if self.agent == "speaking" and await self._breaks_off(
+            lambda: self.agent != "speaking", lambda: by - now(), heard_at=now()
+        ):
+            await self.give_up()
+        return await self.quiet(by - now())
 
     def _about_to_speak(self) -> bool:
         """Whether a turn is under way of which there are no words yet."""
@@ -374,14 +405,27 @@ class Conversation:
         return said
 
     async def _begun_in_time(self, speech: Coroutine[Any, Any, bool]) -> bool | None:
-        """Whether it was taken; None when the agent does not begin: with a model that is down the SDK waits for ever."""
-        if not _sdk.is_cascade(self.session) or not _sdk.has_voice(self.session):
+        """Whether it was taken; None when the agent does not begin, or breaks off before it has said a sentence.
+
+        With a model that is down, or stalls, the SDK waits for ever: what has been heard by then is what was said.
+        """
+        if not _sdk.is_cascade(self.session):
             return await uncancelled(speech)
         before, broken_in = self.expect_words(), self.interruptions
         broken_in_before, utterance_before = broken_in, self.session.current_utterance
-        displaced = False
+        begun = displaced = broken_off = False
+
+        async def spoken() -> bool:
+            try:
+                return await uncancelled(speech)
+            except Exception as error:
+                if not begun:
+                    raise
+                logger.warning("the agent broke off what it was saying: %s", described(error))
+                return True
+
         async with asyncio.TaskGroup() as group:
-            speaking = group.create_task(speech)
+            speaking = group.create_task(spoken())
             speaking.add_done_callback(self.wake)
             await asyncio.sleep(0)  # it has an utterance from its first step on
             utterance = self.session.current_utterance
@@ -398,11 +442,31 @@ class Conversation:
             elif utterance is not utterance_before and self.interruptions == broken_in_before:
                 # What begins may be an author's own words, for which the SDK has broken these off, unheard.
                 displaced = self.session.current_utterance is not utterance
+            if begun and not displaced:
+                broken_off = await self._spoken_to_its_end(speaking)
         if displaced:
             return False
         if begun:
-            return True
+            return True if not broken_off or _SENTENCE_END.search(self.words) else None
         return False if not speaking.cancelled() and not speaking.result() else None
+
+    async def _spoken_to_its_end(self, speaking: "asyncio.Task[bool]") -> bool:
+        """Waits for the end of what has begun, and ends what is heard no more; returns whether it was that."""
+        broken_in, utterance = self.interruptions, self.session.current_utterance
+        now = asyncio.get_running_loop().time
+        by = now() + SPEECH_TIMEOUT
+
+        def over() -> bool:
+            another = self.interruptions > broken_in or self.session.current_utterance is not utterance
+            return speaking.done() or another
+
+        broken_off = await self._breaks_off(over, lambda: by - now())
+        if broken_off or now() >= by:
+            await self.give_up()
+        else:
+            await self.until(speaking.done, GIVE_UP_TIMEOUT)
+        speaking.cancel()  # the SDK waits for the model's last word also where nobody is to hear it
+        return broken_off
 
     def caller_began(self) -> None:
         """The caller begins to speak: the SDK may have taken them for speaking ever since their last question."""
