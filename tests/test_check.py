@@ -804,7 +804,20 @@ class Wrong(TransferMixin, Agent):
     async def on_enter(self): ...
     async def on_exit(self): ...
 
+class Forgets(TransferMixin, Agent):
+    def __init__(self):
+        self.tenant = "x"
+    async def on_enter(self): ...
+    async def on_exit(self): ...
+
+class PastUs(Forgets):
+    def __init__(self):
+        Agent.__init__(self, instructions="You help.")
+
 def make_agent():
+    return SupportAgent()
+
+async def make_later():
     return SupportAgent()
 
 NUMBER = 1
@@ -870,6 +883,18 @@ def test_numbers_for_one_s_own_terminal(tmp_path: Path, monkeypatch: pytest.Monk
         (
             "an_agent.py:NUMBER",
             "an_agent.py:NUMBER: is no agent with TransferMixin, nor a function that makes one, but int",
+        ),
+        (
+            "an_agent.py:make_later",
+            "an_agent.py:make_later: is no agent with TransferMixin, nor a function that makes one, but coroutine",
+        ),
+        (
+            "an_agent.py:Forgets",
+            "an_agent.py:Forgets: Forgets has not been constructed: its __init__ must call super().__init__(instructions=",
+        ),
+        (
+            "an_agent.py:PastUs",
+            "an_agent.py:PastUs: PastUs has not been constructed: its __init__ must call super().__init__(instructions=",
         ),
         ("an_agent.py:Wrong", "wrong.toml: cannot be read"),
         ("no_agent.py:SupportAgent", "no_agent.py: cannot be read: there is no such file"),
@@ -1008,11 +1033,19 @@ async def test_what_the_environment_says_as_it_will_be_sent(monkeypatch: pytest.
         (
             {"VIDEOSDK_ROUTING_RULE": '"rr_1"'},
             (),
-            "problem  routing rule: VIDEOSDK_ROUTING_RULE: is an id of the platform's, such as 'rr_...' or 'gw_...', not "
+            "problem  routing rule: VIDEOSDK_ROUTING_RULE: is the id of a routing rule, such as 'rr_...', not "
             "'\"rr_1\"'",
         ),
-        ({"VIDEOSDK_GATEWAY": "my gateway"}, (), "problem  gateway: VIDEOSDK_GATEWAY: is an id of the platform's"),
-        ({}, ("--routing-rule", "rr 1"), "problem  routing rule: --routing-rule: is an id of the platform's"),
+        (
+            {"VIDEOSDK_GATEWAY": "my gateway"},
+            (),
+            "problem  gateway: VIDEOSDK_GATEWAY: is the id of a gateway, such as 'gw_...', not ",
+        ),
+        (
+            {},
+            ("--routing-rule", "rr 1"),
+            "problem  routing rule: --routing-rule: is the id of a routing rule, such as 'rr_...', not ",
+        ),
         ({"VIDEOSDK_CALLER_ID": "Support"}, (), "problem  caller ID: VIDEOSDK_CALLER_ID: 'xxxxxxx' is neither a phone"),
         (
             {"VIDEOSDK_API_KEY": "key\n", "VIDEOSDK_SECRET_KEY": "secret"},

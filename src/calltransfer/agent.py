@@ -169,6 +169,18 @@ class TransferMixin(_Agent):
         self.on_enter: Any = self._following_the_call(self.on_enter)
         """The author's own, before which the call is found."""
 
+    if not TYPE_CHECKING:  # to a type checker every name would be there
+
+        def __getattr__(self, name: str) -> Any:
+            """Says what is missing where the construction of this class has been left out."""
+            kind = type(self).__name__
+            if name.startswith("_TransferMixin__"):
+                raise ConfigurationError(
+                    f"{kind} has not been constructed: its __init__ must call super().__init__(instructions=..., "
+                    "transfers=...), and not Agent.__init__()"
+                )
+            raise AttributeError(f"{kind!r} object has no attribute {name!r}", name=name, obj=self)
+
     async def transfer(self, name: str, *, reason: str = "", tell_model: bool = True) -> TransferResult:
         """Transfers the caller from code, exactly as the tool does, and returns how it ended.
 

@@ -58,7 +58,11 @@ class NamedAgent:
             if part not in dir(found):
                 raise ConfigurationError(f"{self}: there is no {part!r}; {right(part, agents, 'name an agent in it')}")
             found = getattr(found, part)
-        declared = declared_by(self._made(found))
+        made = self._made(found)
+        try:
+            declared = declared_by(made)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{self}: {error}") from None
         return declared.routes, declared.platform
 
     def __str__(self) -> str:
@@ -86,6 +90,8 @@ class NamedAgent:
                     raise ConfigurationError(f"{self}: {error}") from None
                 except (Exception, SystemExit) as error:
                     raise ConfigurationError(f"{self}: cannot be made: {raised(error)}") from None
+        if inspect.iscoroutine(found):
+            found.close()  # or Python warns, beside what is said here, that nobody has awaited it
         if not isinstance(found, TransferMixin):
             raise ConfigurationError(
                 f"{self}: is no agent with TransferMixin, nor a function that makes one, but {type(found).__name__}"
