@@ -27,6 +27,7 @@ from calltransfer import (
     Wording,
 )
 from calltransfer.hold import music
+from calltransfer.videosdk.environment import Environment
 
 SUPERVISOR = "+14155550199"
 SET_UP: dict[str, Any] = {"caller_id": "+14155550100", "routing_rule": "rr_1"}
@@ -209,8 +210,8 @@ def test_a_forwarded_call_carries_nothing_along() -> None:
     [
         ({"caller_id": "5550100"}, "caller_id="),
         ({"routing_rule": "rr_1", "gateway": "gw_1"}, "one or the other"),
-        ({"routing_rule": " "}, "routing_rule= is an id"),
-        ({"gateway": 7}, "gateway= is an id"),
+        ({"routing_rule": " "}, "routing_rule= is the id of a routing rule"),
+        ({"gateway": 7}, "gateway= is the id of a gateway"),
         ({"pipeline": object()}, "pipeline= takes a function that makes a Pipeline"),
     ],
 )
@@ -312,8 +313,8 @@ def test_settings_are_not_sent_as_they_were_pasted(
     [
         ("VIDEOSDK_CALLER_ID", "Support", "VIDEOSDK_CALLER_ID holds no phone number in international form"),
         ("VIDEOSDK_CALLER_ID", "415-555-0100", "VIDEOSDK_CALLER_ID holds no phone number in international form"),
-        ("VIDEOSDK_ROUTING_RULE", '"rr_9"', "VIDEOSDK_ROUTING_RULE holds no id of the platform's"),
-        ("VIDEOSDK_GATEWAY", "my gateway", "VIDEOSDK_GATEWAY holds no id of the platform's"),
+        ("VIDEOSDK_ROUTING_RULE", '"rr_9"', "VIDEOSDK_ROUTING_RULE holds no id of a routing rule, such as 'rr_...'"),
+        ("VIDEOSDK_GATEWAY", "my gateway", "VIDEOSDK_GATEWAY holds no id of a gateway, such as 'gw_...'"),
     ],
 )
 def test_settings_that_cannot_be_used(
@@ -328,6 +329,53 @@ def test_settings_that_cannot_be_used(
 
     assert problem in found
     assert "0100" not in found
+
+
+A_TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJhcGlrZXkiOiJhIn0.SECRETSIGNATURE"
+
+
+@pytest.mark.parametrize(
+    ("variable", "pasted", "why"),
+    [
+        (
+            "VIDEOSDK_ROUTING_RULE",
+            "gw_9",
+            "the id of a routing rule, such as 'rr_...', and 'gw_9' is that of a gateway",
+        ),
+        ("VIDEOSDK_GATEWAY", " rr_9", "the id of a gateway, such as 'gw_...', and 'rr_9' is that of a routing rule"),
+        ("VIDEOSDK_ROUTING_RULE", A_TOKEN, "the id of a routing rule, such as 'rr_...', and this is a token"),
+        ("VIDEOSDK_GATEWAY", A_TOKEN, "the id of a gateway, such as 'gw_...', and this is a token"),
+        ("VIDEOSDK_GATEWAY", "415-555-0100", "the id of a gateway, such as 'gw_...', and '***0100' is a phone number"),
+        ("VIDEOSDK_ROUTING_RULE", "+14155550100", "***0100' is a phone number"),
+    ],
+)
+def test_what_is_certainly_another_thing_than_an_id(
+    monkeypatch: pytest.MonkeyPatch, variable: str, pasted: str, why: str
+) -> None:
+    """It is refused as an argument, and of the environment not sent; nothing of a token or a number is shown."""
+    field = variable.removeprefix("VIDEOSDK_").lower()
+    with pytest.raises(ConfigurationError) as raised:
+        VideoSDKPlatform(caller_id="+14155550100", **{field: pasted})  # type: ignore[arg-type]
+    monkeypatch.setenv(variable, pasted)
+    (problem,) = WarmTransfer(SUPERVISOR).problems_on(VideoSDKPlatform(caller_id="+14155550100"))
+    wrong = Environment.read().wrong[variable]
+
+    assert str(raised.value).startswith(f"{field}= is the id of a ")
+    assert why in str(raised.value)
+    assert why in wrong
+    assert problem.startswith(f"{variable} holds no id of a ")
+    for said in (str(raised.value), wrong, problem):
+        assert "SECRET" not in said
+        assert "eyJ" not in said
+        assert "5550100" not in said
+
+
+@pytest.mark.parametrize("id_", ["rr_9", "support", "5f2b7c0e9d1a4b3c8e7f6a5d", "12345678-1234-4234-8234-123456789012"])
+def test_ids_that_the_platform_may_give(id_: str) -> None:
+    """It does not promise how its ids begin: only what is certainly something else is refused."""
+    platform = VideoSDKPlatform(caller_id="+14155550100", routing_rule=id_)
+
+    assert id_ == platform._setup.dialling(Destination(SUPERVISOR), 10.0)["routingRuleId"]
 
 
 def test_ids_are_not_sent_as_they_were_pasted() -> None:

@@ -103,8 +103,13 @@ class SetUp:
                 wrong.append((about, f"{variable}: {environment.wrong[variable]}"))
 
         own_caller_id = given("caller ID", "--caller-id", caller_id, checked_caller_id)
-        rule = given("routing rule", "--routing-rule", routing_rule, lambda value: checked_id("--routing-rule", value))
-        line = given("gateway", "--gateway", gateway, lambda value: checked_id("--gateway", value))
+        rule = given(
+            "routing rule",
+            "--routing-rule",
+            routing_rule,
+            lambda value: checked_id("--routing-rule", value, "routing rule"),
+        )
+        line = given("gateway", "--gateway", gateway, lambda value: checked_id("--gateway", value, "gateway"))
         if not caller_id:
             own_caller_id = environment.caller_id
             of_environment("caller ID", CALLER_ID_VARIABLE)

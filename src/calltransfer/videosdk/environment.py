@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import attrs
 
@@ -16,21 +16,37 @@ ROUTING_RULE_VARIABLE: Final = "VIDEOSDK_ROUTING_RULE"
 GATEWAY_VARIABLE: Final = "VIDEOSDK_GATEWAY"
 
 _ID: Final = re.compile(r"[\w.:\-]{1,200}", re.ASCII)
+_TOKEN: Final = re.compile(r"eyJ[\w\-]+(?:\.[\w\-]*)+", re.ASCII)
+_NUMBER: Final = re.compile(r"\+?(?:[ ().\-]*\d){7,15}[ ().\-]*", re.ASCII)
+
+Kind = Literal["routing rule", "gateway"]
+
+PREFIXES: Final[Mapping[Kind, str]] = {"routing rule": "rr_", "gateway": "gw_"}
+"""What ids begin with where the platform shows any. It does not promise that: only the prefix of another kind is refused."""
 
 
-def checked_id(name: str, value: object) -> str:
+def checked_id(name: str, value: object, kind: Kind) -> str:
     """Returns an id of the platform's, without the spaces and line breaks that were pasted with it.
 
     Args:
         name: What it was given as, such as "routing_rule=".
         value: The id.
+        kind: What it is the id of.
 
     Raises:
-        ConfigurationError: it is none.
+        ConfigurationError: it is none, or certainly something else: a token, a phone number, an id of the other kind.
     """
     written = value.strip() if isinstance(value, str) else ""
+    is_right = f"{name} is the id of a {kind}, such as '{PREFIXES[kind]}...'"
+    if _TOKEN.fullmatch(written):
+        raise ConfigurationError(f"{is_right}, and this is a token; give that as VIDEOSDK_AUTH_TOKEN or token=")
+    if _NUMBER.fullmatch(written):
+        raise ConfigurationError(f"{is_right}, and {shown(value)} is a phone number")
+    for other, prefix in PREFIXES.items():
+        if other != kind and written.startswith(prefix):
+            raise ConfigurationError(f"{is_right}, and {shown(written)} is that of a {other}; give it as the {other}")
     if not _ID.fullmatch(written):
-        raise ConfigurationError(f"{name} is an id of the platform's, such as 'rr_...' or 'gw_...', not {shown(value)}")
+        raise ConfigurationError(f"{is_right}, not {shown(value)}")
     return written
 
 
@@ -65,7 +81,9 @@ class Environment:
 
         return cls(
             caller_id=value(CALLER_ID_VARIABLE, checked_caller_id),
-            routing_rule=value(ROUTING_RULE_VARIABLE, lambda written: checked_id(ROUTING_RULE_VARIABLE, written)),
-            gateway=value(GATEWAY_VARIABLE, lambda written: checked_id(GATEWAY_VARIABLE, written)),
+            routing_rule=value(
+                ROUTING_RULE_VARIABLE, lambda written: checked_id(ROUTING_RULE_VARIABLE, written, "routing rule")
+            ),
+            gateway=value(GATEWAY_VARIABLE, lambda written: checked_id(GATEWAY_VARIABLE, written, "gateway")),
             wrong=wrong,
         )

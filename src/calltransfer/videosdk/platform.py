@@ -88,8 +88,10 @@ class VideoSDKPlatform(Platform):
         self._token = token
         self._setup = ConsultationSetup(
             caller_id=checked_caller_id(caller_id) if caller_id is not None else None,
-            routing_rule=checked_id("routing_rule=", routing_rule) if routing_rule is not None else None,
-            gateway=checked_id("gateway=", gateway) if gateway is not None else None,
+            routing_rule=checked_id("routing_rule=", routing_rule, "routing rule")
+            if routing_rule is not None
+            else None,
+            gateway=checked_id("gateway=", gateway, "gateway") if gateway is not None else None,
             pipeline=pipeline,
             longest_call=math.ceil(longest_call),
         )

@@ -13,8 +13,10 @@ from calltransfer.videosdk import _sdk
 from calltransfer.videosdk.environment import (
     CALLER_ID_VARIABLE,
     GATEWAY_VARIABLE,
+    PREFIXES,
     ROUTING_RULE_VARIABLE,
     Environment,
+    Kind,
 )
 
 STAND_IN: ContextVar[Callable[[], Any] | None] = ContextVar("what makes pipelines instead", default=None)
@@ -72,8 +74,12 @@ class ConsultationSetup:
                 else f"the platform needs caller_id=, or {CALLER_ID_VARIABLE}, to dial a target"
             )
         if not line:
-            wrong_ids = [name for name in (ROUTING_RULE_VARIABLE, GATEWAY_VARIABLE) if name in environment.wrong]
-            found += [f"{name} holds no id of the platform's, such as 'rr_...' or 'gw_...'" for name in wrong_ids]
+            variables: dict[str, Kind] = {ROUTING_RULE_VARIABLE: "routing rule", GATEWAY_VARIABLE: "gateway"}
+            wrong_ids = [name for name in variables if name in environment.wrong]
+            found += [
+                f"{name} holds no id of a {variables[name]}, such as '{PREFIXES[variables[name]]}...'"
+                for name in wrong_ids
+            ]
             if not wrong_ids:
                 found.append(
                     f"the platform needs routing_rule= or gateway=, or {ROUTING_RULE_VARIABLE} or {GATEWAY_VARIABLE}, "
