@@ -12,6 +12,7 @@ from calltransfer import (
     Fallback,
     Outcome,
     Phase,
+    TransferResult,
     TransferStrategy,
     VideoSDKPlatform,
     WarmTransfer,
@@ -26,10 +27,21 @@ BACK = "You are with me again."
 GIVES_UP = DirectTransfer(BILLING, timeout=10.0)
 
 
+class DiallingAgent(SupportAgent):
+    """One that can dial, too, and keeps what its transfers came to."""
+
+    def __init__(self, billing: TransferStrategy) -> None:
+        super().__init__(billing, platform=VideoSDKPlatform(caller_id="+14155550100", routing_rule="rr_1"))
+        self.results: list[TransferResult] = []
+
+    def on_transfer_finished(self, result: TransferResult) -> None:
+        self.results.append(result)
+
+
 async def asking(sandbox: Sandbox, billing: TransferStrategy = GIVES_UP, *turns: Any, kind: str = "cascade") -> Caller:
     """A caller who asks for billing."""
     model = [TO_BILLING, CONNECTING, SORRY, *turns]
-    caller = await sandbox.call(lambda: SupportAgent(billing), model=model, kind=kind)
+    caller = await sandbox.call(lambda: DiallingAgent(billing), model=model, kind=kind)
     await caller.say(ASKS)
     await caller.until(Phase.FINISHED, timeout=90)
     return caller
@@ -86,6 +98,51 @@ async def test_a_plan_whose_first_forward_comes_true_says_so() -> None:
         assert BILLING == await caller.talking_to()
         assert [Outcome.FAILED] == caller.agent.outcomes
         assert [("billing", 1, Outcome.CONNECTED, Destination(BILLING))] == contradictions(caller)
+
+
+@pytest.mark.parametrize("answers_after", [11.0, 18.0, 21.4])
+async def test_a_plan_whose_first_forward_comes_true_while_it_goes_on_has_connected_them(answers_after: float) -> None:
+    """While the next phone rings, its target is told, or is brought in: they are with the first, says the result."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING, answers_after=answers_after)
+        sandbox.person(SUPPORT, answers_after=3.0, says="yes please")
+        caller = await asking(sandbox, Fallback(GIVES_UP, WarmTransfer(SUPPORT)))
+        (result,) = caller.agent.results
+        assert (Outcome.CONNECTED, Destination(BILLING)) == (result.outcome, result.destination)
+        assert [(Destination(BILLING), Outcome.CONNECTED)] == [
+            (attempt.destination, attempt.outcome) for attempt in result.attempts
+        ]
+        assert [("billing", 1, Outcome.CONNECTED, Destination(BILLING))] == contradictions(caller)
+        assert BILLING == await caller.talking_to()
+        said = [*sandbox.targets[0].texts_heard, *(event.detail for event in caller.agent.events)]
+        assert not any("hung up" in line for line in said)
+
+
+async def test_a_caller_who_was_connected_late_by_a_plan_and_comes_back_has_the_agent_again() -> None:
+    """The plan's transfer tells them, and once: it was reported as connected."""
+    async with Sandbox(unknowns=slow()) as sandbox:
+        sandbox.person(BILLING, refuses_after=8.0)
+        sandbox.person(SUPPORT, answers_after=None)
+        caller = await asking(sandbox, Fallback(GIVES_UP, WarmTransfer(SUPPORT)))
+        await caller.hears(SORRY, timeout=60)
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
+        assert [Outcome.CONNECTED, Outcome.FAILED] == [outcome for _, _, outcome, _ in contradictions(caller)]
+        await asyncio.sleep(5.0)
+        assert 1 == caller.texts_heard.count(SORRY)
+        assert "agent" == await caller.talking_to()
+
+
+async def test_the_end_of_a_talk_whose_caller_was_forwarded_is_no_hang_up() -> None:
+    """An earlier target gets a caller who talks to the next one: neither of the two has ended their talk."""
+    async with Sandbox() as sandbox:
+        sandbox.person(BILLING, answers_after=26.0)
+        sandbox.person(SUPPORT, answers_after=3.0, says="yes please")
+        caller = await asking(sandbox, Fallback(GIVES_UP, WarmTransfer(SUPPORT)))
+        assert [Outcome.CONNECTED] == caller.agent.outcomes
+        ended = await caller.until(Phase.TALK_ENDED, timeout=60)
+        assert (Destination(SUPPORT), None) == (ended.destination, ended.ended_by)
+        assert ended.detail.endswith("; an earlier target, whose forward had been given up, got the caller after all")
+        assert BILLING == await caller.talking_to()
 
 
 async def test_a_forward_that_fails_after_it_was_given_up_is_told_to_nobody() -> None:

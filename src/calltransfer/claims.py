@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import TypeVar
 
 import attrs
 
@@ -20,6 +21,8 @@ from calltransfer.timeline import described
 
 logger = logging.getLogger("calltransfer")
 
+T = TypeVar("T")
+
 PROOF_TIMEOUT = 5.0
 """Seconds for the platform to show a connection that a strategy says it has made by other means than ours."""
 
@@ -30,6 +33,8 @@ LEFT_TIMEOUT = 2.0
 """Seconds for a caller to be seen leaving of whom a strategy says that they have: their leg may be over before that."""
 
 MOVED_AWAY = "the caller was moved by something else than this transfer"
+
+CONNECTED_LATE = "an earlier target got the caller after all"
 
 _GONE = frozenset({Outcome.CALLER_LEFT, Outcome.UNCONFIRMED, Outcome.CANCELLED})
 """Ends with which the caller is not there any more."""
@@ -42,12 +47,14 @@ class Claims:
     Attributes:
         call: The call.
         proven: The connection that has been proven; None: there is none.
+        connected_late: Told of a connection that a forward has made which had been given up.
         ending: Whether the transfer is being ended from outside: then whoever ends it knows how it ended.
         message_left: Whether the caller has said anything that was taken down as a message.
     """
 
     call: PlatformCall
     proven: Callable[[], TransferResult | None]
+    connected_late: Callable[[TransferResult], None]
     ending: Callable[[], bool]
     message_left: bool = False
 
@@ -101,25 +108,34 @@ class Claims:
 
     async def _as_they_left(self, result: TransferResult) -> TransferResult:
         """Of a caller who has left: whether they hung up, or were moved."""
-        if await self.moved_away():
-            return attrs.evolve(result, outcome=Outcome.CANCELLED, detail=MOVED_AWAY)
+        moved = await self.moved_away()
+        if moved:
+            return attrs.evolve(result, outcome=Outcome.CANCELLED, detail=moved)
         if result.outcome is Outcome.CANCELLED:
             return attrs.evolve(result, outcome=Outcome.CALLER_LEFT, detail="the caller hung up")
         return result
 
     async def seen_connected(self) -> bool:
         """Whether the platform shows that the caller is connected, by whatever means."""
-        return await self._read(self.call.seen_connected, PROOF_TIMEOUT, "whether the caller is connected")
+        return bool(await self._read(self.call.seen_connected, PROOF_TIMEOUT, "whether the caller is connected"))
 
-    async def moved_away(self) -> bool:
-        """Whether the platform shows that a caller who has left was moved by something else than the transfer."""
-        return await self._read(self.call.moved_away, MOVED_TIMEOUT, "whether the caller was moved")
+    async def moved_away(self) -> str:
+        """What has moved a caller who has left, in a line for a log, as far as the platform shows it; else nothing.
+
+        A forward of this transfer that had been given up may have: then they are connected.
+        """
+        late = await self._read(self.call.connected_late, MOVED_TIMEOUT, "whether a forward came true late")
+        if late is not None:
+            self.connected_late(late)
+            return CONNECTED_LATE
+        moved = await self._read(self.call.moved_away, MOVED_TIMEOUT, "whether the caller was moved")
+        return MOVED_AWAY if moved else ""
 
     @staticmethod
-    async def _read(reading: Callable[[], Awaitable[bool]], timeout: float, what: str) -> bool:
+    async def _read(reading: Callable[[], Awaitable[T]], timeout: float, what: str) -> T | None:
         try:
             async with asyncio.timeout(timeout):
                 return await reading()
         except Exception as error:
             logger.error("%s could not be seen: %s", what, described(error))  # noqa: TRY400
-            return False
+            return None

@@ -90,7 +90,8 @@ class TransferEvent:
         detail: One line for a log.
         talked_for: Seconds that caller and target were connected; set when `phase` is `TALK_ENDED` or `RETURNED`.
         ended_by: Who of the two left first, or "limit" where the platform ended the target's call because it had lasted as
-            long as it may (`VideoSDKPlatform(longest_call=)`); set as `talked_for` is. None: not known.
+            long as it may (`VideoSDKPlatform(longest_call=)`); set as `talked_for` is. None: not known, or neither: an
+            earlier target, whose forward had been given up, got the caller after all.
     """
 
     phase: Phase
@@ -146,7 +147,8 @@ class TransferResult:
         room_id: The room the caller was in.
         consultation: The parts of the consultation; None when there was none.
         attempts: What a plan has tried, in the order in which it ended, each as it ended; filled in by the runner. Empty
-            for a strategy that tries one thing only.
+            for a strategy that tries one thing only. A forward that was given up, and connects the caller while the plan
+            goes on, is `CONNECTED`, and so is the transfer.
         target_untouched: Whether it is certain that the platform or the carrier refused to forward the call before the
             target's phone rang, and that it never will for this: they may be called in another way.
         told: Whether the caller has been told how it ended by the strategy itself; then nobody tells them again, and the

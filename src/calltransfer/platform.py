@@ -14,7 +14,7 @@ from typing_extensions import Unpack, override
 
 from calltransfer.call import Call
 from calltransfer.destination import Destination
-from calltransfer.events import Phase
+from calltransfer.events import Phase, TransferResult
 from calltransfer.outcome import Outcome
 from calltransfer.timeline import Known
 
@@ -128,6 +128,13 @@ class PlatformCall(Call):
         Asked once they have left, before anybody is told so: a target who waits for them, above all.
         """
         return False
+
+    async def connected_late(self) -> TransferResult | None:
+        """The connection that a forward of the transfer under way has made of a caller who has left, after it was given up.
+
+        Asked once they have left, before `moved_away`. None: there is none, or it is not known yet.
+        """
+        return None
 
     @abstractmethod
     async def tell_model(self, text: str) -> bool:

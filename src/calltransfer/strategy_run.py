@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from calltransfer.attempt import attempt
 from calltransfer.call import Presence
-from calltransfer.claims import MOVED_AWAY, Claims
+from calltransfer.claims import Claims
 from calltransfer.events import Phase, TransferResult
 from calltransfer.hook import uncancelled
 from calltransfer.outcome import Outcome
@@ -44,7 +44,10 @@ class StrategyRun:
         self._transfer = transfer
         self._call = call
         self._claims = Claims(
-            call, proven=lambda: transfer.proven, ending=lambda: transfer.ended_from_outside is not None
+            call,
+            proven=lambda: transfer.proven,
+            connected_late=transfer.connected_late,
+            ending=lambda: transfer.ended_from_outside is not None,
         )
         self._opened = Opened(transfer)
         self._name = type(transfer.strategy).__name__
@@ -131,9 +134,12 @@ class StrategyRun:
     async def _judged(self, running: "asyncio.Task[TransferResult]", left: list[str]) -> TransferResult:
         """What is true of how it ended, whatever the strategy says."""
         transfer = self._transfer
+        ended = transfer.ended_from_outside
+        cancelled = ended is not None and ended.outcome is Outcome.CANCELLED
+        if transfer.proven is None and cancelled and self._call.caller is Presence.GONE:
+            await self._claims.moved_away()  # which of two forwards it was is known only now
         if transfer.proven is not None:
             return transfer.proven  # whatever has come between that and the strategy's own end
-        ended = transfer.ended_from_outside
         result = running.result() if running.done() and not running.cancelled() else None
         if result is not None and result.connected and await self._is_connected(left):
             return result
@@ -175,8 +181,9 @@ class StrategyRun:
             await self._transfer.until_it_can_be_taken_back()
             if self._call.caller is Presence.HERE:  # who was let go of and is back has not hung up
                 await self._call.caller_left()
-        if await self._claims.moved_away():
-            self._transfer.end(Outcome.CANCELLED, MOVED_AWAY)
+        moved = await self._claims.moved_away()
+        if moved:
+            self._transfer.end(Outcome.CANCELLED, moved)
         self._transfer.end(Outcome.CALLER_LEFT, "the caller hung up")
 
     async def _watch_for_return(self) -> None:

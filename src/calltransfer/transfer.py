@@ -265,6 +265,16 @@ class Transfer:
         if result.connected:
             self._takes(LAST_TIMEOUT)
 
+    def connected_late(self, result: TransferResult) -> None:
+        """A forward of this transfer that had been given up has connected the caller: so has what a plan tried with it."""
+        self.proved(result)
+        for place, tried in enumerate(self.attempted):
+            if tried.destination == result.destination:
+                self.attempted[place] = attrs.evolve(
+                    tried, outcome=result.outcome, detail=result.detail, status=result.status, target_untouched=False
+                )
+                return
+
     def note(self, result: TransferResult) -> None:
         """One of the things that a plan tries has ended."""
         if not self.over:

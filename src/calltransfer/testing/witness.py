@@ -211,7 +211,8 @@ class Witness:
             transfer.finished, transfer.outcome, transfer.detail = _now(), event.outcome, event.detail
             self._at_its_end(transfer)
         if event.phase is Phase.TALK_ENDED:
-            together = self.caller.connected_to not in _NOT_A_PHONE
+            with_whom = self.caller.connected_to  # an earlier target may have got them after all
+            together = event.destination is not None and with_whom == event.destination.address
             self.holds("truth", not together, "a talk was said to have ended, and they still talk")
         if event.phase is self._awaited[0]:
             self._awaited[1].set()

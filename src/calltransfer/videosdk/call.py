@@ -45,7 +45,7 @@ from calltransfer.videosdk.consultation import Plan, VideoSDKConsultation
 from calltransfer.videosdk.conversation import FIRST_ANSWER_TIMEOUT, Conversation
 from calltransfer.videosdk.dictation import taking_down
 from calltransfer.videosdk.following import SETTLE_TIMEOUT, Meaning, Verdict
-from calltransfer.videosdk.forwarding import Forward, Forwards
+from calltransfer.videosdk.forwarding import CAME_TRUE_LATE, Forward, Forwards
 from calltransfer.videosdk.handover import BACK_TIMEOUT, Handover
 from calltransfer.videosdk.holding import HoldUnderWay, LineOnHold, holding_back, on_hold
 from calltransfer.videosdk.setup import ConsultationSetup
@@ -101,6 +101,8 @@ class VideoSDKCall(PlatformCall):
         self._staying = ExitStack()
         self._moved_away = False
         self._late_reading: asyncio.Task[None] | None = None
+        self._late: Forward | None = None
+        self._late_is_back = asyncio.Event()
         self._connecting: Handover | None = None
         self._consultations: WeakSet[VideoSDKConsultation] = WeakSet()
         self._handover: Handover | None = None
@@ -326,6 +328,7 @@ class VideoSDKCall(PlatformCall):
                 verdict = await forward.followed(timeout=timeout, play_dialtone=play_dialtone)
                 if verdict.outcome is Outcome.CONNECTED:
                     self._forwarded, self._forwards = forward, None
+                    self._late_is_back.clear()
                     _sdk.forget_phones(self._room)
                     if not forward.final:  # they may be back in a room that the agent must not have left by then
                         self._staying = stack.pop_all()
@@ -358,6 +361,27 @@ class VideoSDKCall(PlatformCall):
         elsewhere = leg.room_id not in {None, self.room_id} or leg.status == "switch-room-initiated"
         self._moved_away = leg.meaning is Meaning.FORWARDED or (elsewhere and not leg.is_over(here=False))
         return self._moved_away
+
+    @override
+    async def connected_late(self) -> TransferResult | None:
+        forward = await self._came_true_late()
+        if forward is None or forward.listener != self.listener:  # that of an earlier transfer
+            return None
+        self._moved_away = True
+        self._forwarded = forward
+        verdict = Verdict(Outcome.CONNECTED, forward.last_reading.status, CAME_TRUE_LATE)
+        return self._result(verdict, forward.destination)
+
+    async def _came_true_late(self) -> Forward | None:
+        """The forward that has connected a caller who has left, after it was given up; None: none has."""
+        self._read_late_end()
+        if self._late_reading is not None:
+            await asyncio.wait([self._late_reading])
+        return self._late
+
+    async def _has_another_target(self) -> bool:
+        """Whether an earlier target has a caller who was connected with somebody."""
+        return await self._came_true_late() is not None
 
     @override
     async def caller_left(self) -> None:
@@ -485,7 +509,10 @@ class VideoSDKCall(PlatformCall):
         if self._forwarded is None:
             self._fall_silent()
             return None
-        await self._until_back(self._forwarded, self._staying)
+        if self._forwarded is self._late or self._late_is_back.is_set():
+            await self._late_is_back.wait()
+        else:
+            await self._until_back(self._forwarded, self._staying)
         self._forwarded = None
         return Outcome.FAILED
 
@@ -592,6 +619,7 @@ class VideoSDKCall(PlatformCall):
             later=self._later,
             released=self.released,
             heard_again=self._hears_again,
+            has_another_target=self._has_another_target,
         )
         self._connecting = handover
         response = await handover.connect(move, timeout, leave_unwatched)
@@ -660,6 +688,8 @@ class VideoSDKCall(PlatformCall):
             if self._forwards is forwards:
                 self._forwards = None  # there is one connection
             forward.comes_true_late()
+            self._late = forward
+            self._late_is_back.clear()
             self._later(self._hear_again(forward), "whether a forwarded caller comes back")
 
     async def _hear_again(self, forward: Forward) -> None:
@@ -668,7 +698,10 @@ class VideoSDKCall(PlatformCall):
             if not forward.final:
                 staying.enter_context(_sdk.auto_end_held_back(self._room))
             await self._until_back(forward, staying)
-        if forward.hears_again is not None:
+        self._late = None
+        if forward is self._forwarded:
+            self._late_is_back.set()  # its transfer waits for that, and tells them
+        elif forward.hears_again is not None:
             forward.hears_again()
 
     async def _keep_warm(self) -> None:

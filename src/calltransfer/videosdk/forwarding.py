@@ -31,6 +31,8 @@ POLL_INTERVAL = 0.5
 POLL_INTERVAL_LATER = 2.0
 """Seconds between readings of a call that has been forwarded: nobody waits for what they show."""
 
+CAME_TRUE_LATE = "the target got the caller after all"
+
 
 class Forwards:
     """All forwards of one leg. Each is kept for as long as it may come true, whatever is asked for after it.
@@ -130,9 +132,9 @@ class Forward:
     ) -> None:
         self.following = following
         self.hears_again = hears_again
+        self.destination = destination
+        self.listener = listener
         self._forwards = forwards
-        self._destination = destination
-        self._listener = listener
         self._worth_a_reading = asyncio.Event()
         self._give_up_at = math.inf
 
@@ -152,7 +154,7 @@ class Forward:
         give_up_at = self._give_up_at = now() + timeout
         try:
             async with asyncio.timeout_at(give_up_at) as deadline, asyncio.TaskGroup() as group:
-                asking = group.create_task(forwards.ask(following, self._destination, play_dialtone))
+                asking = group.create_task(forwards.ask(following, self.destination, play_dialtone))
                 while (verdict := following.verdict(now())) is None:
                     await self._something_happens(asking)
                     await self._read_beside(asking)
@@ -171,7 +173,7 @@ class Forward:
     def comes_true_late(self) -> None:
         """It has connected a caller although it was given up. It may be taken back for as long as any forward may take."""
         self._give_up_at = asyncio.get_running_loop().time() + FORWARD_TIMEOUT
-        self.contradict(Outcome.CONNECTED, "the target got the caller after all", self.last_reading.status)
+        self.contradict(Outcome.CONNECTED, CAME_TRUE_LATE, self.last_reading.status)
 
     async def taken_back(
         self, *, back: Callable[[], bool], change: Callable[[], Coroutine[Any, Any, None]], final: Callable[[], None]
@@ -210,7 +212,7 @@ class Forward:
 
     def contradict(self, outcome: Outcome, detail: str, status: str) -> None:
         """Says that it ended otherwise than was reported."""
-        self._listener(Phase.CONTRADICTED, detail, status, outcome=outcome, destination=self._destination)
+        self.listener(Phase.CONTRADICTED, detail, status, outcome=outcome, destination=self.destination)
 
     async def _something_happens(self, asking: "asyncio.Task[None]") -> None:
         """Waits for the answer to the request, or for somebody to leave, or for the next poll."""
@@ -238,4 +240,4 @@ class Forward:
         rang = self.following.ringing
         reading = await self._forwards.read()
         if reading is not None and reading.meaning is Meaning.RINGING and not rang:
-            self._listener(Phase.RINGING, "", reading.status, destination=self._destination)
+            self.listener(Phase.RINGING, "", reading.status, destination=self.destination)

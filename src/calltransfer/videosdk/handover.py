@@ -5,7 +5,7 @@ Until both have been seen in one room the caller can be taken back; after it, a 
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, ExitStack, suppress
 from typing import Any, Literal, TypeVar
 
@@ -65,6 +65,8 @@ _END_TIMEOUT = 60.0
 """Seconds for that leg to be seen ended: nobody waits for it, and when many leave at once the SDK's own garbage
 collections stop the loop for long."""
 
+_MOVED = "an earlier target, whose forward had been given up, got the caller after all"
+
 
 T = TypeVar("T")
 
@@ -85,6 +87,7 @@ class Handover:
         later: Makes a task that the call ends, and that nobody waits for.
         released: Returns when whoever else was called for it has been released.
         heard_again: Called when the caller hears the agent again, after a move that had been given up came true.
+        has_another_target: Whether a caller who has left was connected to an earlier target, by a forward that was given up.
     """
 
     def __init__(
@@ -102,6 +105,7 @@ class Handover:
         later: Callable[[Coroutine[Any, Any, None], str], None],
         released: Callable[[], Coroutine[Any, Any, None]],
         heard_again: Callable[[], None],
+        has_another_target: Callable[[], Awaitable[bool]],
     ) -> None:
         self.keeper = AsyncExitStack()
         self.done = False
@@ -117,6 +121,7 @@ class Handover:
         self._later = later
         self._released = released
         self._heard_again = heard_again
+        self._has_another_target = has_another_target
         self._unmute: Callable[[], None] | None = None
         self._remember: Callable[[], None] = lambda: None
         self._wake_again: Callable[[], None] = lambda: None
@@ -257,7 +262,8 @@ class Handover:
             if cancelled:
                 raise asyncio.CancelledError
         else:
-            self._talk_ended(talked_for, ended_by)
+            moved = ended_by == "caller" and await self._has_another_target()
+            self._talk_ended(talked_for, None if moved else ended_by, moved=moved)
         await self.close()
         return False
 
@@ -271,7 +277,9 @@ class Handover:
             return "limit"
         return "target" if caller_is_here else None
 
-    def _talk_ended(self, talked_for: float, ended_by: Literal["caller", "target", "limit"] | None) -> None:
+    def _talk_ended(
+        self, talked_for: float, ended_by: Literal["caller", "target", "limit"] | None, *, moved: bool = False
+    ) -> None:
         how = {
             "caller": "the caller left first",
             "target": "the target left first",
@@ -280,7 +288,7 @@ class Handover:
         }
         self._report(
             Phase.TALK_ENDED,
-            f"they talked for {_in_words(talked_for)}; {how[ended_by]}",
+            f"they talked for {_in_words(talked_for)}; {_MOVED if moved else how[ended_by]}",
             None,
             talked_for=round(talked_for, 3),
             ended_by=ended_by,
@@ -423,7 +431,7 @@ class Handover:
 
     def _caller_is_there(self) -> Response | None:
         if not self._caller.is_here:
-            return Response(Outcome.CALLER_LEFT, "the caller hung up while they were being connected")
+            return Response(Outcome.CALLER_LEFT, "the caller left while they were being connected")
         return Response() if self._caller.attendance.can_be_heard(self._caller.participant_id) else None
 
     async def _undo(self, switch: Switch, there: Attendance, response: Response) -> Response:
