@@ -84,11 +84,11 @@ async def test_a_model_that_stops_whatever_it_tells(end: str, stops: str) -> Non
         finished = now()
         await caller.until(Phase.TOLD, timeout=12.0)
         told = now()
-        await asyncio.sleep(30.0)
+        await asyncio.sleep(90.0)
 
         assert caller.longest_silence(finished, told) < LONGEST_SILENCE
         assert sum(text.startswith(TELLS) for text in caller.texts_heard) == 1
-        assert APOLOGY not in caller.texts_heard
+        assert caller.texts_heard[-1].startswith(TELLS)
 
 
 @pytest.mark.parametrize("stops", STOPS)
