@@ -114,7 +114,10 @@ async def test_a_plan_whose_first_forward_comes_true_while_it_goes_on_has_connec
         ]
         assert [("billing", 1, Outcome.CONNECTED, Destination(BILLING))] == contradictions(caller)
         assert BILLING == await caller.talking_to()
-        said = [*sandbox.targets[0].texts_heard, *(event.detail for event in caller.agent.events)]
+        heard = sandbox.targets[0].texts_heard
+        assert (["I am sorry, the call could not be connected. Goodbye."] if heard else []) == heard[-1:]
+        assert bool(heard) is (answers_after > 11.0)
+        said = [*heard, *(event.detail for event in caller.agent.events)]
         assert not any("hung up" in line for line in said)
 
 

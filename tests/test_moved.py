@@ -66,6 +66,24 @@ async def test_a_caller_who_was_moved_has_not_hung_up(
         assert Phase.TOLD not in [event.phase for event in caller.agent.events]
 
 
+@pytest.mark.parametrize(
+    ("does", "farewell"), [(forwards, NOT_CONNECTED), (hangs_up, HUNG_UP)], ids=["forwards", "hangs up"]
+)
+async def test_a_target_who_has_come_to_a_caller_who_leaves_in_that_moment_is_told(does: Any, farewell: str) -> None:
+    """They have said yes, and are in the caller's room: its agent tells them that the caller has left."""
+    async with Sandbox() as sandbox:
+        sandbox.person(SUPERVISOR, answers_after=2.0, says="yes please")
+        sandbox.person(BILLING, answers_after=0.0)
+        caller = await call(sandbox, WarmTransfer(SUPERVISOR, move="target"))
+        await caller.say(ASKS)
+        target = await sandbox.target(SUPERVISOR)
+        await target.sees("switch-room-completed", timeout=60)
+        await does(sandbox, caller)
+        await caller.until(Phase.FINISHED)
+        assert farewell == target.texts_heard[-1]
+        assert target.leg.over
+
+
 async def test_a_group_is_told_the_same() -> None:
     """Everybody who has answered hears that the call could not be connected."""
     async with Sandbox() as sandbox:

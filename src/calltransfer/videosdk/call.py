@@ -620,6 +620,7 @@ class VideoSDKCall(PlatformCall):
             released=self.released,
             heard_again=self._hears_again,
             has_another_target=self._has_another_target,
+            moved_away=self.moved_away,
         )
         self._connecting = handover
         response = await handover.connect(move, timeout, leave_unwatched)

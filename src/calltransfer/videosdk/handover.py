@@ -19,7 +19,7 @@ from calltransfer.videosdk import _sdk
 from calltransfer.videosdk.api import VideoSDKAPI
 from calltransfer.videosdk.attendance import Attendance
 from calltransfer.videosdk.caller import CallerInRoom
-from calltransfer.videosdk.consultation import VideoSDKConsultation
+from calltransfer.videosdk.consultation import FAREWELL_TIMEOUT, VideoSDKConsultation
 from calltransfer.videosdk.conversation import Conversation
 from calltransfer.videosdk.ending import REQUEST_TIMEOUT, Ending
 from calltransfer.videosdk.switching import Room, Switch
@@ -88,6 +88,7 @@ class Handover:
         released: Returns when whoever else was called for it has been released.
         heard_again: Called when the caller hears the agent again, after a move that had been given up came true.
         has_another_target: Whether a caller who has left was connected to an earlier target, by a forward that was given up.
+        moved_away: Whether a caller who has left was moved by something else.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class Handover:
         released: Callable[[], Coroutine[Any, Any, None]],
         heard_again: Callable[[], None],
         has_another_target: Callable[[], Awaitable[bool]],
+        moved_away: Callable[[], Awaitable[bool]],
     ) -> None:
         self.keeper = AsyncExitStack()
         self.done = False
@@ -122,6 +124,7 @@ class Handover:
         self._released = released
         self._heard_again = heard_again
         self._has_another_target = has_another_target
+        self._moved_away = moved_away
         self._unmute: Callable[[], None] | None = None
         self._remember: Callable[[], None] = lambda: None
         self._wake_again: Callable[[], None] = lambda: None
@@ -397,9 +400,22 @@ class Handover:
             self._consultation.target_id = switch.participant_id
             self._attendance = self._caller.attendance
             self._ids = (self._caller.participant_id, switch.participant_id)
+        elif response.outcome is Outcome.CALLER_LEFT and at_home.has(switch.participant_id):
+            await _beside(self._say_farewell, "the last sentence to a target")
         elif switch.may_come_true or switch.participant_id is not None:
             self._later(self._end_late(switch), "ending a target who comes into the caller's room late")
         return response
+
+    async def _say_farewell(self) -> None:
+        """Tells a target who has come into the caller's room that the caller has left: only the agent there can."""
+        if self._hurried:
+            return
+        briefing = self._consultation.plan.briefing
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_TIMEOUT):
+                moved = await self._has_another_target() or await self._moved_away()
+                sentence = briefing.failed if moved else briefing.caller_left
+                await self._conversation.speak(lambda: _sdk.say(self._session, sentence), insist=False)
 
     async def _end_late(self, switch: Switch) -> None:
         """A target whose move was given up is in the caller's room after all: they hear nothing of what is said there."""
