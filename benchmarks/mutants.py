@@ -363,7 +363,7 @@ MUTANTS = (
     Mutant(
         "takes a caller who is being moved for one who has hung up",
         "videosdk/caller.py",
-        "if is_caller and not self._being_moved:",
+        "if is_caller and not self._moves:",
         "if is_caller:",
     ),
     Mutant(
