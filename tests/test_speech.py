@@ -523,7 +523,7 @@ async def test_a_model_that_calls_one_tool_after_another_keeps_no_transfer_from_
 # An agent that stays with its caller
 
 
-WRITES = ["It is about to be", Hangs(3.0), "answered."]
+WRITES = ["It is about to be", Hangs(2.0), "answered."]
 
 
 async def waits(call: Call) -> None:
