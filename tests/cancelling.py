@@ -408,7 +408,10 @@ class _Run:
         return target.leg.over or target.connected_to == self._caller.number
 
     async def _goes_on(self) -> None:
-        """The caller is with the agent, who hears and speaks, and can transfer them."""
+        """The caller is with the agent, who hears and speaks, and can transfer them.
+
+        A wait that is over only now, as that for a target who may still come, may end the call in the middle of this.
+        """
         caller = self._caller
         try:
             await caller.say(STILL_THERE)
@@ -423,7 +426,8 @@ class _Run:
                 company = await caller.talking_to(settled_for=12.0)
                 self._holds("clean", company == SUPERVISOR, f"a second transfer ends with {company}")
         except (AssertionError, TimeoutError) as error:
-            self._holds("never stranded", False, f"the agent does not go on: {type(error).__name__} {error}")
+            ended = self._closed or self._hung_up
+            self._holds("never stranded", ended, f"the agent does not go on: {type(error).__name__} {error}")
 
     def _set_trouble(self, *, after: bool) -> None:
         for name, times in self._scenario.trouble.items():
