@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from calltransfer import Briefing, Call, Outcome, Phase, TransferRequest, TransferResult, WarmTransfer
-from calltransfer.sandbox import Caller, FastForwardLoop, Says
+from calltransfer.sandbox import FastForwardLoop, Phone, Says
 from calltransfer.testing.left import tasks_left
 from calltransfer.testing.overheard import FADES, longest_music
 from calltransfer.testing.scenes import PLATFORMS, TARGETS
@@ -95,7 +95,8 @@ def broken(cell: Cell, what: Seen, closed_at: float | None) -> list[str]:
     agent, caller = what.caller.agent, what.caller
     started, finished = agent.time_of(Phase.STARTED), agent.time_of(Phase.FINISHED)
     connected = what.outcome is Outcome.CONNECTED
-    moved_at = time_of(caller, "switch-room-completed")
+    # The target is, where the caller could not be.
+    moved_at = min(time_of(who, "switch-room-completed") for who in (caller, *what.targets))
     left_at = time_of(caller, "ended")
     hung_up = "hangs up" in cell.caller and left_at < math.inf
     found: list[str] = []
@@ -140,8 +141,8 @@ def broken(cell: Cell, what: Seen, closed_at: float | None) -> list[str]:
     return found
 
 
-def time_of(caller: Caller, status: str) -> float:
-    return next((at for name, at in caller.statuses if name == status), math.inf)
+def time_of(who: Phone, status: str) -> float:
+    return next((at for name, at in who.statuses if name == status), math.inf)
 
 
 def _leaks(what: Seen, moved_at: float) -> Iterator[str]:

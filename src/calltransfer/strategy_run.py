@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from calltransfer.attempt import attempt
 from calltransfer.call import Presence
-from calltransfer.claims import Claims
+from calltransfer.claims import MOVED_TIMEOUT, Claims
 from calltransfer.events import Phase, TransferResult
 from calltransfer.hook import uncancelled
 from calltransfer.outcome import Outcome
@@ -62,10 +62,10 @@ class StrategyRun:
             running.cancel()
         try:
             async with asyncio.TaskGroup() as group:
+                hang_up = group.create_task(self._watch_for_hang_up())
                 watching = [
                     group.create_task(watch)
                     for watch in (
-                        self._watch_for_hang_up(),
                         self._watch_for_return(),
                         self._watch_for_hang(),
                         self._keep_company(),
@@ -73,7 +73,10 @@ class StrategyRun:
                 ]
                 await self._until_ended(running)
                 await self._until_moved()
-                for watch in watching:
+                if self._call.caller is Presence.GONE and transfer.proven is None and not transfer.forwarded:
+                    # Their leaving came first, although it takes a reading to know how they left.
+                    await asyncio.wait([hang_up], timeout=2 * MOVED_TIMEOUT)
+                for watch in (hang_up, *watching):
                     watch.cancel()
         except asyncio.CancelledError:
             running.cancel()
