@@ -189,12 +189,7 @@ class Company:
 
         while True:
             await conversation.until(lambda: not spoken(), None)
-            if await conversation.until(spoken, MUSIC_AFTER):
-                continue
-            async with asyncio.TaskGroup() as group:
-                playing = group.create_task(self._line.go_on())
-                await conversation.until(spoken, None)
-                playing.cancel()
+            await self._play_until(spoken, after=MUSIC_AFTER)
 
     async def _speak_for_the_model(self) -> None:
         conversation = self.conversation
@@ -237,11 +232,15 @@ class Company:
         def over() -> bool:
             return conversation.beginnings > began or conversation.interruptions > broken_in
 
-        if await conversation.until(over, after):
+        await self._play_until(over, after=after)
+
+    async def _play_until(self, over: Callable[[], bool], *, after: float) -> None:
+        """Plays music until `over`, from `after` so many seconds on."""
+        if await self.conversation.until(over, after):
             return
         async with asyncio.TaskGroup() as group:
             playing = group.create_task(self._line.go_on())
-            await conversation.until(over, None)
+            await self.conversation.until(over, None)
             playing.cancel()
 
 
